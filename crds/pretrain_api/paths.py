@@ -1,0 +1,22 @@
+"""Where a pod finds what the control plane gives it. Everything lies below `/pretrain`."""
+
+ROOT = "/pretrain"
+
+ROOT_VARIABLE = "PRETRAIN_ROOT"
+"""Environment variable that says where `/pretrain` really is, on a node that cannot mount there.
+Unset means `/pretrain` itself."""
+
+SPEC = f"{ROOT}/spec/spec.json"
+"""The run's spec, a JSON document of `pretrain_api.runs`, from a ConfigMap."""
+
+SECRETS = f"{ROOT}/secrets"
+"""One folder for each Secret that the run's locations name, one file for each of its keys."""
+
+SCRATCH = f"{ROOT}/scratch"
+"""An emptyDir for temporary files."""
+
+TERMINATION = f"{ROOT}/termination-log"
+"""The termination message: one `ExitReport` as JSON, at most 4,096 bytes."""
+
+PROGRESS_PORT = 8090
+"""Port, on the pod's own address, of `/progress` (JSON) and `/metrics` (Prometheus)."""

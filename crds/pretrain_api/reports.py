@@ -1,0 +1,97 @@
+"""What pods tell the control plane: an `ExitReport` when they end, `Progress` while they train."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.datapipeline import PipelineSummary
+from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, Progress, TrainingSummary
+from pretrain_api.v1alpha1.tokendataset import DatasetSummary
+from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
+
+__all__ = ["MAX_REPORT_BYTES", "ExitClass", "ExitReport", "Progress"]
+
+MAX_REPORT_BYTES = 4096
+"""Kubernetes cuts a termination message after this many bytes."""
+
+
+class ExitClass(StrEnum):
+    """Why a process ended."""
+
+    COMPLETE = "complete"
+    PREEMPTED = "preempted"
+    LOSS_SPIKE = "lossSpike"
+    NOT_A_NUMBER = "notANumber"
+    HANG = "hang"
+    OUT_OF_MEMORY = "outOfMemory"
+    BAD_DATA = "badData"
+    USER_ERROR = "userError"
+    INFRASTRUCTURE = "infrastructure"
+
+    @property
+    def exit_code(self) -> int:
+        """Return the process exit code of this class: Jobs stop retrying on 64 and 65."""
+        return _EXIT_CODES.get(self, 1)
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether only the user can help."""
+        return self in (ExitClass.USER_ERROR, ExitClass.BAD_DATA)
+
+
+_EXIT_CODES = {
+    ExitClass.COMPLETE: 0,
+    ExitClass.USER_ERROR: 64,
+    ExitClass.BAD_DATA: 65,
+    ExitClass.OUT_OF_MEMORY: 137,
+    ExitClass.PREEMPTED: 143,
+}
+"""As in BSD's sysexits (usage, data format) and the shell's 128 + signal."""
+
+
+class ExitReport(ApiModel):
+    """The termination message of every workload container."""
+
+    exit_class: ExitClass = Field(alias="class")
+    """Why the process ended."""
+
+    message: str = ""
+    """One sentence: the field or file, the value and what would do. Empty when complete."""
+
+    rank: NonNegative = 0
+    """Index of the pod."""
+
+    seconds: float = 0.0
+    """Wall time of the process."""
+
+    peak_memory_bytes: NonNegative = 0
+    """Largest resident memory of the process and its children."""
+
+    counts: dict[str, int] = {}
+    """Counters, summed over the tasks of a stage."""
+
+    artifact: ArtifactRef | None = None
+    """The artifact that is now named or complete."""
+
+    reused: bool = False
+    """Whether a complete artifact of the same inputs was there already."""
+
+    pipeline: PipelineSummary | None = None
+    """What a DataPipeline's artifact holds (its first stage, if reused, and its last)."""
+
+    tokenizer: TokenizerSummary | None = None
+    """What a Tokenizer's artifact holds."""
+
+    dataset: DatasetSummary | None = None
+    """What a TokenDataset's artifact holds (its first stage, if reused, and its last)."""
+
+    training: TrainingSummary | None = None
+    """What a training attempt reached (pod 0)."""
+
+    checkpoint: CheckpointStatus | None = None
+    """Newest durable checkpoint of a training attempt."""
+
+    curve: list[CurvePoint] = []
+    """Loss over the run, at most 24 points."""

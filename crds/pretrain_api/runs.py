@@ -1,0 +1,111 @@
+"""What the control plane tells pods: one JSON document, mounted at `paths.SPEC`.
+
+The program fixes the class of the document: `python -m pretrain_workloads.data STAGE`,
+`… .tokenizer`, `… .dataset STAGE`, `… .trainer`.
+"""
+
+from pretrain_api.meta import ApiModel, NonNegative, Positive
+from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, RunInputs
+from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
+from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
+
+PIPELINE_STAGES = ("list", "prepare", "match", "decide", "write", "report")
+DATASET_STAGES = ("tokenize", "compose", "block")
+
+
+class Run(ApiModel):
+    """What every run knows."""
+
+    name: str
+    """Name of the object."""
+
+    namespace: str
+    """Namespace of the object."""
+
+
+class OpenedArtifact(ArtifactRef):
+    """An input artifact and the Secret that opens it."""
+
+    credentials_secret: str | None = None
+    """Name of the Secret, mounted below `paths.SECRETS`."""
+
+
+class PipelineRun(Run):
+    """A stage of a DataPipeline."""
+
+    spec: DataPipelineSpec
+    """The object's spec."""
+
+    artifact: ArtifactRef | None = None
+    """The artifact that is being made. Unset for `list`, which names it."""
+
+    tasks: Positive = 1
+    """Completions of the stage."""
+
+
+class TokenizerRun(Run):
+    """The training of a tokenizer."""
+
+    spec: TokenizerSpec
+    """The object's spec."""
+
+    artifact: ArtifactRef
+    """The artifact that is being made."""
+
+    documents: OpenedArtifact
+    """DataPipeline artifact that it learns from."""
+
+
+class DatasetRun(Run):
+    """A stage of a TokenDataset."""
+
+    spec: TokenDatasetSpec
+    """The object's spec."""
+
+    artifact: ArtifactRef
+    """The artifact that is being made."""
+
+    tokenizer: OpenedArtifact
+    """Tokenizer artifact."""
+
+    documents: list[OpenedArtifact]
+    """DataPipeline artifacts, one for each part of the mixture, in its order."""
+
+    tasks: Positive = 1
+    """Completions of the stage."""
+
+
+class TrainingRun(Run):
+    """An attempt of a PretrainJob."""
+
+    spec: PretrainJobSpec
+    """The object's spec."""
+
+    attempt: Positive
+    """Number of the attempt."""
+
+    inputs: RunInputs
+    """What the run is bound to; `inputs.digest` names its folders."""
+
+    dataset: OpenedArtifact
+    """Token blocks."""
+
+    tokenizer: OpenedArtifact
+    """Tokenizer."""
+
+    processes_per_node: Positive
+    """Training processes on a node."""
+
+    device: str
+    """`cuda` or `cpu`."""
+
+    peak_flops: float | None = None
+    """Peak FLOP/s of a device at the run's precision, for MFU. Unset means unknown."""
+
+    rendezvous_host: str
+    """DNS name of pod 0."""
+
+    rendezvous_port: NonNegative
+    """TCP port of pod 0, different for each attempt."""

@@ -1,0 +1,109 @@
+"""Render API models as Kubernetes structural schemas and CustomResourceDefinitions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from pretrain_api.kinds import CelRule, Column, Kind
+from pretrain_api.meta import GROUP, VERSION
+
+_DROPPED = frozenset({"title", "$defs"})
+_REFUSED = frozenset({"exclusiveMinimum", "exclusiveMaximum", "const", "oneOf"})
+
+
+def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI v3 schema of `model` that the API server accepts.
+
+    The API server forbids `$ref`, and `additionalProperties` beside `properties`, so references
+    are inlined and `extra="forbid"` is left to pruning; `X | None` becomes an optional `X`.
+    Defaults are dropped: the API server would write them into the user's object.
+
+    Raises:
+        ValueError: If `model` uses a keyword that means something else there, such as the
+            `exclusiveMinimum` of `Field(gt=...)`, a boolean in Kubernetes. Use `ge=`.
+
+    Source: apiextensions.k8s.io/v1 JSONSchemaProps.
+    """
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    rendered: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
+    return rendered
+
+
+def crd(kind: Kind) -> dict[str, Any]:
+    """Return the CustomResourceDefinition of `kind`, with a status subresource."""
+    spec = structural_schema(kind.spec)
+    if kind.rules:
+        spec["x-kubernetes-validations"] = [_validation(rule) for rule in kind.rules]
+    root = {
+        "type": "object",
+        "description": spec.get("description", kind.name),
+        "required": ["spec"],
+        "properties": {"spec": spec, "status": structural_schema(kind.status)},
+    }
+    names = {
+        "kind": kind.name,
+        "listKind": f"{kind.name}List",
+        "plural": kind.plural,
+        "singular": kind.name.lower(),
+        "shortNames": [kind.short_name],
+        "categories": ["pretrain"],
+    }
+    version = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [_column(column) for column in kind.columns],
+        "schema": {"openAPIV3Schema": root},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "names": names,
+            "versions": [version],
+        },
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    shown = {"name": column.name, "type": column.type, "jsonPath": column.path}
+    return {**shown, "priority": 1} if column.wide else shown
+
+
+def _validation(rule: CelRule) -> dict[str, str]:
+    optional = {"messageExpression": rule.message_expression, "fieldPath": rule.field_path}
+    return {
+        "rule": rule.rule,
+        "message": rule.message,
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inline(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if refused := _REFUSED & node.keys():
+        raise ValueError(f"schema keywords {sorted(refused)} have no structural equivalent: {node}")
+    if "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[-1]]
+        return _inline({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions)
+    if "anyOf" in node and "x-kubernetes-int-or-string" not in node:
+        options = [option for option in node["anyOf"] if option != {"type": "null"}]
+        if len(options) != 1:
+            raise ValueError(f"only `X | None` unions are structural, got: {node['anyOf']}")
+        rest = {k: v for k, v in node.items() if k != "anyOf"}
+        return _inline({**options[0], **rest}, definitions)
+    return {
+        k: {name: _inline(p, definitions) for name, p in v.items()}
+        if k == "properties"
+        else _inline(v, definitions)
+        for k, v in node.items()
+        if k not in _DROPPED | {"default"} and (k, v) != ("additionalProperties", False)
+    }

@@ -1,0 +1,1 @@
+"""The kinds of `pretrain.dev/v1alpha1`."""

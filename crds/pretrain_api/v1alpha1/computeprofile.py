@@ -1,0 +1,138 @@
+"""ComputeProfile: what the platform team knows of the machines, so that a run need not say it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from pretrain_api.conditions import Condition
+from pretrain_api.meta import ApiModel, Name
+from pretrain_api.quantities import Quantity
+
+Text = Annotated[str, Field(max_length=1024)]
+Opaque = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]
+
+
+class Accelerator(ApiModel):
+    """The device that one training process drives."""
+
+    name: Annotated[str, Field(max_length=63)] = "cpu"
+    """What it is, for people: `cpu`, `h100`, …"""
+
+    resource: Annotated[str, Field(max_length=253)] | None = None
+    """Extended resource that a pod asks for, such as `nvidia.com/gpu`. Unset means none (CPU)."""
+
+    per_node: Annotated[int, Field(ge=1, le=256)] = 1
+    """Training processes, each with one device, that one node runs."""
+
+    memory: Quantity | None = None
+    """Memory of one device, in bytes. Unset means it is not checked."""
+
+
+class Images(ApiModel):
+    """Container images of the workloads."""
+
+    data: Annotated[str, Field(min_length=1, max_length=512)] = "pretrain-data:latest"
+    """Image of DataPipeline, Tokenizer and TokenDataset pods."""
+
+    trainer: Annotated[str, Field(min_length=1, max_length=512)] = "pretrain-trainer:latest"
+    """Image of PretrainJob pods."""
+
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When a node pulls them."""
+
+    pull_secrets: Annotated[list[Name], Field(max_length=8)] = []
+    """Secrets with the registry's credentials."""
+
+
+class Volume(ApiModel):
+    """A volume that every workload pod mounts; exactly one source."""
+
+    name: Name
+    """Name of the volume."""
+
+    mount_path: Annotated[str, Field(pattern=r"^/pretrain/[a-z0-9][-a-z0-9/]*$", max_length=128)]
+    """Where pods see it, below `/pretrain/`; `file://` URIs start with it."""
+
+    persistent_volume_claim: Name | None = None
+    """A claim in the namespace of the object, shared by all nodes that work on it."""
+
+    host_path: Annotated[str, Field(pattern=r"^/", max_length=1024)] | None = None
+    """A folder of the node: for one-node clusters."""
+
+    read_only: bool = False
+    """Whether pods may not write."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Volume":
+        if (self.persistent_volume_claim is None) == (self.host_path is None):
+            raise ValueError(
+                "set exactly one of persistentVolumeClaim and hostPath for volume "
+                + repr(self.name)
+            )
+        return self
+
+
+class PodResources(ApiModel):
+    """Requests and limits of one kind of pod, as Kubernetes quantities."""
+
+    cpu: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$", max_length=20)] | None = None
+    """CPU request. Unset means the namespace's default."""
+
+    memory: (
+        Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[kKMGT]?i?$", max_length=20)] | None
+    ) = None
+    """Memory request and limit. Unset means the namespace's default."""
+
+
+class PodDefaults(ApiModel):
+    """What every workload pod gets."""
+
+    env: Annotated[dict[str, Text], Field(max_length=64)] = {}
+    """Environment variables, for example the network's NCCL settings."""
+
+    node_selector: Annotated[dict[str, Text], Field(max_length=32)] = {}
+    """Labels that a node must carry."""
+
+    tolerations: Annotated[list[Opaque], Field(max_length=32)] = []
+    """Taints that the pods tolerate, as in a PodSpec."""
+
+    volumes: Annotated[list[Volume], Field(max_length=16)] = []
+    """Shared volumes, for `file://` URIs."""
+
+    data: PodResources = PodResources()
+    """Resources of a data pod."""
+
+    trainer: PodResources = PodResources()
+    """Resources of a training pod (one per node)."""
+
+    service_account_name: Name | None = None
+    """ServiceAccount of the pods (its token is never mounted). Unset means `default`."""
+
+    priority_class_name: Name | None = None
+    """PriorityClass of the pods."""
+
+
+class ComputeProfileSpec(ApiModel):
+    """What one kind of node offers."""
+
+    accelerator: Accelerator = Accelerator()
+    """The training device."""
+
+    images: Images = Images()
+    """Container images of the workloads."""
+
+    pods: PodDefaults = PodDefaults()
+    """Defaults of every workload pod."""
+
+
+class ComputeProfileStatus(ApiModel):
+    """What the operator says of a profile."""
+
+    observed_generation: int | None = None
+    """`metadata.generation` that this status was computed from."""
+
+    conditions: list[Condition] = []
+    """`Accepted` and `Ready`."""

@@ -1,0 +1,221 @@
+"""PretrainJob: one Megatron-core pretraining run."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pretrain_api.conditions import Condition
+from pretrain_api.meta import ApiModel, Location, NonNegative, Reference
+from pretrain_api.quantities import Duration
+from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_api.v1alpha1.parallelism import ParallelismSpec
+from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress, TrainingSummary
+from pretrain_api.v1alpha1.training import TrainingSpec
+
+
+class DataSpec(ApiModel):
+    """What the model reads."""
+
+    dataset_ref: Reference
+    """TokenDataset whose blocks are read."""
+
+
+class CheckpointInterval(ApiModel):
+    """How often a checkpoint is saved; whichever comes first."""
+
+    steps: Annotated[int, Field(ge=1)] | None = 1000
+    """Optimizer steps between two checkpoints. Unset means only `minutes` counts."""
+
+    minutes: Annotated[int, Field(ge=1)] | None = None
+    """Minutes between two checkpoints. Unset means only `steps` counts."""
+
+
+class CheckpointRetention(ApiModel):
+    """Which checkpoints stay."""
+
+    last: Annotated[int, Field(ge=1, le=1000)] = 3
+    """The newest that stay."""
+
+    every_steps: Annotated[int, Field(ge=1)] | None = None
+    """Checkpoints at multiples of this many steps stay for ever. Unset means none."""
+
+
+class CheckpointSpec(Location):
+    """Where and when the run is saved, below `<uri>/pretrainjob-<name>/<digest>/`."""
+
+    every: CheckpointInterval = CheckpointInterval()
+    """How often."""
+
+    keep: CheckpointRetention = CheckpointRetention()
+    """Which ones stay."""
+
+
+class RestartBudget(ApiModel):
+    """How often one cause may end an attempt before the run fails."""
+
+    max: Annotated[int, Field(ge=0, le=10_000)] = 20
+    """Attempts that may end so."""
+
+    window: Duration | None = None
+    """Only ends within this time count. Unset means all count."""
+
+
+class Budgets(ApiModel):
+    """Restart budgets by cause; preemptions are never charged."""
+
+    infrastructure: RestartBudget = RestartBudget(max=20, window=86400)
+    """Lost nodes and pods, network, storage."""
+
+    user: RestartBudget = RestartBudget(max=2)
+    """Errors of the program or of the data that a restart may cure."""
+
+
+class RecoverySpec(ApiModel):
+    """What happens when an attempt ends before its time."""
+
+    budgets: Budgets = Budgets()
+    """How often it may."""
+
+
+class EvaluationSpec(ApiModel):
+    """What is measured on the way."""
+
+    every_steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps between two evaluations. Unset means only at the start and at the end."""
+
+    perplexity: bool = True
+    """Whether perplexity on the dataset's held-out sequences is measured."""
+
+    prompts: Annotated[list[Annotated[str, Field(max_length=2048)]], Field(max_length=32)] = []
+    """Texts that the trained model continues, greedily, at the end."""
+
+    max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Tokens of a continuation."""
+
+
+class HuggingFaceExport(Location):
+    """The model as a Hugging Face Llama folder, below `<uri>/pretrainjob-<name>/<digest>/`."""
+
+
+class ExportSpec(ApiModel):
+    """What is written when the run is complete."""
+
+    hugging_face: HuggingFaceExport | None = None
+    """Safetensors, configuration and tokenizer. Unset means no export."""
+
+
+class PretrainJobSpec(ApiModel):
+    """One Megatron-core run on the blocks of a TokenDataset."""
+
+    profile_ref: Reference | None = None
+    """ComputeProfile of the pods. Unset means the cluster's default."""
+
+    model: ModelSpec
+    """Shape of the model."""
+
+    data: DataSpec
+    """What it reads."""
+
+    parallelism: ParallelismSpec = ParallelismSpec()
+    """How it is spread over devices."""
+
+    training: TrainingSpec
+    """How it learns."""
+
+    checkpoint: CheckpointSpec
+    """Where and when it is saved."""
+
+    recovery: RecoverySpec = RecoverySpec()
+    """What happens when an attempt ends before its time."""
+
+    evaluation: EvaluationSpec = EvaluationSpec()
+    """What is measured on the way."""
+
+    export: ExportSpec = ExportSpec()
+    """What is written at the end."""
+
+    suspend: bool | None = None
+    """Whether the run is held: pods end after a checkpoint, and none start. Kueue owns it under a
+    queue."""
+
+    ttl_after_finished: Duration | None = None
+    """How long the finished object stays before it is deleted. Unset means for ever."""
+
+
+class AttemptStatus(ApiModel):
+    """One attempt: one Indexed Job."""
+
+    number: NonNegative
+    """Its number, counted from 1; never goes backwards."""
+
+    job: str
+    """Name of its Job."""
+
+    reason: str | None = None
+    """Class of its end (`complete`, `infrastructure`, …). Unset means it runs."""
+
+    message: str = ""
+    """What its exit report said."""
+
+    started_at: str | None = None
+    """When it started, RFC 3339."""
+
+    ended_at: str | None = None
+    """When it ended, RFC 3339."""
+
+    from_step: NonNegative | None = None
+    """Step that it started from."""
+
+    to_step: NonNegative | None = None
+    """Last step that it finished."""
+
+    lost_steps: NonNegative | None = None
+    """Steps after the last checkpoint, which the next attempt has to repeat."""
+
+
+class RunInputs(ApiModel):
+    """What the run is bound to, pinned when its first attempt starts."""
+
+    dataset: ArtifactRef
+    """Token blocks."""
+
+    tokenizer: ArtifactRef
+    """Tokenizer."""
+
+    digest: str
+    """Digest of the inputs and of the spec, less what may change during a run."""
+
+
+class PretrainJobStatus(ApiModel):
+    """What the operator saw."""
+
+    observed_generation: int | None = None
+    """`metadata.generation` that this status was computed from."""
+
+    phase: str = "Pending"
+    """One word for people; machines read the conditions."""
+
+    message: str = ""
+    """One sentence for people: what happens now, or what to change."""
+
+    conditions: list[Condition] = []
+    """kstatus conditions and our own."""
+
+    progress: Progress | None = None
+    """How far the run is, as rank 0 last reported it."""
+
+    checkpoint: CheckpointStatus | None = None
+    """Newest durable checkpoint."""
+
+    attempts: list[AttemptStatus] = []
+    """Newest 20 attempts, oldest first."""
+
+    inputs: RunInputs | None = None
+    """What the run is bound to."""
+
+    summary: TrainingSummary | None = None
+    """What the finished run reached."""
+
+    export: ArtifactRef | None = None
+    """The exported model."""

@@ -1,0 +1,130 @@
+"""How far a training run is, and what it reached."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.v1alpha1.common import ArtifactRef
+
+
+class CheckpointStatus(ApiModel):
+    """A durable checkpoint."""
+
+    step: NonNegative
+    """Optimizer steps that it holds."""
+
+    tokens: NonNegative = 0
+    """Tokens consumed until then."""
+
+    uri: str
+    """Its folder."""
+
+    at: str
+    """When it was complete, RFC 3339."""
+
+    bytes: NonNegative = 0
+    """Its size."""
+
+
+class CurvePoint(ApiModel):
+    """The loss at one step."""
+
+    step: NonNegative
+    """Optimizer step."""
+
+    loss: float
+    """Mean cross-entropy of the step's tokens, in nats."""
+
+
+class Progress(ApiModel):
+    """What rank 0 answers at `/progress`."""
+
+    phase: str = "starting"
+    """`starting`, `training`, `evaluating`, `saving` or `exporting`."""
+
+    attempt: NonNegative = 0
+    """Number of the attempt."""
+
+    step: NonNegative = 0
+    """Optimizer steps done."""
+
+    total_steps: NonNegative = 0
+    """Optimizer steps of the run."""
+
+    tokens: NonNegative = 0
+    """Tokens consumed."""
+
+    loss: float | None = None
+    """Mean cross-entropy of the newest step, in nats."""
+
+    perplexity: float | None = None
+    """Newest perplexity on the held-out sequences."""
+
+    learning_rate: float | None = None
+    """Learning rate of the newest step."""
+
+    gradient_norm: float | None = None
+    """Norm of the newest gradient, before clipping."""
+
+    tokens_per_second_per_gpu: float | None = None
+    """Speed of one device over the last steps."""
+
+    mfu: float | None = None
+    """Model FLOPs utilisation: useful FLOPs over the device's peak. Unset if that is unknown."""
+
+    eta_seconds: float | None = None
+    """Estimated time to the end."""
+
+    block: NonNegative = 0
+    """Data block that is being read."""
+
+    updated_at: str | None = None
+    """When this was measured, RFC 3339."""
+
+    curve: Annotated[list[CurvePoint], Field(max_length=64)] = []
+    """Loss at no more than 64 steps, evenly spread over the run so far."""
+
+
+class Continuation(ApiModel):
+    """What the trained model made of a prompt."""
+
+    prompt: str
+    """The prompt."""
+
+    text: str
+    """The greedy continuation, shortened to 200 characters."""
+
+
+class TrainingSummary(ApiModel):
+    """What an attempt reached."""
+
+    from_step: NonNegative = 0
+    """Step that the attempt started from."""
+
+    to_step: NonNegative = 0
+    """Last step that it finished."""
+
+    tokens: NonNegative = 0
+    """Tokens consumed since the start of the run."""
+
+    loss: float | None = None
+    """Loss of the last step, in nats."""
+
+    initial_perplexity: float | None = None
+    """Perplexity on the held-out sequences before the first step."""
+
+    perplexity: float | None = None
+    """Perplexity on the held-out sequences at the end."""
+
+    parameters: NonNegative = 0
+    """Parameters of the model."""
+
+    continuations: list[Continuation] = []
+    """What the model makes of the prompts."""
+
+    export: ArtifactRef | None = None
+    """The exported model."""
+
+    export_logit_difference: float | None = None
+    """Largest difference between the logits of the exported model and those of the trained one."""

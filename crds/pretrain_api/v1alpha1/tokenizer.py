@@ -1,0 +1,75 @@
+"""Tokenizer: trains a tokenizer on the documents of a DataPipeline."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pretrain_api.meta import ApiModel, Location, NonNegative, Positive, Reference
+from pretrain_api.quantities import Quantity
+from pretrain_api.v1alpha1.common import Language, WorkStatus
+
+
+class TokenizerCorpus(ApiModel):
+    """What the tokenizer learns from."""
+
+    pipeline_ref: Reference
+    """DataPipeline whose documents are sampled."""
+
+    sample_bytes: Quantity = 10_000_000_000
+    """Most bytes of text that are sampled."""
+
+    language_weights: Annotated[
+        dict[Language, Annotated[float, Field(ge=0.0)]], Field(max_length=64)
+    ] = {}
+    """Shares of the sample. Languages not named have weight 1 if the map is empty, else 0."""
+
+
+class TokenizerSpec(ApiModel):
+    """A SentencePiece tokenizer with byte fallback, trained on documents."""
+
+    corpus: TokenizerCorpus
+    """What it learns from."""
+
+    algorithm: Literal["bpe", "unigram"] = "bpe"
+    """How pieces are learnt."""
+
+    vocabulary_size: Annotated[int, Field(ge=512, le=1_048_576)]
+    """Pieces, special tokens and the 256 bytes included."""
+
+    split_digits: bool = True
+    """Whether every digit is a piece of its own."""
+
+    reserved_tokens: NonNegative = 0
+    """Spare ids (`<reserved_0>`, …) for later alignment stages, within `vocabularySize`."""
+
+    output: Location
+    """Folder that gets the artifact, below `tokenizer-<name>/<digest>/`."""
+
+    profile_ref: Reference | None = None
+    """ComputeProfile of the pods. Unset means the cluster's default."""
+
+
+class TokenizerSummary(ApiModel):
+    """What was learnt, measured on documents that were not sampled where there are enough."""
+
+    vocabulary_size: Positive
+    """Ids of the tokenizer."""
+
+    end_of_document: NonNegative
+    """Id that ends every document."""
+
+    sampled_bytes: NonNegative = 0
+    """Bytes of text that it learnt from."""
+
+    characters_per_token: dict[str, float] = {}
+    """Unicode characters for each token, by language."""
+
+    byte_fallback: float = 0.0
+    """Share of tokens that are single bytes."""
+
+
+class TokenizerStatus(WorkStatus):
+    """What the operator saw."""
+
+    summary: TokenizerSummary | None = None
+    """What was learnt."""

@@ -1,0 +1,97 @@
+"""How a model learns: length, batch, precision, optimizer, learning-rate schedule."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pretrain_api.meta import ApiModel, Fraction, NonNegative
+from pretrain_api.quantities import Quantity
+
+Rate = Annotated[float, Field(ge=0.0, le=10.0)]
+
+
+class OptimizerSpec(ApiModel):
+    """AdamW."""
+
+    learning_rate: Rate = 3e-4
+    """Peak learning rate."""
+
+    min_learning_rate: Rate = 3e-5
+    """Learning rate at the end of the decay."""
+
+    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = [0.9, 0.95]
+    """Decay rates of the two moments."""
+
+    weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 0.1
+    """Decoupled weight decay."""
+
+    epsilon: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-8
+    """Adam's epsilon."""
+
+    gradient_clip: Annotated[float, Field(ge=0.0)] = 1.0
+    """Largest norm of the gradient; 0 means it is not clipped."""
+
+
+class Warmup(ApiModel):
+    """Linear rise of the learning rate from zero."""
+
+    tokens: Quantity = 0
+    """Length, in tokens."""
+
+
+class Decay(ApiModel):
+    """Fall of the learning rate after the warm-up."""
+
+    shape: Literal["cosine", "linear", "constant"] = "cosine"
+    """Curve from the peak to the minimum."""
+
+    tokens: Quantity | None = None
+    """Position, in tokens from the start of the run, at which the minimum is reached.
+    Unset means the end of the run."""
+
+
+class ScheduleSpec(ApiModel):
+    """The learning rate over the run."""
+
+    warmup: Warmup = Warmup()
+    """Rise."""
+
+    decay: Decay = Decay()
+    """Fall."""
+
+
+class TrainingSpec(ApiModel):
+    """How the model learns."""
+
+    tokens: Quantity
+    """Length of the run; rounded down to whole optimizer steps."""
+
+    sequence_length: Annotated[int, Field(ge=8, le=16_777_216)]
+    """Tokens of a sequence: the dataset's."""
+
+    global_batch_size: Annotated[int, Field(ge=1, le=1_048_576)]
+    """Sequences of an optimizer step, over all ranks."""
+
+    micro_batch_size: Annotated[int, Field(ge=1, le=65536)] = 1
+    """Sequences of a forward pass, on one rank."""
+
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """Number format of weights and activations; gradients and optimizer are fp32."""
+
+    optimizer: OptimizerSpec = OptimizerSpec()
+    """AdamW."""
+
+    schedule: ScheduleSpec = ScheduleSpec()
+    """The learning rate over the run."""
+
+    recompute: Literal["none", "selective", "full"] = "none"
+    """Activations that the backward pass computes again instead of keeping them: none, those of
+    core attention, or all."""
+
+    seed: NonNegative = 1234
+    """Seed of the initial weights and of the order of sequences within a block."""
+
+    @property
+    def train_iters(self) -> int:
+        """Return the optimizer steps of the run."""
+        return self.tokens // (self.global_batch_size * self.sequence_length)

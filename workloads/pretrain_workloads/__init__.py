@@ -1,0 +1,1 @@
+"""The data plane: what runs inside pods, from raw text to an exported model."""
