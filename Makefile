@@ -1,0 +1,67 @@
+# Everything a developer types. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test check lint generate format unit integration e2e cluster bench-planner clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: $(INSTALLED) ## Make .venv with everything (Python 3.12 or newer is needed)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(f"Python 3.12 or newer is needed, {sys.executable} is {sys.version.split()[0]}; set PYTHON=/path/to/python3.12") if sys.version_info < (3, 12) else None'
+	@echo "Installing into $(VENV): about 5 GB once (torch), some minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
+	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt \
+	  -e '.[operator,data,trainer,local]' --group dev
+	@touch $@
+
+demo: install ## Raw text to a trained model on this machine (KEEP=1 leaves the cluster up)
+	@exec $(BIN)/python -m pretrain_local.demo $(if $(KEEP),--keep)
+
+test: install ## All tests: unit, integration, end to end
+	$(BIN)/python -m pretrain_local build
+	$(BIN)/python -m pytest tests
+
+check: lint test generate ## What CI runs: lint, all tests, generated files unchanged
+	git diff --exit-code -- crds docs charts
+
+lint: install ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: install ## Write the generated files (CRDs, reference pages)
+	$(BIN)/python -m pretrain_api crds
+
+unit: install ## Tests without a cluster
+	$(BIN)/python -m pytest tests/unit
+
+integration: install ## Tests against a real API server and real processes
+	$(BIN)/python -m pytest tests/integration
+
+e2e: install ## The whole chain with real pods
+	$(BIN)/python -m pytest tests/e2e
+
+cluster: install ## Start Kubernetes on this machine; `python -m pretrain_local down` ends it
+	$(BIN)/python -m pretrain_local up
+
+bench-planner: install ## Score the planner on measured runs (TIME_ROWS=a.csv MEMORY_ROWS=b.csv)
+	$(BIN)/python benchmarks/planner.py $(if $(TIME_ROWS),--time-rows $(TIME_ROWS)) $(if $(MEMORY_ROWS),--memory-rows $(MEMORY_ROWS))
+
+clean: ## Remove the virtual environment, the demo's files and caches
+	-[ -x $(BIN)/python ] && $(BIN)/python -m pretrain_local down
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""`make demo`: raw text to a trained model on one machine, in front of your eyes."""
