@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-_DECIMAL = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_LARGEST = 10**18
+"""Keeps sums and products of a few amounts within 64 bits, which CEL's integers have."""
+_DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kKMGTP]|[KMGTP]i)?")
+_QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMGTP]|[KMGTP]i)?")
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
 
@@ -26,7 +28,7 @@ def parse_quantity(text: int | str) -> int:
     if isinstance(text, int):
         if text < 0:
             raise ValueError(f"{text} is negative")
-        return text
+        return _below_limit(text)
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         raise ValueError(
@@ -38,7 +40,13 @@ def parse_quantity(text: int | str) -> int:
         raise ValueError(f"{text!r} is not a quantity") from error
     if amount != int(amount):
         raise ValueError(f"{text!r} is not a whole number")
-    return int(amount)
+    return _below_limit(int(amount))
+
+
+def _below_limit(amount: int) -> int:
+    if amount > _LARGEST:
+        raise ValueError(f"{amount} is larger than {_LARGEST}, the largest amount")
+    return amount
 
 
 def parse_duration(text: int | str) -> int:
@@ -63,12 +71,20 @@ _QUANTITY_SCHEMA: dict[str, Any] = {
     "x-kubernetes-int-or-string": True,
     "anyOf": [{"type": "integer"}, {"type": "string"}],
     "maxLength": 20,
-    "pattern": r"^[0-9]+(\.[0-9]+)?([kKMGTP]|[KMGTP]i)?$",
+    "minimum": 0,
+    "pattern": r"^[0-9]{1,15}(\.[0-9]{1,9})?([kMGTP]|[KMGTP]i)?$",
+    "x-kubernetes-validations": [
+        {
+            "rule": "isQuantity(string(self)) && quantity(string(self)).isInteger()"
+            f" && quantity(string(self)).asInteger() <= {_LARGEST}",
+            "message": f"is no whole number up to {_LARGEST}; write for example 500M, 100G or 10Gi",
+        }
+    ],
 }
 _DURATION_SCHEMA: dict[str, Any] = {
     "type": "string",
     "maxLength": 20,
-    "pattern": r"^([0-9]+[smhd])+$",
+    "pattern": r"^([0-9]{1,9}[smhd])+$",
 }
 
 Quantity = Annotated[

@@ -28,7 +28,30 @@ class Accelerator(ApiModel):
     """Training processes, each with one device, that one node runs."""
 
     memory: Quantity | None = None
-    """Memory of one device, in bytes. Unset means it is not checked."""
+    """Memory of one device, in bytes. Unset means that of the known device called `name`; for
+    others it is not checked."""
+
+    peak_teraflops: Annotated[float, Field(ge=0.001, le=1_000_000.0)] | None = None
+    """Dense bf16 matrix products of one device, in 10¹² operations a second. Unset means that of
+    the known device called `name`; for others no time is predicted."""
+
+    memory_gigabytes_per_second: Annotated[float, Field(ge=0.1, le=1_000_000.0)] | None = None
+    """Bandwidth of the device's memory, 10⁹ bytes a second. Unset means the known device's."""
+
+
+class Network(ApiModel):
+    """How devices reach each other."""
+
+    domain_size: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Devices that share the fast links (NVLink). Unset means the known device's, or `perNode`."""
+
+    domain_gigabytes_per_second: Annotated[float, Field(ge=0.001, le=100_000.0)] | None = None
+    """Bandwidth of one device within the domain, one way, 10⁹ bytes a second. Unset means the
+    known device's."""
+
+    gigabytes_per_second: Annotated[float, Field(ge=0.001, le=100_000.0)] | None = None
+    """Bandwidth of one device to other domains, one way, 10⁹ bytes a second. Unset means the known
+    device's."""
 
 
 class Images(ApiModel):
@@ -120,6 +143,9 @@ class ComputeProfileSpec(ApiModel):
 
     accelerator: Accelerator = Accelerator()
     """The training device."""
+
+    network: Network = Network()
+    """How devices reach each other; only the planner reads it."""
 
     images: Images = Images()
     """Container images of the workloads."""

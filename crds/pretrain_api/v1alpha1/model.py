@@ -1,31 +1,75 @@
-"""The shape of a Llama-like model."""
+"""The shape of a Llama-like model, dense or with experts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
-from pretrain_api.meta import ApiModel
+from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.presets import MODEL_PRESETS, PresetName
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def _preset_may_fill(schema: dict[str, Any]) -> None:
+    """Drop the fields that `preset` can fill from `required`; a rule asks for one or the other."""
+    schema.pop("required", None)
+
+
+class ExpertsSpec(ApiModel):
+    """Feed-forward layers that are a choice of experts (mixture of experts)."""
+
+    count: Annotated[int, Field(ge=2, le=4096)]
+    """Experts of a layer."""
+
+    top_k: Annotated[int, Field(ge=1, le=256)] = 2
+    """Experts that each token is sent to."""
+
+    ffn_hidden_size: Annotated[int, Field(ge=1, le=1_048_576)]
+    """Width of one expert (of one of its two gated halves)."""
+
+    shared_ffn_hidden_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    """Width of the expert that every token passes. Unset means there is none."""
+
+    dense_layers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """First layers that stay dense, `ffnHiddenSize` wide."""
+
+    groups: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Groups that the router chooses from first. Unset means no groups."""
+
+    group_top_k: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Groups that a token may use; goes with `groups`."""
 
 
 class ModelSpec(ApiModel):
     """A decoder of the Llama family: RMSNorm, SwiGLU, rotary positions, grouped-query attention."""
 
+    model_config = ConfigDict(json_schema_extra=_preset_may_fill)
+
+    preset: PresetName | None = None
+    """Published shape that fills every field of the shape that is not given. Unset means that
+    `layers`, `hiddenSize`, `ffnHiddenSize` and `attentionHeads` are given."""
+
     layers: Annotated[int, Field(ge=1, le=1024)]
-    """Transformer layers, each attention and feed-forward."""
+    """Transformer layers, each attention and feed-forward. Unset means the preset's."""
 
     hidden_size: Annotated[int, Field(ge=1, le=131072)]
-    """Width of the residual stream."""
+    """Width of the residual stream. Unset means the preset's."""
 
     ffn_hidden_size: Annotated[int, Field(ge=1, le=1_048_576)]
-    """Width of the feed-forward layer (of one of its two gated halves)."""
+    """Width of the feed-forward layer (of one of its two gated halves). Unset means the
+    preset's."""
 
     attention_heads: Annotated[int, Field(ge=1, le=1024)]
-    """Query heads."""
+    """Query heads. Unset means the preset's."""
 
     query_groups: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Key-value heads. Unset means as many as `attentionHeads`."""
+    """Key-value heads. Unset means the preset's, or as many as `attentionHeads`."""
+
+    head_dim: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Width of one head. Unset means the preset's, or `hiddenSize` / `attentionHeads`."""
+
+    experts: ExpertsSpec | None = None
+    """Experts of the feed-forward layers. Unset means a dense model."""
 
     tie_embeddings: bool = False
     """Whether the input and output embeddings are one matrix."""
@@ -42,7 +86,25 @@ class ModelSpec(ApiModel):
     vocabulary_size: Count | None = None
     """Ids that the model knows. Unset means the tokenizer's; more leaves room for later stages."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, value: object) -> object:
+        if not isinstance(value, dict) or value.get("preset") not in MODEL_PRESETS:
+            return value
+        preset = MODEL_PRESETS[value["preset"]].fields()
+        return {name: filled for name, filled in preset.items() if name not in value} | value
+
     @property
     def key_value_heads(self) -> int:
         """Return the number of key-value heads."""
         return self.query_groups or self.attention_heads
+
+    @property
+    def head_width(self) -> int:
+        """Return the width of one attention head."""
+        return self.head_dim or self.hidden_size // self.attention_heads
+
+    @property
+    def dense_layers(self) -> NonNegative:
+        """Return the number of layers without experts."""
+        return self.layers if self.experts is None else min(self.layers, self.experts.dense_layers)

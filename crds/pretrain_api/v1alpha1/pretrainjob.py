@@ -10,6 +10,7 @@ from pretrain_api.quantities import Duration
 from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
+from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress, TrainingSummary
 from pretrain_api.v1alpha1.training import TrainingSpec
 
@@ -201,6 +202,9 @@ class PretrainJobStatus(ApiModel):
 
     conditions: list[Condition] = []
     """kstatus conditions and our own."""
+
+    plan: PlanStatus | None = None
+    """What the run needs and how long it takes, computed before anything is created."""
 
     progress: Progress | None = None
     """How far the run is, as rank 0 last reported it."""

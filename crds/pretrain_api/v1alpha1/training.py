@@ -42,12 +42,45 @@ class Warmup(ApiModel):
 class Decay(ApiModel):
     """Fall of the learning rate after the warm-up."""
 
-    shape: Literal["cosine", "linear", "constant"] = "cosine"
-    """Curve from the peak to the minimum."""
+    shape: Literal["cosine", "linear", "constant", "wsd"] = "cosine"
+    """Curve from the peak to the minimum; `wsd` is flat, then falls over the last tenth."""
 
     tokens: Quantity | None = None
     """Position, in tokens from the start of the run, at which the minimum is reached.
     Unset means the end of the run."""
+
+
+class Anneal(ApiModel):
+    """Last part of the run, in which the learning rate falls to zero."""
+
+    tokens: Quantity
+    """Length, in tokens, at the end of the run."""
+
+
+class BatchStep(ApiModel):
+    """A change of the batch size during the run."""
+
+    from_tokens: Quantity
+    """Tokens after which this size holds."""
+
+    global_batch_size: Annotated[int, Field(ge=1, le=1_048_576)]
+    """Sequences of an optimizer step from then on."""
+
+
+class LongContext(ApiModel):
+    """A phase with longer sequences, after `tokens`."""
+
+    sequence_length: Annotated[int, Field(ge=8, le=16_777_216)]
+    """Tokens of a sequence in the phase."""
+
+    tokens: Quantity
+    """Length of the phase, in tokens."""
+
+    rope_base: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """Base of the rotary position frequencies in the phase. Unset means unchanged."""
+
+    global_batch_size: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    """Sequences of an optimizer step in the phase. Unset means unchanged."""
 
 
 class ScheduleSpec(ApiModel):
@@ -58,6 +91,9 @@ class ScheduleSpec(ApiModel):
 
     decay: Decay = Decay()
     """Fall."""
+
+    anneal: Anneal | None = None
+    """Final fall to zero. Unset means none."""
 
 
 class TrainingSpec(ApiModel):
@@ -75,8 +111,15 @@ class TrainingSpec(ApiModel):
     micro_batch_size: Annotated[int, Field(ge=1, le=65536)] = 1
     """Sequences of a forward pass, on one rank."""
 
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """Number format of weights and activations; gradients and optimizer are fp32."""
+    batch_schedule: Annotated[list[BatchStep], Field(min_length=1, max_length=16)] | None = None
+    """Later batch sizes, in order; until the first, `globalBatchSize` holds. Unset means none."""
+
+    long_context: LongContext | None = None
+    """Phase with longer sequences at the end. Unset means none."""
+
+    precision: Literal["bf16", "fp32", "fp8"] = "bf16"
+    """Number format of weights and activations; gradients and optimizer are fp32. `fp8` is bf16
+    with matrix products in 8 bits."""
 
     optimizer: OptimizerSpec = OptimizerSpec()
     """AdamW."""
