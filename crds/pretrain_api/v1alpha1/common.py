@@ -42,6 +42,9 @@ class StageStatus(ApiModel):
     finished_at: str | None = None
     """When the Job ended, RFC 3339."""
 
+    artifact: ArtifactRef | None = None
+    """The artifact that the stage named, for the stages after it; it may not be complete yet."""
+
     counts: dict[str, int] = {}
     """Counters of the tasks that are done, summed: documents read, kept, …"""
 
