@@ -1,0 +1,54 @@
+"""`python -m pretrain_local.demo`: the quickstart from raw text to a trained model.
+
+Without `$KUBECONFIG` it starts Kubernetes and the operator on this machine and ends both; with
+it, it uses that cluster, its operator and its ComputeProfile, and starts nothing.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from pretrain_local.binaries import BinaryError
+from pretrain_local.demo.objects import KubectlError
+from pretrain_local.demo.operator import OperatorEnded
+from pretrain_local.demo.packages import FetchError
+from pretrain_local.demo.session import Demo, DemoFailed
+from pretrain_local.processes import ProcessError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def main() -> int:
+    """Run the demo; return 0 when a model was trained."""
+    parser = argparse.ArgumentParser(prog="pretrain_local.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the cluster and operator up")
+    parser.add_argument("--state", type=Path, default=ROOT / ".demo", help="folder for everything")
+    parser.add_argument("--quickstart", type=Path, default=ROOT / "examples" / "quickstart")
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds until it gives up")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console()
+    demo = Demo(console, arguments.state.resolve(), arguments.quickstart.resolve())
+    try:
+        return demo.run(os.environ.get("KUBECONFIG"), arguments.keep, arguments.timeout)
+    except (BinaryError, ProcessError, FetchError, KubectlError, OperatorEnded) as error:
+        console.print(f"[red]{error}[/]", highlight=False)
+    except DemoFailed as error:
+        console.print(f"[red]{error}[/]", highlight=False)
+    except KeyboardInterrupt:
+        console.print("[yellow]interrupted; everything that was started has been ended[/]")
+        return 130
+    return 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

