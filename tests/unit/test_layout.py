@@ -1,0 +1,74 @@
+"""The house rules that a tool can check."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (
+    "crds/pretrain_api",
+    "operator/pretrain_operator",
+    "workloads/pretrain_workloads",
+    "local/pretrain_local",
+)
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+
+
+def test_operator_folder_is_never_a_package() -> None:
+    """With an `__init__.py`, `operator/` would shadow the stdlib module for `python -m ...`."""
+    assert not (ROOT / "operator" / "__init__.py").exists()
+    assert not list((ROOT / "tests").rglob("__init__.py")), "tests are collected by importlib mode"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_FILE_LINES, "look for the second noun"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
+
+
+def test_no_file_is_named_for_nothing() -> None:
+    vague = {"utils.py", "util.py", "common_utils.py", "misc.py", "helpers.py"}
+    assert not [path for path in MODULES if path.name in vague]
+
+
+def test_every_dependency_is_pinned_in_the_constraints_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = [
+        g for g in project["dependency-groups"]["test"] + project["dependency-groups"]["lint"]
+    ]
+    wanted = project["project"]["dependencies"] + groups
+    for extra in project["project"]["optional-dependencies"].values():
+        wanted += extra
+    pins = {_canonical(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    for requirement in wanted:
+        assert _canonical(re.sub(r"\[.*\]", "", requirement)) in pins, requirement
+
+
+def test_constraints_name_no_host() -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    assert "//" not in text
+    assert "@" not in text
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [p for p in MODULES if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))]
+    assert not silent
+
+
+def test_shell_scripts_are_valid() -> None:
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
+
+
+def _canonical(requirement: str) -> str:
+    return requirement.split("#")[0].strip().lower().replace("_", "-")
