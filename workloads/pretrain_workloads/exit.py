@@ -1,0 +1,159 @@
+"""How every workload ends: one `ExitReport` as termination message, one exit code, one clear line.
+
+An entry point is `sys.exit(run_task(main))`, where `main` returns its report.
+"""
+
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from pretrain_api import paths
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.reports import MAX_REPORT_BYTES, ExitClass, ExitReport
+from pretrain_workloads.failures import BadData, UserError
+from pretrain_workloads.storage import local_path
+
+log = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 1200
+_BULKY = ("curve", "counts", "pipeline", "dataset", "tokenizer", "training", "checkpoint")
+"""Parts of a report that are left out, in this order, until it fits."""
+
+
+class Preempted(BaseException):
+    """The node wants the pod to end (SIGTERM)."""
+
+
+def task_rank() -> int:
+    """Return the index of this pod in its Job."""
+    return int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
+
+
+def load_run[R: BaseModel](model: type[R]) -> R:
+    """Return the run that the control plane mounted at `paths.SPEC`.
+
+    Raises:
+        UserError: If there is none.
+        InvalidManifest: If it is not a `model`.
+    """
+    path = local_path(paths.SPEC)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the run's spec cannot be read ({error.strerror}); mount the ConfigMap there"
+        ) from error
+    from pydantic_core import from_json
+
+    try:
+        value = from_json(text)
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON: {error}") from error
+    return parse(model, value, field="run")
+
+
+def run_task(main: Callable[[], ExitReport], rank: int | None = None) -> int:
+    """Run `main`, write its report or the report of its failure, and return the exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _preempt)
+    try:
+        report = main()
+    except (Exception, Preempted, KeyboardInterrupt) as error:
+        report = failure_report(error)
+        log.error("%s: %s", report.exit_class.value, report.message, exc_info=error)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a report that is half written helps nobody
+    report = report.model_copy(
+        update={
+            "rank": task_rank() if rank is None else rank,
+            "seconds": round(time.monotonic() - started, 3),
+            "peak_memory_bytes": max(report.peak_memory_bytes, peak_memory()),
+        }
+    )
+    write_report(report)
+    log.info("%s after %.1f s", report.exit_class.value, report.seconds)
+    return report.exit_class.exit_code
+
+
+def _preempt(number: int, frame: FrameType | None) -> None:
+    raise Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")
+
+
+def failure_report(error: BaseException) -> ExitReport:
+    """Return the report of an exception: its class and one sentence."""
+    return ExitReport(exit_class=classify(error), message=_sentence(error))
+
+
+def classify(error: BaseException) -> ExitClass:
+    """Return why a process that raised `error` ended."""
+    match error:
+        case UserError() | InvalidManifest():
+            return ExitClass.USER_ERROR
+        case BadData():
+            return ExitClass.BAD_DATA
+        case MemoryError():
+            return ExitClass.OUT_OF_MEMORY
+        case Preempted() | KeyboardInterrupt():
+            return ExitClass.PREEMPTED
+    return ExitClass.INFRASTRUCTURE
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError | BadData | InvalidManifest | Preempted):
+        return text
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def write_report(report: ExitReport) -> None:
+    """Write `report` where Kubernetes reads the termination message.
+
+    Outside a pod, where the folder does not exist, the log is all there is.
+    """
+    path = local_path(paths.TERMINATION)
+    try:
+        path.write_bytes(render_report(report))
+    except OSError as error:
+        log.warning("no termination message: %s", error)
+
+
+def render_report(report: ExitReport) -> bytes:
+    """Return `report` as JSON of at most `MAX_REPORT_BYTES` bytes, leaving out the bulkiest."""
+    if len(report.message) > _LONGEST_MESSAGE:
+        shorter = report.message[: _LONGEST_MESSAGE - 1] + "…"
+        report = report.model_copy(update={"message": shorter})
+    value = report.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for part in _BULKY:
+        if len(to_json(value)) <= MAX_REPORT_BYTES:
+            break
+        value.pop(part, None)
+    while len(to_json(value)) > MAX_REPORT_BYTES:  # many bytes a character
+        value["message"] = value["message"][: len(value["message"]) // 2] + "…"
+    return to_json(value)
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory of this process and of its children, in bytes.
+
+    `getrusage` also counts the parent's memory from before `exec`, so the kernel's own
+    high-water mark is asked first.
+    """
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        mine = int(status.split("VmHWM:", 1)[1].split()[0]) * 1024
+    except (OSError, IndexError, ValueError):
+        mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return max(mine, children)

@@ -1,0 +1,235 @@
+"""A folder in storage: the same few operations on a mounted volume and on S3."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from pydantic_core import from_json, to_json
+
+from pretrain_api.artifacts import ArtifactFile
+from pretrain_workloads.storage.errors import told
+from pretrain_workloads.storage.places import scratch_path
+
+PARTIAL = ".partial"
+"""End of the name of a file that is being written on a volume."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that was found."""
+
+    path: str
+    """Path below the folder it was looked for in."""
+
+    size: int
+    """Bytes."""
+
+    version: str
+    """Changes when the content does: the ETag on S3, the modification time on a volume."""
+
+
+@dataclass
+class Publication:
+    """A file that is being written."""
+
+    local: Path
+    """Where to write it."""
+
+    file: ArtifactFile | None = None
+    """The published file. Unset until the `with` block has ended well."""
+
+
+class Folder:
+    """A folder at a URI. Paths are relative to it; missing folders are made when written to."""
+
+    def __init__(self, uri: str, filesystem: Any, base: str, opener: str) -> None:
+        self.uri = uri.rstrip("/")
+        self.is_local = "file" in filesystem.protocol
+        self._filesystem = filesystem
+        self._base = base.rstrip("/")
+        self._opener = opener
+
+    def child(self, path: str) -> "Folder":
+        """Return the folder at `path`."""
+        return Folder(self.uri_of(path), self._filesystem, self._at(path), self._opener)
+
+    def uri_of(self, path: str) -> str:
+        """Return the URI of `path`, as the user would write it."""
+        return f"{self.uri}/{path}" if path else self.uri
+
+    def _at(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is a file or folder at `path`."""
+        with told(self.uri_of(path), self._opener):
+            return bool(self._filesystem.exists(self._at(path)))
+
+    def stat(self, path: str) -> StoredFile:
+        """Return the size and version of a file.
+
+        Raises:
+            UserError: If there is none.
+        """
+        with told(self.uri_of(path), self._opener):
+            return _stored(path, self._filesystem.info(self._at(path)))
+
+    def find(self, under: str = "") -> list[StoredFile]:
+        """Return all files below `under`, at any depth, sorted by path; none if it is absent."""
+        with told(self.uri_of(under), self._opener):
+            found = self._filesystem.find(self._at(under), detail=True)
+        start = len(self._base) + 1
+        files = [_stored(name[start:], info) for name, info in found.items()]
+        return sorted((f for f in files if not _is_partial(f.path)), key=lambda f: f.path)
+
+    def is_readable(self, path: str) -> bool:
+        """Return whether this process may read a file on a volume; on S3, opening tells."""
+        return not self.is_local or os.access(self._at(path), os.R_OK)
+
+    def open(self, path: str) -> IO[bytes]:
+        """Return the file at `path`, open for reading.
+
+        Raises:
+            UserError: If there is none, or it may not be read.
+        """
+        with told(self.uri_of(path), self._opener):
+            stream: IO[bytes] = self._filesystem.open(self._at(path), "rb")
+            return stream
+
+    def read_bytes(self, path: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            UserError: If there is none, or it may not be read.
+        """
+        with told(self.uri_of(path), self._opener):
+            return bytes(self._filesystem.cat_file(self._at(path)))
+
+    def read_json(self, path: str) -> Any:
+        """Return the value in a JSON file."""
+        return from_json(self.read_bytes(path))
+
+    def write_bytes(self, path: str, content: bytes) -> ArtifactFile:
+        """Write a file, whole or not at all."""
+        with self.publish(path) as publication:
+            publication.local.write_bytes(content)
+        assert publication.file is not None
+        return publication.file
+
+    def write_json(self, path: str, value: Any) -> ArtifactFile:
+        """Write `value` as JSON, whole or not at all."""
+        return self.write_bytes(path, to_json(value, indent=1))
+
+    @contextmanager
+    def publish(self, path: str) -> Iterator[Publication]:
+        """Give a local file to write, which appears at `path` when the body ends well.
+
+        On a volume it is renamed; on S3 it is one upload, which S3 shows when it is complete.
+        """
+        local = self._temporary(path)
+        publication = Publication(local)
+        try:
+            yield publication
+            size, checksum = local.stat().st_size, file_checksum(local)
+            with told(self.uri_of(path), self._opener):
+                self._move(local, path)
+            publication.file = ArtifactFile(path=path, bytes=size, sha256=checksum)
+        finally:
+            local.unlink(missing_ok=True)
+
+    def _temporary(self, path: str) -> Path:
+        name = f".{PurePosixPath(path).name}.{uuid.uuid4().hex[:12]}{PARTIAL}"
+        if not self.is_local:
+            return scratch_path() / name
+        folder = Path(self._at(path)).parent
+        with told(self.uri_of(path), self._opener):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def _move(self, local: Path, path: str) -> None:
+        if not self.is_local:
+            self._filesystem.put_file(str(local), self._at(path))
+            return
+        with local.open("rb") as stream:
+            os.fsync(stream.fileno())
+        local.replace(self._at(path))
+
+    @contextmanager
+    def fetched(self, path: str) -> Iterator[Path]:
+        """Give a local file with the content of `path`, for reading only.
+
+        It is the file itself on a volume, a copy in scratch for the time of the body on S3.
+        """
+        if self.is_local:
+            with told(self.uri_of(path), self._opener):
+                os.stat(self._at(path))
+            yield Path(self._at(path))
+            return
+        copy = scratch_path() / f"{uuid.uuid4().hex[:12]}-{PurePosixPath(path).name}"
+        try:
+            self.download(path, copy)
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def download(self, path: str, to: Path) -> None:
+        """Copy the file, or the files below the folder, at `path` to the local path `to`."""
+        files = self.find(path)
+        if not files:
+            self.stat(path)  # raises: it does not exist
+        for file in files:
+            inside = file.path[len(path) :].lstrip("/") if path else file.path
+            target = to / inside if inside else to
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with told(self.uri_of(file.path), self._opener):
+                self._filesystem.get_file(self._at(file.path), str(target))
+
+    def upload(self, source: Path, path: str) -> list[ArtifactFile]:
+        """Publish the local file, or the files below the local folder, `source` at `path`."""
+        if source.is_file():
+            return [self._upload_file(source, path)]
+        files = sorted(file for file in source.rglob("*") if file.is_file())
+        start = f"{path}/" if path else ""
+        return [self._upload_file(f, start + f.relative_to(source).as_posix()) for f in files]
+
+    def _upload_file(self, source: Path, path: str) -> ArtifactFile:
+        with self.publish(path) as publication:
+            shutil.copyfile(source, publication.local)
+        assert publication.file is not None
+        return publication.file
+
+    def delete(self, path: str) -> None:
+        """Delete the file, or the folder with all below it, at `path`, if there is one."""
+        with told(self.uri_of(path), self._opener):
+            if self._filesystem.exists(self._at(path)):
+                self._filesystem.rm(self._at(path), recursive=True)
+
+    def delete_partial(self) -> None:
+        """Delete what killed writers left on a volume. Call it when nobody writes any more."""
+        if self.is_local:
+            for file in Path(self._base).rglob(f"*{PARTIAL}"):
+                file.unlink(missing_ok=True)
+
+
+def file_checksum(path: Path) -> str:
+    """Return the SHA-256 of a local file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _stored(path: str, info: dict[str, Any]) -> StoredFile:
+    version = info.get("ETag")
+    if version is None:
+        version = f"{info.get('mtime', 0):.9f}"
+    return StoredFile(path, int(info["size"] or 0), str(version).strip('"'))
+
+
+def _is_partial(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name.startswith(".") and name.endswith(PARTIAL)

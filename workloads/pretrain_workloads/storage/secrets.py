@@ -1,0 +1,64 @@
+"""Credentials of an S3 location, from the files that Kubernetes makes of a Secret."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pretrain_api import paths
+from pretrain_workloads.failures import UserError
+from pretrain_workloads.storage.places import local_path
+
+_REQUIRED = ("endpoint", "accessKey", "secretKey")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What opens an S3 location."""
+
+    secret: str
+    """Name of the Secret they came from, for messages."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    region: str | None = None
+
+
+def read_credentials(secret: str) -> Credentials:
+    """Return what the mounted Secret `secret` holds.
+
+    Raises:
+        UserError: If the Secret or a key of it is missing or empty, or the endpoint is no URL.
+    """
+    folder = local_path(paths.SECRETS) / secret
+    if not folder.is_dir():
+        raise UserError(
+            f"Secret {secret}: is not mounted; create it in this namespace with the keys "
+            f"{', '.join(_REQUIRED)}"
+        )
+    keys = {
+        file.name: file.read_text(encoding="utf-8").strip()
+        for file in folder.iterdir()
+        if not file.name.startswith("..") and file.is_file()
+    }
+    if missing := [key for key in _REQUIRED if not keys.get(key)]:
+        raise UserError(
+            f"Secret {secret}: the keys {', '.join(missing)} are missing or empty; it has "
+            f"{', '.join(sorted(keys)) or 'no keys'}, and needs {', '.join(_REQUIRED)}"
+        )
+    _check_endpoint(secret, keys["endpoint"])
+    return Credentials(
+        secret, keys["endpoint"], keys["accessKey"], keys["secretKey"], keys.get("region") or None
+    )
+
+
+def _check_endpoint(secret: str, endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        good = False
+    if not good:
+        raise UserError(
+            f"Secret {secret}: endpoint {endpoint!r} is not a URL; write for example "
+            "https://s3.example.com or http://10.0.0.5:9000"
+        )
