@@ -45,7 +45,7 @@ format: install ## Format the code
 	$(BIN)/ruff format .
 
 generate: install ## Write the generated files (CRDs, reference pages)
-	$(BIN)/python -m pretrain_api crds
+	$(BIN)/python -m pretrain_api crds docs/api
 
 unit: install ## Tests without a cluster
 	$(BIN)/python -m pytest tests/unit

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from pretrain_api.__main__ import render
+from pretrain_api.__main__ import reference, render
 from pretrain_api.kinds import KINDS, Kind
 from pretrain_api.schema import crd, structural_schema
 
@@ -17,6 +17,12 @@ KIND_IDS = [kind.name for kind in KINDS]
 @pytest.mark.parametrize("name", sorted(render()))
 def test_committed_crds_are_what_the_types_generate(name: str) -> None:
     assert (ROOT / "crds" / name).read_text(encoding="utf-8") == render()[name], "make generate"
+
+
+@pytest.mark.parametrize("name", sorted(reference()))
+def test_committed_reference_pages_are_what_the_types_generate(name: str) -> None:
+    page = (ROOT / "docs" / "api" / name).read_text(encoding="utf-8")
+    assert page == reference()[name], "make generate"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
