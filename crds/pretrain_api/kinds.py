@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from pretrain_api.rules.catalogue import enforced
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, ComputeProfileStatus
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec, DataPipelineStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
@@ -40,6 +41,14 @@ class CelRule:
     """Field that the error points at, such as `.model.layers`."""
 
 
+def cel_rules(kind: str) -> tuple[CelRule, ...]:
+    """Return the admission rules of `kind` in the form that a CRD carries."""
+    return tuple(
+        CelRule(rule.holds, rule.plain_message, rule.message_expression, f".{rule.field}")
+        for rule in enforced(kind)
+    )
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of our API."""
@@ -73,6 +82,7 @@ COMPUTE_PROFILE = Kind(
         _AGE,
     ),
     namespaced=False,
+    rules=cel_rules("ComputeProfile"),
 )
 
 DATA_PIPELINE = Kind(
@@ -90,6 +100,7 @@ DATA_PIPELINE = Kind(
         _ARTIFACT,
         _MESSAGE,
     ),
+    rules=cel_rules("DataPipeline"),
 )
 
 TOKENIZER = Kind(
@@ -109,6 +120,7 @@ TOKENIZER = Kind(
         _ARTIFACT,
         _MESSAGE,
     ),
+    rules=cel_rules("Tokenizer"),
 )
 
 TOKEN_DATASET = Kind(
@@ -126,6 +138,7 @@ TOKEN_DATASET = Kind(
         _ARTIFACT,
         _MESSAGE,
     ),
+    rules=cel_rules("TokenDataset"),
 )
 
 PRETRAIN_JOB = Kind(
@@ -148,6 +161,7 @@ PRETRAIN_JOB = Kind(
         _AGE,
         _MESSAGE,
     ),
+    rules=cel_rules("PretrainJob"),
 )
 
 KINDS = (COMPUTE_PROFILE, DATA_PIPELINE, TOKENIZER, TOKEN_DATASET, PRETRAIN_JOB)

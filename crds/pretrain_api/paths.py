@@ -20,3 +20,8 @@ TERMINATION = f"{ROOT}/termination-log"
 
 PROGRESS_PORT = 8090
 """Port, on the pod's own address, of `/progress` (JSON) and `/metrics` (Prometheus)."""
+
+HOSTS_VARIABLE = "PRETRAIN_HOSTS"
+"""Environment variable that names a file in the form of `/etc/hosts` with the pods of the run's
+headless Service, on a node that has neither DNS nor an `/etc/hosts` for each pod. It changes as
+pods come, so it is read again at each try. Unset means that the system resolves the names."""

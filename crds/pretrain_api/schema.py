@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pretrain_api.kinds import CelRule, Column, Kind
 from pretrain_api.meta import GROUP, VERSION
 
-_DROPPED = frozenset({"title", "$defs"})
+_DROPPED = frozenset({"title", "$defs", "propertyNames"})
+"""What a structural schema has no word for."""
 _REFUSED = frozenset({"exclusiveMinimum", "exclusiveMaximum", "const", "oneOf"})
 
 
@@ -80,6 +81,7 @@ def _validation(rule: CelRule) -> dict[str, str]:
     return {
         "rule": rule.rule,
         "message": rule.message,
+        "reason": "FieldValueInvalid",
         **{key: value for key, value in optional.items() if value is not None},
     }
 
@@ -91,6 +93,11 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
         return node
     if refused := _REFUSED & node.keys():
         raise ValueError(f"schema keywords {sorted(refused)} have no structural equivalent: {node}")
+    if "patternProperties" in node:
+        # A map whose keys have a pattern: the API server knows no patterns of keys.
+        [values] = node["patternProperties"].values()
+        rest = {k: v for k, v in node.items() if k != "patternProperties"}
+        return _inline({**rest, "additionalProperties": values}, definitions)
     if "$ref" in node:
         target = definitions[node["$ref"].rsplit("/", 1)[-1]]
         return _inline({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions)

@@ -79,6 +79,9 @@ class Progress(ApiModel):
     block: NonNegative = 0
     """Data block that is being read."""
 
+    checkpoint: CheckpointStatus | None = None
+    """Newest durable checkpoint. Unset means there is none yet."""
+
     updated_at: str | None = None
     """When this was measured, RFC 3339."""
 

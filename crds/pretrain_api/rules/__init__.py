@@ -1,0 +1,32 @@
+"""Admission rules, written once as CEL text: rendered into the CRDs, and evaluated here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from pretrain_api.rules.catalogue import RULES, enforced
+from pretrain_api.rules.rule import Problem, Rule, Severity
+
+__all__ = ["RULES", "Problem", "Rule", "Severity", "check", "check_change", "enforced"]
+
+
+def check(kind: str, spec: BaseModel | Mapping[str, Any]) -> list[Problem]:
+    """Return everything that is wrong with the spec of an object of `kind`, and what is unwise.
+
+    `spec` is a manifest's, or already parsed from one.
+
+    Raises:
+        KeyError: If there is no such kind.
+    """
+    # The CEL library is imported here: pods and the CRD renderer know the rules, not the library.
+    from pretrain_api.rules import evaluation
+
+    return evaluation.check(kind, spec)
+
+
+def check_change(kind: str, old: BaseModel, new: BaseModel) -> list[Problem]:
+    """Return the changes from `old` to `new` that an object of `kind` does not allow."""
+    from pretrain_api.rules import evaluation
+
+    return evaluation.check_change(kind, old, new)

@@ -1,0 +1,75 @@
+"""Rules about changing a PretrainJob: a run stays what it was when it started.
+
+Only `suspend`, `training.tokens` (upwards), `checkpoint.every`, `checkpoint.keep`, `recovery`,
+`evaluation` and `ttlAfterFinished` may change.
+"""
+
+from pydantic import BaseModel
+
+from pretrain_api.rules.expressions import present
+from pretrain_api.rules.rule import Rule
+from pretrain_api.v1alpha1.pretrainjob import CheckpointSpec, PretrainJobSpec
+from pretrain_api.v1alpha1.training import TrainingSpec
+
+_MUTABLE = {
+    "suspend",
+    "training",
+    "checkpoint",
+    "recovery",
+    "evaluation",
+    "ttlAfterFinished",
+    "training.tokens",
+    "checkpoint.every",
+    "checkpoint.keep",
+}
+
+
+def _fields(model: type[BaseModel], prefix: str) -> list[tuple[str, bool]]:
+    """Return path and whether it is always there, for each field that may not change."""
+    named = [(f"{prefix}{f.alias}", f.is_required()) for f in model.model_fields.values()]
+    return [(path, required) for path, required in named if path not in _MUTABLE]
+
+
+def _immutable(path: str, required: bool) -> Rule:
+    old = present(path, "oldSelf")
+    holds = f"self.{path} == oldSelf.{path}"
+    if not required:
+        holds = f"{present(path)} ? ({old} && {holds}) : !({old})"
+    return Rule(
+        f"immutable-{path.replace('.', '-').lower()}",
+        path,
+        holds,
+        "cannot change once the object exists; make a new PretrainJob (only suspend,"
+        " training.tokens, checkpoint.every, checkpoint.keep, recovery, evaluation and"
+        " ttlAfterFinished may change)",
+        source="our own: a run records exactly what it consumed",
+        otherwise="a resumed run that silently is another run",
+        is_transition=True,
+    )
+
+
+def _tokens(root: str) -> str:
+    return f"quantity(string({root}.training.tokens)).asInteger()"
+
+
+CHANGE_RULES = (
+    *(
+        _immutable(path, required)
+        for model, prefix in (
+            (PretrainJobSpec, ""),
+            (TrainingSpec, "training."),
+            (CheckpointSpec, "checkpoint."),
+        )
+        for path, required in _fields(model, prefix)
+    ),
+    Rule(
+        "tokens-grow",
+        "training.tokens",
+        f"{_tokens('self')} >= {_tokens('oldSelf')}",
+        "%d is less than before, %d; a run may grow, not shrink",
+        (_tokens("self"), _tokens("oldSelf")),
+        source="our own: steps that were done cannot be undone",
+        otherwise="a schedule whose past changes, silently",
+        is_transition=True,
+    ),
+)

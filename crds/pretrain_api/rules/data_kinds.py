@@ -1,0 +1,119 @@
+"""Rules about the data kinds and the ComputeProfile, and about every place in storage."""
+
+from pretrain_api.rules.expressions import field, present
+from pretrain_api.rules.rule import Rule
+from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
+from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
+
+_SPECIAL_PIECES = 259
+"""The 256 bytes, unknown, beginning and end: what SentencePiece adds to the learnt pieces."""
+
+
+def _storage(path: str) -> Rule:
+    value = f"self.{path}.uri"
+    there = present(f"{path}.uri")
+    return Rule(
+        f"uri-{path.replace('.', '-').lower()}",
+        f"{path}.uri",
+        f"!({there}) || {value}.startsWith('s3://') || {value}.startsWith('file:///pretrain/')",
+        "%s is no place we can reach; write s3://bucket/path, or file:///pretrain/… on a volume of"
+        " the ComputeProfile",
+        (value,),
+        source="our own storage module",
+        otherwise="the pods fail after they were scheduled",
+    )
+
+
+STORAGE_RULES = (_storage("checkpoint"), _storage("export.huggingFace"))
+"""Of a PretrainJob."""
+
+PIPELINE_RULES = (
+    _storage("output"),
+    Rule(
+        "source-uris",
+        "sources",
+        "self.sources.all(s, s.uri.startsWith('s3://') || s.uri.startsWith('file:///pretrain/'))",
+        "%s: every uri starts with s3:// or file:///pretrain/",
+        ("self.sources.map(s, s.uri)",),
+        source="our own storage module",
+        otherwise="the first stage fails after it was scheduled",
+    ),
+    Rule(
+        "source-names",
+        "sources",
+        "self.sources.all(s, self.sources.exists_one(t, t.name == s.name))",
+        "the names %s are not all different; give each source its own",
+        ("self.sources.map(s, s.name)",),
+        source="our own: documents carry the name of their source",
+        otherwise="documents of two sources that cannot be told apart",
+    ),
+    Rule(
+        "rule-kinds",
+        "rules",
+        "!has(self.rules) || self.rules.all(r, [has(r.length), has(r.languageId),"
+        " has(r.repetition)].exists_one(x, x))",
+        "each rule sets exactly one of length, languageId and repetition",
+        source="our own",
+        otherwise="a rule that does nothing, or two things in an order that nobody chose",
+    ),
+)
+
+TOKENIZER_RULES = (
+    _storage("output"),
+    Rule(
+        "reserved-tokens",
+        "reservedTokens",
+        f"{field('reservedTokens', model=TokenizerSpec)} + {_SPECIAL_PIECES} < self.vocabularySize",
+        "%d reserved and %d special tokens leave nothing to learn of vocabularySize = %d",
+        (
+            field("reservedTokens", model=TokenizerSpec),
+            str(_SPECIAL_PIECES),
+            "self.vocabularySize",
+        ),
+        source="SentencePiece, vocabulary size",
+        otherwise="an exception at the end of sampling",
+    ),
+    Rule(
+        "language-weights",
+        "corpus.languageWeights",
+        "!has(self.corpus.languageWeights) || size(self.corpus.languageWeights) == 0 ||"
+        " self.corpus.languageWeights.exists(l, self.corpus.languageWeights[l] > 0.0)",
+        "all weights are 0, so nothing would be sampled; give one language a weight",
+        source="our own",
+        otherwise="a tokenizer trained on nothing",
+    ),
+)
+
+DATASET_RULES = (
+    _storage("output"),
+    Rule(
+        "stream-sequence",
+        "tokens",
+        f"{field('tokens', model=TokenDatasetSpec)} >= self.sequenceLength",
+        "%d is less than one sequence of %d tokens",
+        (field("tokens", model=TokenDatasetSpec), "self.sequenceLength"),
+        source="our own",
+        otherwise="a dataset without a sequence",
+    ),
+    Rule(
+        "block-sequence",
+        "blockTokens",
+        f"{field('blockTokens', model=TokenDatasetSpec)} >= self.sequenceLength",
+        "%d is less than one sequence of %d tokens",
+        (field("blockTokens", model=TokenDatasetSpec), "self.sequenceLength"),
+        source="our own: a block holds whole sequences",
+        otherwise="blocks without a sequence",
+    ),
+)
+
+PROFILE_RULES = (
+    Rule(
+        "volume-source",
+        "pods.volumes",
+        f"!({present('pods.volumes')}) || self.pods.volumes.all(v,"
+        " has(v.persistentVolumeClaim) != has(v.hostPath))",
+        "each volume sets exactly one of persistentVolumeClaim and hostPath",
+        source="our own",
+        otherwise="pods that cannot be made",
+    ),
+)

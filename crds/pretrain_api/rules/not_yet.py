@@ -1,0 +1,69 @@
+"""What the API can say and the planner can plan, but our trainer cannot do yet.
+
+Delete a line here when the trainer learns the feature; nothing else has to change.
+"""
+
+from pretrain_api.rules.expressions import GROUPS, TENSOR, field, given, present
+from pretrain_api.rules.rule import Rule, Severity
+
+
+def _absent(id_: str, path: str, message: str) -> Rule:
+    return Rule(id_, path, f"!({present(path)})", message, severity=Severity.NOT_YET)
+
+
+NOT_YET_RULES = (
+    _absent("not-yet-experts", "model.experts", "the trainer builds dense models only, for now"),
+    _absent(
+        "not-yet-head-dim",
+        "model.headDim",
+        "the trainer takes hiddenSize / attentionHeads only, for now; leave headDim out",
+    ),
+    Rule(
+        "not-yet-groups",
+        "model.queryGroups",
+        given("g", GROUPS, f"g == 0 || g % {TENSOR} == 0"),
+        "%d is less than parallelism.tensor = %d, and the trainer's attention does not copy"
+        " key-value heads, for now; use a smaller tensor size",
+        (GROUPS, TENSOR),
+        severity=Severity.NOT_YET,
+    ),
+    Rule(
+        "not-yet-fp8",
+        "training.precision",
+        f"{field('training.precision')} != 'fp8'",
+        "the trainer computes in bf16 or fp32 only, for now",
+        severity=Severity.NOT_YET,
+    ),
+    Rule(
+        "not-yet-wsd",
+        "training.schedule.decay.shape",
+        f"{field('training.schedule.decay.shape')} != 'wsd'",
+        "the trainer knows cosine, linear and constant only, for now",
+        severity=Severity.NOT_YET,
+    ),
+    _absent("not-yet-anneal", "training.schedule.anneal", "the trainer has no anneal, for now"),
+    _absent(
+        "not-yet-batch-schedule",
+        "training.batchSchedule",
+        "the trainer keeps one batch size, for now; leave batchSchedule out",
+    ),
+    _absent(
+        "not-yet-long-context",
+        "training.longContext",
+        "the trainer has one phase, for now; leave longContext out",
+    ),
+    *(
+        _absent(
+            f"not-yet-{name.lower()}",
+            f"parallelism.{name}",
+            "the trainer cuts the layers evenly, for now; leave it out",
+        )
+        for name in (
+            "firstStageLayers",
+            "lastStageLayers",
+            "countEmbedding",
+            "countLoss",
+            "stageLayers",
+        )
+    ),
+)
