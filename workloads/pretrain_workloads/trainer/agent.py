@@ -1,0 +1,97 @@
+"""Runs and watches this pod's ranks: torchrun's agent, which imports the heavy modules once.
+
+On a CPU the ranks are forks of this process, so that importing Megatron-core takes its time and its
+memory once and not in each of them. With CUDA they are new processes, as a CUDA context does not
+survive a fork.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+
+from pretrain_workloads.trainer.bonds import die_with_parent
+from pretrain_workloads.trainer.workspace import Killed, Workspace
+
+log = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS = 5
+"""Time that ranks have to report how they ended after another one failed."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What the agent of one pod runs."""
+
+    nodes: int
+    node_rank: int
+    processes: int
+    device: str
+    address: str
+    """Address of pod 0."""
+    port: int
+    run_id: str
+
+    def to_json(self) -> str:
+        """Return it as an argument for this program."""
+        return json.dumps(asdict(self))
+
+
+def main(assignment: Assignment) -> int:
+    """Run the ranks to their end; return 0 if all ended well."""
+    die_with_parent()
+    # The launcher stops ranks through the workspace, so that they can save first.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    if assignment.device == "cpu":
+        _import_once()
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import elastic_launch
+
+    from pretrain_workloads.trainer import rank
+
+    try:
+        elastic_launch(_launch_config(assignment), rank.main)(os.getpid())
+    except ChildFailedError as error:
+        killed = [
+            Killed(rank=number, exit_code=failure.exitcode)
+            for number, failure in sorted(error.failures.items())
+        ]
+        Workspace.of_pod().write_killed(killed)
+        return 1
+    return 0
+
+
+def _import_once() -> None:
+    from pretrain_workloads.trainer import backend
+
+    backend.prepare("cpu")
+    from pretrain_workloads.trainer import training  # noqa: F401
+
+
+def _launch_config(assignment: Assignment) -> "object":
+    from torch.distributed.launcher.api import LaunchConfig
+
+    return LaunchConfig(
+        min_nodes=assignment.nodes,
+        max_nodes=assignment.nodes,
+        nproc_per_node=assignment.processes,
+        run_id=assignment.run_id,
+        rdzv_backend="static",
+        rdzv_endpoint=f"{assignment.address}:{assignment.port}",
+        rdzv_configs={"rank": assignment.node_rank, "timeout": 600},
+        max_restarts=0,
+        monitor_interval=0.1,
+        start_method="fork" if assignment.device == "cpu" else "spawn",
+        signals_to_handle="SIGHUP",
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    sys.exit(main(Assignment(**json.loads(sys.argv[1]))))

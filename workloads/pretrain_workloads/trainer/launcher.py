@@ -1,0 +1,94 @@
+"""One pod of a run: finds pod 0, runs this pod's ranks, and says how the attempt ended here."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+
+from pretrain_api.reports import ExitReport
+from pretrain_api.runs import TrainingRun
+from pretrain_workloads.exit import Preempted, load_run, task_rank
+from pretrain_workloads.trainer import outcome, rendezvous, resources
+from pretrain_workloads.trainer.agent import Assignment
+from pretrain_workloads.trainer.finished import finished_report
+from pretrain_workloads.trainer.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+RENDEZVOUS_SECONDS = 300.0
+"""How long pods wait for pod 0's address: images may still be pulled on its node."""
+
+GRACE_SECONDS = 100.0
+"""How long ranks may take to save and end after SIGTERM. The pod's grace period is longer."""
+
+_POLL_SECONDS = 0.1
+
+
+def launch() -> ExitReport:
+    """Run this pod's part of the attempt and return its report."""
+    run = load_run(TrainingRun)
+    report = finished_report(run)
+    if report is not None:
+        log.info("the run was complete before")
+        return outcome.cut_to_size(report)
+    workspace = Workspace.of_pod()
+    workspace.clear()
+    address = rendezvous.find_address(run.rendezvous_host, RENDEZVOUS_SECONDS)
+    log.info("pod 0 is %s at %s, port %d", run.rendezvous_host, address, run.rendezvous_port)
+    kills = resources.memory_kills()
+    agent = _start_agent(run, address)
+    exit_code = _wait(agent, workspace)
+    seen = outcome.Observed(
+        reports=workspace.read_reports(),
+        killed=workspace.read_killed(),
+        processes=run.processes_per_node,
+        is_stop_asked=workspace.is_stop_asked,
+        was_out_of_memory=resources.memory_kills() > kills,
+        agent_exit_code=exit_code,
+    )
+    return outcome.cut_to_size(outcome.conclude(seen, workspace.read_note()))
+
+
+def _start_agent(run: TrainingRun, address: str) -> subprocess.Popen[bytes]:
+    assignment = Assignment(
+        nodes=run.spec.parallelism.nodes,
+        node_rank=task_rank(),
+        processes=run.processes_per_node,
+        device=run.device,
+        address=address,
+        port=run.rendezvous_port,
+        run_id=f"{run.namespace}-{run.name}-{run.attempt}",
+    )
+    command = [sys.executable, "-m", "pretrain_workloads.trainer.agent", assignment.to_json()]
+    return subprocess.Popen(command, env=_environment(run, address))
+
+
+def _environment(run: TrainingRun, address: str) -> dict[str, str]:
+    threads = max(1, resources.cores() // run.processes_per_node)
+    environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    if rendezvous.is_loopback(os.environ.get("POD_IP", address)):
+        environment["GLOO_SOCKET_IFNAME"] = "lo"  # the host's name may lead elsewhere
+    if run.device == "cuda":
+        # Overlaps communication with computing in tensor parallelism before Blackwell.
+        environment["CUDA_DEVICE_MAX_CONNECTIONS"] = "1"
+    return environment | dict(os.environ)
+
+
+def _wait(agent: subprocess.Popen[bytes], workspace: Workspace) -> int:
+    """Return the agent's exit code; after a SIGTERM, ask it to stop and kill it in the end."""
+    try:
+        while agent.poll() is None:
+            time.sleep(_POLL_SECONDS)
+    except (Preempted, KeyboardInterrupt) as request:
+        log.warning("%s; asking the ranks to save and end", request)
+        workspace.ask_to_stop()
+        try:
+            return agent.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("the ranks did not end within %.0f s", GRACE_SECONDS)
+    finally:
+        if agent.poll() is None:
+            agent.kill()  # its ranks die with it
+            agent.wait()
+    return agent.returncode

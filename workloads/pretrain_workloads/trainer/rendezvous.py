@@ -1,0 +1,70 @@
+"""Where the ranks of all pods meet: the address of pod 0."""
+
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pretrain_api import paths
+
+_PAUSE = 0.5
+"""Seconds between two attempts to resolve a name."""
+
+
+class Unresolved(Exception):
+    """The name of pod 0 has no address yet; the next attempt may find it."""
+
+
+def find_address(host: str, seconds: float, sleep: Callable[[float], None] = time.sleep) -> str:
+    """Return the address of `host`, waiting up to `seconds` for its record.
+
+    The record of a headless Service appears when pod 0 has an address. A node that cannot mount
+    `/etc/hosts` names another hosts file, which it keeps up to date.
+
+    Raises:
+        Unresolved: If there is none by then.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        address = _from_hosts_file(host) or _from_resolver(host)
+        if address is not None:
+            return address
+        if time.monotonic() >= deadline:
+            raise Unresolved(
+                f"{host}: has no address after {seconds:.0f} s; pod 0 did not start, or the "
+                "cluster's DNS does not know the headless Service of the run"
+            )
+        sleep(_PAUSE)
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether `address` never leaves the machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _from_resolver(host: str) -> str | None:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return None
+    return str(found[0][4][0])
+
+
+def _from_hosts_file(host: str) -> str | None:
+    file = os.environ.get(paths.HOSTS_VARIABLE)
+    if not file:
+        return None
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        address, *names = line.partition("#")[0].split() or [""]
+        if host in names:
+            return address
+    return None
