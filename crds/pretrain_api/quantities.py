@@ -12,7 +12,7 @@ _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMGTP]|[KMGTP]i)?")
-_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_DURATION = re.compile(r"([0-9]{1,10})([smhd])")
 
 
 def parse_quantity(text: int | str) -> int:
@@ -84,7 +84,7 @@ _QUANTITY_SCHEMA: dict[str, Any] = {
 _DURATION_SCHEMA: dict[str, Any] = {
     "type": "string",
     "maxLength": 20,
-    "pattern": r"^([0-9]{1,9}[smhd])+$",
+    "pattern": r"^([0-9]{1,10}[smhd])+$",
 }
 
 Quantity = Annotated[
