@@ -13,12 +13,11 @@ from types import FrameType
 
 from rich.console import Console
 
-from pretrain_local.binaries import BinaryError
 from pretrain_local.demo.objects import KubectlError
 from pretrain_local.demo.operator import OperatorEnded
 from pretrain_local.demo.packages import FetchError
 from pretrain_local.demo.session import Demo, DemoFailed
-from pretrain_local.processes import ProcessError
+from pretrain_local.errors import LocalError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,10 +35,8 @@ def main() -> int:
     demo = Demo(console, arguments.state.resolve(), arguments.quickstart.resolve())
     try:
         return demo.run(os.environ.get("KUBECONFIG"), arguments.keep, arguments.timeout)
-    except (BinaryError, ProcessError, FetchError, KubectlError, OperatorEnded) as error:
-        console.print(f"[red]{error}[/]", highlight=False)
-    except DemoFailed as error:
-        console.print(f"[red]{error}[/]", highlight=False)
+    except (LocalError, FetchError, KubectlError, OperatorEnded, DemoFailed) as error:
+        console.print(str(error), style="red", highlight=False, markup=False)
     except KeyboardInterrupt:
         console.print("[yellow]interrupted; everything that was started has been ended[/]")
         return 130
