@@ -30,6 +30,12 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
     return re.compile("".join(_MEANING.get(token) or re.escape(token) for token in tokens), re.S)
 
 
+def source_folder(uri: str) -> str:
+    """Return the folder that the paths of `list_matching` are in."""
+    base, glob = split_glob(uri.rstrip("/"))
+    return base if glob else base.rpartition("/")[0]
+
+
 def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
     """Return the files that a location means, sorted by path, and the folder their paths are in.
 
@@ -38,16 +44,14 @@ def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
     Raises:
         UserError: If there are none, or they may not be read.
     """
-    base, glob = split_glob(location.uri.rstrip("/"))
-    if not glob:
-        base, _, glob = base.rpartition("/")
-        wanted = re.compile(re.escape(glob) + r"(?:/.*)?", re.S)
-    else:
-        wanted = glob_pattern(glob)
+    _, glob = split_glob(location.uri.rstrip("/"))
+    start = "" if glob else location.uri.rstrip("/").rpartition("/")[2]
+    wanted = glob_pattern(glob or f"{start}/**")
     reference = location.credentials_secret_ref
-    folder = open_uri(base, reference.name if reference else None)
-    start = "" if "*" in glob or "?" in glob else glob
-    files = [file for file in folder.find(start) if wanted.fullmatch(file.path)]
+    folder = open_uri(source_folder(location.uri), reference.name if reference else None)
+    files = [
+        file for file in folder.find(start) if file.path == start or wanted.fullmatch(file.path)
+    ]
     if not files:
         raise UserError(f"{location.uri}: no file matches; correct the URI, or upload the files")
     if folder.is_local:

@@ -1,0 +1,44 @@
+"""`python -m pretrain_workloads.data STAGE`: one task of one stage of a DataPipeline."""
+
+import argparse
+import sys
+
+from pretrain_api.reports import ExitReport
+from pretrain_api.runs import PIPELINE_STAGES, PipelineRun
+from pretrain_workloads.exit import load_run, run_task, task_rank
+
+
+def run_stage(stage: str) -> ExitReport:
+    """Run this pod's task of `stage`; each stage imports only what it needs."""
+    run, rank = load_run(PipelineRun), task_rank()
+    match stage:
+        case "list":
+            from pretrain_workloads.data.listing import list_inputs
+
+            return list_inputs(run)
+        case "prepare":
+            from pretrain_workloads.data.prepare import prepare
+
+            return prepare(run, rank)
+        case "match":
+            from pretrain_workloads.data.match import match
+
+            return match(run, rank)
+        case "decide":
+            from pretrain_workloads.data.decide import decide
+
+            return decide(run)
+        case "write":
+            from pretrain_workloads.data.write import write
+
+            return write(run, rank)
+    from pretrain_workloads.data.report import report
+
+    return report(run)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="pretrain_workloads.data", description=__doc__)
+    parser.add_argument("stage", choices=PIPELINE_STAGES)
+    chosen = parser.parse_args().stage
+    sys.exit(run_task(lambda: run_stage(chosen)))
