@@ -1,0 +1,77 @@
+"""How containers are kept apart: bubblewrap where it works, plain processes elsewhere."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pretrain_local.errors import LocalError
+from pretrain_local.node import bubblewrap, plain
+from pretrain_local.node.launch import Command, Launch, require_program
+
+AUTO, BUBBLEWRAP, PLAIN = "auto", "bubblewrap", "plain"
+KINDS = (AUTO, BUBBLEWRAP, PLAIN)
+
+_PROBE_SECONDS = 10
+
+
+def bubblewrap_problem() -> str | None:
+    """Return why bubblewrap does not work here, or None if it does."""
+    program = shutil.which(bubblewrap.PROGRAM)
+    if program is None:
+        return f"{bubblewrap.PROGRAM} is not installed"
+    probe = [program, "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-uts", "true"]
+    try:
+        done = subprocess.run(
+            probe, capture_output=True, text=True, check=False, timeout=_PROBE_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{program} does not work: {error}"
+    return None if done.returncode == 0 else f"{program} does not work: {done.stderr.strip()}"
+
+
+def choose(kind: str, report: Callable[[str], None]) -> str:
+    """Return the kind of sandbox to use; say so if it is the weaker one for want of the other.
+
+    Raises:
+        LocalError: If `kind` is bubblewrap and that does not work.
+    """
+    if kind == PLAIN:
+        return PLAIN
+    problem = bubblewrap_problem()
+    if problem is None:
+        return BUBBLEWRAP
+    if kind == BUBBLEWRAP:
+        raise LocalError(f"sandbox: bubblewrap was asked for, but {problem}; use plain or auto")
+    report(
+        f"warning: {problem}; pods run as plain processes that see the whole machine and can "
+        "mount only below /pretrain"
+    )
+    return PLAIN
+
+
+def prepare(kind: str, launch: Launch, folder: Path, hosts: Mapping[str, str]) -> Command:
+    """Make what the container needs in its attempt's `folder`; return what to execute.
+
+    Args:
+        kind: `bubblewrap` or `plain`.
+        launch: The container.
+        folder: The attempt's own folder; `PodFolder` says what lies around it.
+        hosts: Address of each pod name that is known.
+
+    Raises:
+        CannotRun: If this kind of sandbox cannot run it.
+        NotReady: If it must wait for another pod.
+    """
+    (folder / "tmp").mkdir(mode=0o777)
+    if kind == PLAIN:
+        command = plain.prepare(launch, folder, hosts)
+    else:
+        command = bubblewrap.prepare(launch, folder)
+    require_program(launch.argv[0], command.environment.get("PATH", ""))
+    return command
+
+
+def termination_file(folder: Path) -> Path:
+    """Return the file of the machine that holds an attempt's termination message."""
+    return folder / "termination-log"

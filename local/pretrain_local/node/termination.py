@@ -1,0 +1,27 @@
+"""Termination messages: what a container leaves behind for the one who asks why it ended."""
+
+from pathlib import Path
+
+from pretrain_local.node.containers import Attempt
+from pretrain_local.node.pods import Container
+
+_LONGEST_BYTES = 4096
+_LONGEST_LOG_BYTES, _LONGEST_LOG_LINES = 2048, 80
+"""Limits of Kubernetes."""
+
+
+def termination_message(container: Container, attempt: Attempt) -> str:
+    """Return the message of an attempt that ended; empty if it left none."""
+    message = _read(attempt.folder / "termination-log")[:_LONGEST_BYTES]
+    falls_back = container.termination_message_policy == "FallbackToLogsOnError"
+    if not message and falls_back and attempt.exit is not None and attempt.exit.code != 0:
+        lines = _read(attempt.folder / "log")[-_LONGEST_LOG_BYTES:].splitlines(keepends=True)
+        message = b"".join(lines[-_LONGEST_LOG_LINES:])
+    return message.decode(errors="replace")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

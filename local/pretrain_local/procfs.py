@@ -1,0 +1,104 @@
+"""What the kernel says about processes, by pid and start time, so that no reused pid is hit.
+
+Standard library only: the supervisor of each container imports it in a bare interpreter.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+_STATE, _PARENT, _SESSION, _START = 0, 1, 3, 19
+"""Fields of `/proc/<pid>/stat` after the command's closing parenthesis (see proc(5))."""
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when `pid` started, in clock ticks since boot; None if it is dead or a zombie."""
+    fields = _stat(pid)
+    if fields is None or fields[_STATE] in ("Z", "X"):
+        return None
+    return int(fields[_START])
+
+
+def parent(pid: int) -> int | None:
+    """Return the parent of `pid`, or None if it is gone."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[_PARENT])
+
+
+def session(pid: int) -> int | None:
+    """Return the session of `pid`, or None if it is gone."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[_SESSION])
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def pids() -> list[int]:
+    """Return every process of the machine."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def descendants(root: int) -> list[int]:
+    """Return the living processes below `root`, parents before children."""
+    children: dict[int, list[int]] = {}
+    for pid in pids():
+        fields = _stat(pid)
+        if fields is not None and fields[_STATE] not in ("Z", "X"):
+            children.setdefault(int(fields[_PARENT]), []).append(pid)
+    found: list[int] = []
+    waiting = list(children.get(root, ()))
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting.extend(children.get(pid, ()))
+    return found
+
+
+def status_bytes(pid: int, *fields: str) -> int:
+    """Return the sum of `fields` of `/proc/<pid>/status` (kB there), in bytes; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.partition(":")[0] in fields)
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of `pid`, in bytes."""
+    return status_bytes(pid, "VmRSS")
+
+
+def with_environment(marker: str) -> list[int]:
+    """Return the living processes whose environment, as they started, holds `marker` (`A=b`)."""
+    wanted = marker.encode()
+    found = []
+    for pid in pids():
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if any(entry.startswith(wanted) for entry in environment.split(b"\0")):
+            found.append(pid)
+    return found
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal; a process that is already gone is no error."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def reap(pid: int) -> None:
+    """Collect `pid` if it is a dead child of ours."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
