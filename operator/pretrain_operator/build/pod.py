@@ -1,0 +1,131 @@
+"""The pod template of every workload: one container, no Kubernetes credentials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pretrain_api import paths
+from pretrain_api.v1alpha1.computeprofile import Volume
+from pretrain_operator.build.config_map import SPEC_FILE
+from pretrain_operator.plan.observed import MAIN_CONTAINER
+from pretrain_operator.plan.placement import Placement
+
+
+@dataclass(frozen=True)
+class PodParts:
+    """What one kind of pod has of its own; the rest comes from the placement."""
+
+    command: Sequence[str]
+    config_map: str
+    secrets: Sequence[str]
+    labels: Mapping[str, str]
+    grace_seconds: int
+    """Time to save its work after SIGTERM."""
+    subdomain: str | None = None
+    """Headless Service that names the pod."""
+    ports: Sequence[Mapping[str, Any]] = field(default=())
+
+
+def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
+    """Return the pod template of a Job."""
+    volumes, mounts = _volumes(parts, placement)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": parts.grace_seconds,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container(parts, placement, mounts)],
+        "volumes": volumes,
+    }
+    optional = {
+        "subdomain": parts.subdomain,
+        "serviceAccountName": placement.service_account,
+        "priorityClassName": placement.priority_class,
+        "nodeSelector": dict(placement.node_selector),
+        "tolerations": [dict(toleration) for toleration in placement.tolerations],
+        "imagePullSecrets": [{"name": name} for name in placement.pull_secrets],
+    }
+    spec.update({key: value for key, value in optional.items() if value})
+    return {"metadata": {"labels": dict(parts.labels)}, "spec": spec}
+
+
+def _container(
+    parts: PodParts, placement: Placement, mounts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    env: list[dict[str, Any]] = [
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": "PYTHONUNBUFFERED", "value": "1"},
+    ]
+    env += [{"name": name, "value": value} for name, value in sorted(placement.env.items())]
+    container: dict[str, Any] = {
+        "name": MAIN_CONTAINER,
+        "image": placement.image,
+        "imagePullPolicy": placement.pull_policy,
+        "command": list(parts.command),
+        "env": env,
+        "resources": _resources(placement),
+        "volumeMounts": mounts,
+        "terminationMessagePath": paths.TERMINATION,
+        # A program that dies without a report leaves its last words: better than nothing.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    if parts.ports:
+        container["ports"] = [dict(port) for port in parts.ports]
+    return container
+
+
+def _resources(placement: Placement) -> dict[str, Any]:
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    if placement.cpu:
+        # No CPU limit: throttling slows every collective, and idle cores help nobody.
+        requests["cpu"] = placement.cpu
+    if placement.memory:
+        requests["memory"] = limits["memory"] = placement.memory
+    if placement.device_resource:
+        requests[placement.device_resource] = str(placement.devices)
+        limits[placement.device_resource] = str(placement.devices)
+    return {key: value for key, value in (("requests", requests), ("limits", limits)) if value}
+
+
+def _volumes(
+    parts: PodParts, placement: Placement
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes of the pod, and where its container mounts them."""
+    items = [{"key": SPEC_FILE, "path": SPEC_FILE}]
+    volumes: list[dict[str, Any]] = [
+        {"name": "spec", "configMap": {"name": parts.config_map, "items": items}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    spec_folder = paths.SPEC.rpartition("/")[0]
+    mounts: list[dict[str, Any]] = [
+        {"name": "spec", "mountPath": spec_folder, "readOnly": True},
+        {"name": "scratch", "mountPath": paths.SCRATCH},
+    ]
+    for index, secret in enumerate(parts.secrets):
+        name = f"secret-{index}"
+        volumes.append({"name": name, "secret": {"secretName": secret, "defaultMode": 0o444}})
+        mounts.append({"name": name, "mountPath": f"{paths.SECRETS}/{secret}", "readOnly": True})
+    for index, volume in enumerate(placement.volumes):
+        name = f"volume-{index}"
+        volumes.append({"name": name, **_source(volume)})
+        mount = {"name": name, "mountPath": volume.mount_path}
+        mounts.append({**mount, "readOnly": True} if volume.read_only else mount)
+    if placement.device_resource:
+        # NCCL's shared-memory transport needs more than the 64 MiB that a container gets.
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
+        mounts.append({"name": "shm", "mountPath": "/dev/shm"})
+    return volumes, mounts
+
+
+def _source(volume: Volume) -> dict[str, Any]:
+    if volume.host_path is not None:
+        return {"hostPath": {"path": volume.host_path}}
+    claim = {"claimName": volume.persistent_volume_claim, "readOnly": volume.read_only}
+    return {"persistentVolumeClaim": claim}

@@ -1,0 +1,46 @@
+"""The Indexed Job of one stage of a data kind."""
+
+from typing import Any
+
+from pretrain_api.meta import DIGEST_LABEL, STAGE_LABEL
+from pretrain_operator.build.config_map import build_config_map
+from pretrain_operator.build.job import FAIL_FAST, IGNORE_DISRUPTIONS
+from pretrain_operator.build.metadata import build_metadata, owner_labels
+from pretrain_operator.build.pod import PodParts, build_pod_template
+from pretrain_operator.plan.observed import ObservedObject
+from pretrain_operator.plan.placement import Placement
+from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, StageJob
+
+RETRIES_PER_TASK = 3
+GRACE_SECONDS = 30
+
+
+def build_stage(
+    owner: ObservedObject, stage: StageJob, placement: Placement
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the ConfigMap and the Job of a stage, in the order in which they are applied."""
+    labels = {STAGE_LABEL: stage.stage, DIGEST_LABEL: stage.digest}
+    parts = PodParts(
+        command=("python", "-m", stage.program, *stage.arguments),
+        config_map=stage.name,
+        secrets=stage.secrets,
+        labels={**owner_labels(owner.key), **labels},
+        grace_seconds=GRACE_SECONDS,
+    )
+    annotations = {PLACEMENT_ANNOTATION: placement.digest}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": build_metadata(owner, stage.name, labels, annotations),
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": stage.tasks,
+            "parallelism": stage.parallelism,
+            "backoffLimitPerIndex": RETRIES_PER_TASK,
+            # One task that cannot be done is one too many: the stage would be incomplete.
+            "maxFailedIndexes": 0,
+            "podFailurePolicy": {"rules": [FAIL_FAST, IGNORE_DISRUPTIONS]},
+            "template": build_pod_template(parts, placement),
+        },
+    }
+    return build_config_map(owner, stage.name, stage.run, labels), job

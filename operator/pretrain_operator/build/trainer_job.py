@@ -1,0 +1,81 @@
+"""The Indexed Job of one attempt of a PretrainJob: one pod for each node."""
+
+from typing import Any
+
+from pretrain_api import paths
+from pretrain_api.digests import short
+from pretrain_api.meta import ATTEMPT_LABEL, DIGEST_LABEL, STAGE_LABEL
+from pretrain_api.runs import TrainingRun
+from pretrain_operator.build.config_map import build_config_map
+from pretrain_operator.build.job import FAIL_FAST
+from pretrain_operator.build.metadata import build_metadata, owner_labels
+from pretrain_operator.build.pod import PodParts, build_pod_template
+from pretrain_operator.plan.names import attempt_job_name, service_name
+from pretrain_operator.plan.observed import ObservedObject
+from pretrain_operator.plan.placement import Placement
+from pretrain_operator.plan.secrets import secret_names
+from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
+
+QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
+"""Labels of a PretrainJob that its Jobs carry too, for Kueue."""
+
+INPUTS_ANNOTATION = "pretrain.dev/inputs"
+"""Annotation of an attempt's Job: what the run is bound to, should the status not say so yet."""
+
+GRACE_SECONDS = 120
+"""Time to save a checkpoint after SIGTERM."""
+
+
+def build_attempt(
+    owner: ObservedObject, run: TrainingRun, placement: Placement
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the ConfigMap and the Job of an attempt, in the order in which they are applied."""
+    name = attempt_job_name(owner.key.name, run.attempt)
+    labels = {
+        STAGE_LABEL: "train",
+        ATTEMPT_LABEL: str(run.attempt),
+        DIGEST_LABEL: short(run.inputs.digest),
+    }
+    queue = {label: owner.labels[label] for label in QUEUE_LABELS if label in owner.labels}
+    annotations = {
+        PLACEMENT_ANNOTATION: placement.digest,
+        INPUTS_ANNOTATION: run.inputs.model_dump_json(by_alias=True),
+    }
+    spec: dict[str, Any] = {
+        "completionMode": "Indexed",
+        "completions": run.spec.parallelism.nodes,
+        "parallelism": run.spec.parallelism.nodes,
+        # One lost pod ends the attempt: the others cannot go on without it.
+        "backoffLimit": 0,
+        "podFailurePolicy": {"rules": [FAIL_FAST]},
+        "template": build_pod_template(_parts(owner, run, name, labels), placement),
+    }
+    if queue:
+        # Made suspended, once; from then on the field is Kueue's.
+        spec["suspend"] = True
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": build_metadata(owner, name, {**labels, **queue}, annotations),
+        "spec": spec,
+    }
+    return build_config_map(owner, name, run, labels), job
+
+
+def trainer_secrets(run: TrainingRun) -> tuple[str, ...]:
+    """Return the Secrets that the pods of an attempt mount."""
+    return secret_names(
+        run.dataset, run.tokenizer, run.spec.checkpoint, run.spec.export.hugging_face
+    )
+
+
+def _parts(owner: ObservedObject, run: TrainingRun, name: str, labels: dict[str, str]) -> PodParts:
+    return PodParts(
+        command=("python", "-m", "pretrain_workloads.trainer"),
+        config_map=name,
+        secrets=trainer_secrets(run),
+        labels={**owner_labels(owner.key), **labels},
+        grace_seconds=GRACE_SECONDS,
+        subdomain=service_name(owner.key.name),
+        ports=({"name": "progress", "containerPort": paths.PROGRESS_PORT, "protocol": "TCP"},),
+    )

@@ -1,0 +1,181 @@
+"""Requests to the API server: server-side apply, lists, deletes; two kinds of errors."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.rest import ApiException
+from kubernetes.aio.config import ConfigException
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
+
+from pretrain_operator.cluster.errors import Refused, Unavailable
+from pretrain_operator.cluster.resources import Resource
+
+CHILD_MANAGER = "pretrain-operator"
+STATUS_MANAGER = "pretrain-status"
+
+_TIMEOUT_SECONDS = 30
+_PAGE = 500
+_REFUSALS = (400, 403, 404, 405, 413, 422)
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
+@asynccontextmanager
+async def open_api() -> AsyncIterator["Api"]:
+    """Connect to the cluster that the process runs in, else to that of `$KUBECONFIG`."""
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except ConfigException:
+        await config.load_kube_config(client_configuration=configuration)
+    configuration.client_go_retries = True
+    async with client.ApiClient(configuration) as api_client:
+        yield Api(api_client)
+
+
+class Api:
+    """The requests that we make."""
+
+    def __init__(self, api_client: client.ApiClient) -> None:
+        # The kinds and their paths are known: no discovery, so no requests and no cache file.
+        self._dynamic = DynamicClient(api_client)
+
+    async def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Apply a child; return what the API server made of it."""
+        meta = manifest["metadata"]
+        path = resource.path(meta.get("namespace"), meta["name"])
+        return await self._apply(path, manifest, CHILD_MANAGER)
+
+    async def apply_status(
+        self, resource: Resource, namespace: str, name: str, uid: str, status: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Apply a whole status; return the object, `None` if it is gone or another one now."""
+        metadata = {"name": name, "uid": uid}
+        if resource.namespaced:
+            metadata["namespace"] = namespace
+        manifest = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": metadata,
+            "status": status,
+        }
+        try:
+            path = resource.path(namespace, name, "status")
+            return await self._apply(path, manifest, STATUS_MANAGER)
+        except _NotFound:
+            return None
+
+    async def list(
+        self, resource: Resource, namespace: str | None, labels: str | None = None
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Return all objects, and the resourceVersion that the list is as of."""
+        items: list[dict[str, Any]] = []
+        token, version = None, ""
+        while True:
+            body = await self._request(
+                "get",
+                resource.path(namespace),
+                limit=_PAGE,
+                _continue=token,
+                label_selector=labels,
+            )
+            items += body.get("items") or []
+            version = version or str(body["metadata"].get("resourceVersion") or "")
+            token = body["metadata"].get("continue")
+            if not token:
+                return items, version
+
+    async def exists(self, resource: Resource, namespace: str, name: str) -> bool:
+        """Return whether an object exists; only its metadata is asked for."""
+        try:
+            await self._request(
+                "get", resource.path(namespace, name), header_params={"Accept": _METADATA_ONLY}
+            )
+        except _NotFound:
+            return False
+        return True
+
+    async def merge(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge `patch` into an object; return what became of it."""
+        return await self._request(
+            "patch",
+            resource.path(namespace, name),
+            body=patch,
+            content_type="application/merge-patch+json",
+            field_manager=CHILD_MANAGER,
+        )
+
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, uid: str | None = None
+    ) -> None:
+        """Delete an object and, behind it, all that it owns; one that is gone already is fine."""
+        options: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+        }
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self._request("delete", resource.path(namespace, name), body=options)
+        except _NotFound:
+            return
+
+    async def get_text(self, path: str, timeout_seconds: float) -> str:
+        """Return the answer at `path` as text, whatever its type."""
+        return await self._read("get", path, _request_timeout=timeout_seconds)
+
+    async def _apply(self, path: str, manifest: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        return await self._request(
+            "patch",
+            path,
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            field_manager=manager,
+            force_conflicts=True,
+        )
+
+    async def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = await self._send(method, path, **options)
+        try:
+            body: dict[str, Any] = await response.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unavailable(f"{method.upper()} {path}: {error}") from None
+        return body
+
+    async def _read(self, method: str, path: str, **options: Any) -> str:
+        response = await self._send(method, path, **options)
+        try:
+            text: str = await response.text()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unavailable(f"{method.upper()} {path}: {error}") from None
+        return text
+
+    async def _send(self, method: str, path: str, **options: Any) -> Any:
+        options.setdefault("_request_timeout", _TIMEOUT_SECONDS)
+        try:
+            return await self._dynamic.request(method, path, serialize=False, **options)
+        except ApiException as error:
+            raise _translate(error, method, path) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise Unavailable(f"{method.upper()} {path}: {reason}") from None
+
+
+class _NotFound(Refused):
+    """There is no such object."""
+
+
+def _translate(error: ApiException, method: str, path: str) -> Refused | Unavailable:
+    said = error.summary() if isinstance(error, DynamicApiError) else str(error.reason)
+    message = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    if error.status == 404:
+        return _NotFound(message)
+    if error.status in _REFUSALS:
+        return Refused(message)
+    return Unavailable(f"{method.upper()} {path}: {error.status} {message}")

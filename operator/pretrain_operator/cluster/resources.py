@@ -1,0 +1,39 @@
+"""Where the API server serves the kinds that we read and write."""
+
+from dataclasses import dataclass
+
+from pretrain_api.kinds import KINDS
+from pretrain_api.meta import API_VERSION
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind, and its path."""
+
+    kind: str
+    api_version: str
+    plural: str
+    namespaced: bool = True
+
+    def path(
+        self, namespace: str | None = None, name: str | None = None, subresource: str = ""
+    ) -> str:
+        """Return the path of one object, or of all in a namespace or in the cluster."""
+        prefix = "api" if "/" not in self.api_version else "apis"
+        parts = [prefix, self.api_version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/" + "/".join(parts)
+
+
+OURS = {kind.name: Resource(kind.name, API_VERSION, kind.plural, kind.namespaced) for kind in KINDS}
+JOB = Resource("Job", "batch/v1", "jobs")
+POD = Resource("Pod", "v1", "pods")
+CONFIG_MAP = Resource("ConfigMap", "v1", "configmaps")
+SERVICE = Resource("Service", "v1", "services")
+SECRET = Resource("Secret", "v1", "secrets")
+
+CHILDREN = {resource.kind: resource for resource in (JOB, CONFIG_MAP, SERVICE)}
+"""Kinds of the children that we apply."""

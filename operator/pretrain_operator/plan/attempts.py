@@ -1,0 +1,121 @@
+"""Restarts of a run: how an attempt ended, who is charged for it, and whether another one follows.
+
+An attempt is one Indexed Job. Its number never goes backwards and is never used twice, so pods of
+two attempts have different names, and nothing of an old one is mistaken for a new one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pretrain_api.conditions import Reason
+from pretrain_api.reports import ExitClass
+from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
+from pretrain_operator.plan.clock import parse_time
+from pretrain_operator.plan.failures import UNREPORTED, Failure, job_failure
+from pretrain_operator.plan.observed import ObservedJob
+
+KEPT_ATTEMPTS = 20
+"""Attempts that the status shows."""
+
+SUSPENDED = "suspended"
+"""End of an attempt because the spec holds the run."""
+
+REPLACED = "replaced"
+"""End of an attempt that never ran, because its ComputeProfile changed."""
+
+_MAX_BACKOFF_SECONDS = 60
+
+Budget = Literal["infrastructure", "user"]
+
+_CHARGES: dict[str, Budget] = {
+    ExitClass.INFRASTRUCTURE.value: "infrastructure",
+    ExitClass.HANG.value: "infrastructure",
+    UNREPORTED: "user",
+    ExitClass.OUT_OF_MEMORY.value: "user",
+    ExitClass.NOT_A_NUMBER.value: "user",
+    ExitClass.LOSS_SPIKE.value: "user",
+}
+"""Which budget pays for an end; preemptions, suspensions and completions are free."""
+
+
+@dataclass(frozen=True)
+class NextAttempt:
+    """Another attempt is due."""
+
+    number: int
+    not_before: datetime | None
+    """Repeated failures are answered more and more slowly."""
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The run failed."""
+
+    reason: Reason
+    message: str
+
+
+def next_number(attempts: Iterable[AttemptStatus], jobs: Iterable[ObservedJob]) -> int:
+    """Return a number that no attempt had: neither in the status nor on a Job."""
+    used = [attempt.number for attempt in attempts] + [job.attempt for job in jobs]
+    return max(used, default=0) + 1
+
+
+def decide_next_attempt(
+    attempts: Sequence[AttemptStatus], jobs: Sequence[ObservedJob], budgets: Budgets, now: datetime
+) -> NextAttempt | GiveUp:
+    """Return what follows after `attempts`, all of which have ended."""
+    number = next_number(attempts, jobs)
+    last = attempts[-1] if attempts else None
+    if last is None or last.reason is None:
+        return NextAttempt(number, None)
+    if last.reason in (ExitClass.USER_ERROR, ExitClass.BAD_DATA):
+        return GiveUp(Failure(last.reason, "").reason, last.message)
+    budget = _CHARGES.get(last.reason)
+    if budget is None:
+        return NextAttempt(number, None)
+    limit = budgets.infrastructure if budget == "infrastructure" else budgets.user
+    charged = _charged(attempts, budget, limit, now)
+    if len(charged) > limit.max:
+        return GiveUp(_reason(last), _exhausted(budget, limit, len(charged), last))
+    return NextAttempt(number, _not_before(last, len(charged)))
+
+
+def _charged(
+    attempts: Sequence[AttemptStatus], budget: Budget, limit: RestartBudget, now: datetime
+) -> list[AttemptStatus]:
+    start = None if limit.window is None else now - timedelta(seconds=limit.window)
+    return [
+        attempt
+        for attempt in attempts
+        if _CHARGES.get(attempt.reason or "") == budget
+        and (start is None or attempt.ended_at is None or parse_time(attempt.ended_at) >= start)
+    ]
+
+
+def _reason(last: AttemptStatus) -> Reason:
+    is_memory = last.reason == ExitClass.OUT_OF_MEMORY
+    return Reason.OUT_OF_MEMORY if is_memory else Reason.RESTART_BUDGET_EXHAUSTED
+
+
+def _exhausted(budget: Budget, limit: RestartBudget, count: int, last: AttemptStatus) -> str:
+    within = f" within {limit.window} s" if limit.window else ""
+    return (
+        f"{count} attempts ended with an error of the class {budget!r}{within}, and "
+        f"spec.recovery.budgets.{budget}.max = {limit.max} allows {limit.max}; "
+        f"the last one ({last.job}, {last.reason}): {last.message}"
+    )
+
+
+def _not_before(last: AttemptStatus, charged: int) -> datetime | None:
+    if charged < 2 or last.ended_at is None:
+        return None
+    delay = min(_MAX_BACKOFF_SECONDS, 2 ** min(charged - 1, 10))
+    return parse_time(last.ended_at) + timedelta(seconds=delay)
+
+
+def attempt_end(job: ObservedJob) -> Failure | None:
+    """Return how the attempt of a finished `job` ended; `None` if it is complete."""
+    return None if job.complete else job_failure(job)

@@ -1,0 +1,23 @@
+"""Points in time, as Kubernetes writes them."""
+
+from datetime import UTC, datetime
+
+
+def format_time(at: datetime) -> str:
+    """Return `at` as RFC 3339 in UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Return the point in time that an RFC 3339 text stands for.
+
+    Raises:
+        ValueError: If `text` is none.
+    """
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def seconds_between(start: str, end: datetime) -> float:
+    """Return the seconds from `start` to `end`; 0 if `start` is later."""
+    return max(0.0, (end - parse_time(start)).total_seconds())

@@ -1,0 +1,1 @@
+"""Pure arithmetic about a training run: parameters, memory, FLOPs, time."""

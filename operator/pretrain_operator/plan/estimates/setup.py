@@ -1,0 +1,122 @@
+"""What is estimated: a model, its layout over devices, and the work of a step."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Recompute = Literal["none", "selective", "full"]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Feed-forward layers that are a choice of experts."""
+
+    count: int
+    top_k: int
+    ffn: int
+    """Width of one expert."""
+    shared_ffn: int = 0
+    """Width of the expert that every token passes."""
+    dense_layers: int = 0
+    """First layers without experts."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A decoder; what our API cannot say has the value of a Llama model by default."""
+
+    layers: int
+    hidden: int
+    ffn: int
+    heads: int
+    groups: int
+    head_dim: int
+    vocabulary: int
+    """Rows of the embedding, padding included."""
+    is_tied: bool = False
+    experts: Experts | None = None
+    is_gated: bool = True
+    """SwiGLU rather than one plain activation."""
+    has_biases: bool = False
+    learned_positions: int = 0
+    """Rows of a learned position embedding; 0 means rotary positions."""
+    has_query_norm: bool = False
+    """Whether queries and keys are normalised."""
+    hidden_dropout: bool = False
+    attention_dropout: bool = False
+
+    @property
+    def query_width(self) -> int:
+        """Return the width of all query heads."""
+        return self.heads * self.head_dim
+
+    @property
+    def key_width(self) -> int:
+        """Return the width of all key heads, which is that of all value heads."""
+        return self.groups * self.head_dim
+
+    @property
+    def ffn_matrices(self) -> int:
+        """Return the weight matrices of a feed-forward layer."""
+        return 3 if self.is_gated else 2
+
+    def has_experts(self, layer: int) -> bool:
+        """Return whether a layer, counted from 0, is a choice of experts."""
+        return self.experts is not None and layer >= self.experts.dense_layers
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a model is spread over devices."""
+
+    world: int
+    stages: tuple[int, ...]
+    """Layers of every pipeline rank, over all its chunks."""
+    tensor: int = 1
+    virtual: int = 1
+    context: int = 1
+    expert: int = 1
+    expert_tensor: int = 1
+    sequence: bool = False
+    distributed_optimizer: bool = True
+    is_fully_sharded: bool = False
+    """ZeRO-3 (FSDP): weights, gradients and optimizer over all data-parallel ranks."""
+
+    @property
+    def pipeline(self) -> int:
+        """Return the number of pipeline ranks."""
+        return len(self.stages)
+
+    @property
+    def data(self) -> int:
+        """Return the data-parallel size."""
+        return self.world // (self.tensor * self.pipeline * self.context)
+
+    @property
+    def expert_data(self) -> int:
+        """Return the data-parallel size of the experts."""
+        return max(1, self.world // (self.expert_tensor * self.expert * self.pipeline))
+
+    @property
+    def split(self) -> int:
+        """Return over how many devices sequence parallelism splits what tensor does not."""
+        return self.tensor if self.sequence else 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """An optimizer step."""
+
+    micro_batch: int
+    global_batch: int
+    sequence: int
+    """Tokens of a sequence."""
+    recompute: Recompute = "none"
+    precision: str = "bf16"
+    has_fused_attention: bool = True
+    """Whether attention never stores its scores (flash attention)."""
+    has_fused_softmax: bool = True
+    """Whether attention that stores its scores has a kernel for scale, mask and softmax."""
+
+    def micro_batches(self, data: int) -> int:
+        """Return the forward passes of a rank, at a data-parallel size."""
+        return max(1, self.global_batch // (self.micro_batch * data))

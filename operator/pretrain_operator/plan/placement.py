@@ -1,0 +1,72 @@
+"""Where and how pods run: what a ComputeProfile means for one role."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pretrain_api.digests import digest, short
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, PodResources, Volume
+
+Role = Literal["data", "trainer"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Everything of a pod that comes from its ComputeProfile."""
+
+    image: str
+    pull_policy: str
+    pull_secrets: tuple[str, ...]
+    env: Mapping[str, str]
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Mapping[str, Any], ...]
+    volumes: tuple[Volume, ...]
+    cpu: str | None
+    memory: str | None
+    device_resource: str | None
+    """Extended resource of the devices. `None` means that pods get none."""
+    devices: int
+    """Devices, and training processes, of a pod."""
+    service_account: str | None
+    priority_class: str | None
+
+    @property
+    def digest(self) -> str:
+        """Return a digest that changes when pods would be placed otherwise."""
+        volumes = [volume.model_dump() for volume in self.volumes]
+        return short(digest({**asdict(self), "volumes": volumes}))
+
+
+def plan_placement(
+    profile: ComputeProfileSpec, role: Role, devices: int | None = None
+) -> Placement:
+    """Return how pods of `role` run; `devices` for each pod are the profile's unless given."""
+    pods, accelerator = profile.pods, profile.accelerator
+    is_trainer = role == "trainer"
+    resources = pods.trainer if is_trainer else pods.data
+    count = (devices or accelerator.per_node) if is_trainer else 1
+    return Placement(
+        image=profile.images.trainer if is_trainer else profile.images.data,
+        pull_policy=profile.images.pull_policy,
+        pull_secrets=tuple(profile.images.pull_secrets),
+        env={**_threads(resources, count), **pods.env},
+        node_selector=dict(pods.node_selector),
+        tolerations=tuple(pods.tolerations),
+        volumes=tuple(pods.volumes),
+        cpu=resources.cpu,
+        memory=resources.memory,
+        device_resource=accelerator.resource if is_trainer else None,
+        devices=count,
+        service_account=pods.service_account_name,
+        priority_class=pods.priority_class_name,
+    )
+
+
+def _threads(resources: PodResources, processes: int) -> dict[str, str]:
+    """Return the thread count of a process: libraries would start one for each core of the node."""
+    if resources.cpu is None:
+        return {}
+    text = resources.cpu
+    cores = float(text[:-1]) / 1000 if text.endswith("m") else float(text)
+    return {"OMP_NUM_THREADS": str(max(1, math.floor(cores / processes)))}

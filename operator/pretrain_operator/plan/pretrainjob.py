@@ -1,0 +1,235 @@
+"""What a PretrainJob needs now: its attempts, the next one, and where the run stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pretrain_api.conditions import Reason
+from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_api.v1alpha1.pretrainjob import (
+    AttemptStatus,
+    PretrainJobSpec,
+    PretrainJobStatus,
+)
+from pretrain_operator.plan.attempts import (
+    KEPT_ATTEMPTS,
+    REPLACED,
+    SUSPENDED,
+    GiveUp,
+    attempt_end,
+    decide_next_attempt,
+)
+from pretrain_operator.plan.clock import format_time
+from pretrain_operator.plan.failures import most_informative, waiting_reason
+from pretrain_operator.plan.observed import LOST_AFTER_SECONDS, ObservedJob, ObservedPod
+from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
+
+COMPLETE_PHASE = "complete"
+"""`progress.phase` of a complete run."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What has to be done now for a PretrainJob."""
+
+    situation: Situation
+    attempts: tuple[AttemptStatus, ...]
+    start: int | None = None
+    """Number of the attempt to start."""
+    delete: tuple[str, ...] = ()
+    """Jobs that have to end."""
+    report: ExitReport | None = None
+    """Report of pod 0 of the newest attempt, if it has ended."""
+    leader: ObservedPod | None = None
+    """The pod that serves progress, while it runs."""
+    wait_seconds: float | None = None
+    """When to look again, although nothing has changed by then."""
+
+
+@dataclass(frozen=True)
+class ObservedRun:
+    """What is observed of a PretrainJob."""
+
+    spec: PretrainJobSpec
+    status: PretrainJobStatus
+    jobs: tuple[ObservedJob, ...]
+    pods: tuple[ObservedPod, ...]
+    """All its pods, also of Jobs that are gone."""
+    placement: str | None
+    """Digest of the current placement. `None` if the profile cannot be read now."""
+    finished: Situation | None
+    """How the run ended, if the last status says that it did."""
+
+    @property
+    def has_grown(self) -> bool:
+        """Return whether a complete run is asked for more tokens than it was."""
+        progress, attempts = self.status.progress, self.status.attempts
+        return (
+            progress is not None
+            and progress.phase == COMPLETE_PHASE
+            and bool(attempts)
+            and attempts[-1].number == progress.attempt
+            and 0 < progress.total_steps < self.spec.training.train_iters
+        )
+
+
+def plan_run(observed: ObservedRun, now: datetime) -> RunPlan:
+    """Return what to do now."""
+    attempts = _note_jobs(observed.status.attempts, observed.jobs)
+    attempts = tuple(_note_end(a, observed, now) for a in attempts)[-KEPT_ATTEMPTS:]
+    if observed.finished is not None and not observed.has_grown:
+        return RunPlan(observed.finished, attempts)
+    last = attempts[-1] if attempts else None
+    job = _job_of(last, observed.jobs)
+    plan = RunPlan(_NOTHING, attempts, report=_report(job))
+    if last is not None and last.reason == ExitClass.COMPLETE and not observed.has_grown:
+        done = f"complete after {last.number} attempt{'s' if last.number > 1 else ''}"
+        return replace(plan, situation=Situation(Phase.COMPLETE, Reason.COMPLETE, done))
+    if last is not None and last.reason is None and job is not None:
+        return _running(plan, observed, (last, job), now)
+    if observed.spec.suspend:
+        return replace(plan, situation=_HELD)
+    ending = [pod for pod in observed.pods if not pod.is_over and not pod.is_lost(now)]
+    if ending:
+        message = f"waits until pod {ending[0].name} of the last attempt has ended"
+        return replace(
+            plan,
+            situation=Situation(Phase.RESTARTING, Reason.RESTARTING, message),
+            wait_seconds=LOST_AFTER_SECONDS,
+        )
+    return _next(plan, observed, now)
+
+
+_NOTHING = Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING)
+_HELD = Situation(
+    Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to go on"
+)
+
+
+def _note_jobs(
+    attempts: Sequence[AttemptStatus], jobs: Sequence[ObservedJob]
+) -> tuple[AttemptStatus, ...]:
+    """Return the attempts of the status, and those whose Job was made just before a crash."""
+    known = {attempt.number for attempt in attempts}
+    found = [
+        AttemptStatus(number=job.attempt, job=job.name)
+        for job in jobs
+        if job.attempt and job.attempt not in known
+    ]
+    return tuple(sorted([*attempts, *found], key=lambda attempt: attempt.number))
+
+
+def _job_of(attempt: AttemptStatus | None, jobs: Sequence[ObservedJob]) -> ObservedJob | None:
+    return next((job for job in jobs if attempt and job.name == attempt.job), None)
+
+
+def _note_end(attempt: AttemptStatus, observed: ObservedRun, now: datetime) -> AttemptStatus:
+    """Return `attempt` with its end, if its Job has ended or is gone."""
+    if attempt.reason is not None:
+        return attempt
+    job = _job_of(attempt, observed.jobs)
+    if job is None:
+        return _ended(attempt, ExitClass.INFRASTRUCTURE, f"its Job {attempt.job} is gone", now)
+    started = attempt.model_copy(update={"started_at": job.started_at or job.created_at})
+    if job.deleting:
+        if observed.spec.suspend:
+            return _ended(started, SUSPENDED, "held by spec.suspend", now)
+        return _ended(started, ExitClass.INFRASTRUCTURE, f"its Job {job.name} was deleted", now)
+    if not job.is_finished and not _is_abandoned(job, now):
+        return started
+    failure = attempt_end(job)
+    at = job.finished_at or format_time(now)
+    if failure is None:
+        return started.model_copy(update={"reason": ExitClass.COMPLETE.value, "ended_at": at})
+    return started.model_copy(
+        update={"reason": failure.exit_class, "message": failure.message, "ended_at": at}
+    )
+
+
+def _is_abandoned(job: ObservedJob, now: datetime) -> bool:
+    """Return whether a failing Job waits only for pods of nodes that do not answer."""
+    alive = [pod for pod in job.pods if not pod.is_over]
+    return job.failing and bool(alive) and all(pod.is_lost(now) for pod in alive)
+
+
+def _ended(attempt: AttemptStatus, reason: str, message: str, now: datetime) -> AttemptStatus:
+    update = {"reason": str(reason), "message": message, "ended_at": format_time(now)}
+    return attempt.model_copy(update=update)
+
+
+def _report(job: ObservedJob | None) -> ExitReport | None:
+    """Return what the pods of `job` said at their end: pod 0 knows most."""
+    pods = sorted(job.pods, key=lambda pod: pod.rank) if job else []
+    reports = [pod.report for pod in pods if pod.report is not None]
+    return next((r for r in reports if r.training or r.checkpoint), reports[0] if reports else None)
+
+
+def _running(
+    plan: RunPlan,
+    observed: ObservedRun,
+    current: tuple[AttemptStatus, ObservedJob],
+    now: datetime,
+) -> RunPlan:
+    last, job = current
+    if observed.spec.suspend:
+        end = _ended(last, SUSPENDED, "held by spec.suspend", now)
+        return _stop(plan, end, _HELD)
+    stale = observed.placement not in (None, job.annotations.get(PLACEMENT_ANNOTATION))
+    if stale and not job.has_started and not job.failing:
+        changed = Situation(
+            Phase.RESTARTING, Reason.RESTARTING, "starts again: the ComputeProfile has changed"
+        )
+        end = _ended(last, REPLACED, "the ComputeProfile changed before it ran", now)
+        return _stop(plan, end, changed)
+    return replace(plan, situation=_progressing(last, job), leader=_leader(job))
+
+
+def _stop(plan: RunPlan, end: AttemptStatus, situation: Situation) -> RunPlan:
+    """End the running attempt on purpose: uncharged, its pods get their grace period."""
+    attempts = (*plan.attempts[:-1], end)
+    return replace(plan, situation=situation, attempts=attempts, delete=(end.job,))
+
+
+def _leader(job: ObservedJob) -> ObservedPod | None:
+    pods = [pod for pod in job.pods if pod.rank == 0 and pod.phase == "Running" and pod.ip]
+    return next((pod for pod in pods if not pod.deleting), None)
+
+
+def _progressing(last: AttemptStatus, job: ObservedJob) -> Situation:
+    failure = most_informative(job.pods)
+    if failure is not None or job.failing:
+        why = failure.message if failure else job.failure_message
+        message = f"attempt {last.number} ends: {why}"
+        return Situation(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
+    if job.suspended:
+        message = f"Job {job.name} is held by its queue until there is room"
+        return Situation(Phase.SUSPENDED, Reason.SUSPENDED, message)
+    waiting = waiting_reason(job)
+    if waiting:
+        return Situation(Phase.RUNNING, Reason.WAITING_FOR_PODS, waiting)
+    running = sum(pod.phase == "Running" for pod in job.pods)
+    if running < job.completions:
+        message = f"attempt {last.number}: {running} of {job.completions} pods run"
+        return Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING, message)
+    return Situation(
+        Phase.RUNNING, Reason.ATTEMPT_RUNNING, f"attempt {last.number} runs on {running} pods"
+    )
+
+
+def _next(plan: RunPlan, observed: ObservedRun, now: datetime) -> RunPlan:
+    decision = decide_next_attempt(
+        plan.attempts, observed.jobs, observed.spec.recovery.budgets, now
+    )
+    if isinstance(decision, GiveUp):
+        situation = Situation(Phase.FAILED, decision.reason, decision.message)
+        return replace(plan, situation=situation)
+    last = plan.attempts[-1] if plan.attempts else None
+    why = f" after attempt {last.number} ({last.reason}): {last.message}" if last else ""
+    phase = Phase.RESTARTING if last else Phase.RUNNING
+    reason = Reason.RESTARTING if last else Reason.ATTEMPT_STARTING
+    situation = Situation(phase, reason, f"attempt {decision.number} starts{why}")
+    if decision.not_before is not None and decision.not_before > now:
+        wait = (decision.not_before - now).total_seconds()
+        return replace(plan, situation=situation, wait_seconds=wait)
+    return replace(plan, situation=situation, start=decision.number)

@@ -1,0 +1,26 @@
+"""Reconcile ComputeProfiles: say whether they are well-formed."""
+
+from datetime import datetime
+
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, ComputeProfileStatus
+from pretrain_operator.cluster.cluster import Cluster
+from pretrain_operator.plan.dependencies import read_status
+from pretrain_operator.plan.observed import Key
+from pretrain_operator.status.profile import profile_status
+from pretrain_operator.status.wire import to_wire
+
+
+async def reconcile_profile(cluster: Cluster, key: Key, now: datetime) -> None:
+    """Write the status of a profile; nothing is created for it."""
+    observed = cluster.store.get(key)
+    if observed is None or observed.deleting:
+        return
+    problems: list[str] = []
+    try:
+        parse(ComputeProfileSpec, dict(observed.spec))
+    except InvalidManifest as error:
+        problems = error.problems
+    previous = read_status(ComputeProfileStatus, observed)
+    status = profile_status(previous.conditions, problems, observed.generation, now)
+    await cluster.write_status(observed, to_wire(status))

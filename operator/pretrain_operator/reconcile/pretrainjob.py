@@ -1,0 +1,191 @@
+"""Reconcile PretrainJobs: one attempt at a time, until the run is complete or given up."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from pretrain_api.conditions import Reason
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_api.v1alpha1.pretrainjob import (
+    AttemptStatus,
+    PretrainJobSpec,
+    PretrainJobStatus,
+    RunInputs,
+)
+from pretrain_operator.build.service import build_service
+from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
+from pretrain_operator.cluster.cluster import Cluster
+from pretrain_operator.cluster.errors import Refused
+from pretrain_operator.plan.admission import name_problems, run_problems
+from pretrain_operator.plan.clock import format_time, seconds_between
+from pretrain_operator.plan.dependencies import read_status
+from pretrain_operator.plan.names import attempt_job_name
+from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.placement import plan_placement
+from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
+from pretrain_operator.plan.profiles import choose_profile
+from pretrain_operator.plan.run_inputs import pin_inputs, training_run
+from pretrain_operator.plan.secrets import missing_secrets
+from pretrain_operator.plan.situation import Phase, Situation, Unmet
+from pretrain_operator.reconcile.run_inputs import open_inputs, pinned_inputs
+from pretrain_operator.status.conditions import last_end
+from pretrain_operator.status.pretrainjob import RunOutcome, run_status
+from pretrain_operator.status.wire import to_wire
+
+_LOOK_AGAIN_SECONDS = {Phase.BLOCKED: 30.0, Phase.WAITING: 5.0}
+
+
+async def reconcile_run(cluster: Cluster, key: Key, now: datetime) -> float | None:
+    """Bring a run one step further; return when to look again, in seconds, if at all."""
+    owner = cluster.store.get(key)
+    if owner is None or owner.deleting:
+        cluster.progress.forget(key)
+        return None
+    previous = read_status(PretrainJobStatus, owner)
+    try:
+        spec = parse(PretrainJobSpec, dict(owner.spec))
+    except InvalidManifest as error:
+        plan = RunPlan(_invalid(error.problems), tuple(previous.attempts))
+        await _write(cluster, owner, previous, RunOutcome(plan, None, None, 0), now)
+        return None
+    outcome = await _advance(cluster, owner, spec, previous, now)
+    await _write(cluster, owner, previous, outcome, now)
+    return await _look_again(cluster, owner, spec, outcome.run, now)
+
+
+async def _write(
+    cluster: Cluster,
+    owner: ObservedObject,
+    previous: PretrainJobStatus,
+    outcome: RunOutcome,
+    now: datetime,
+) -> None:
+    status = run_status(previous, outcome, owner.generation, now)
+    await cluster.write_status(owner, to_wire(status))
+
+
+async def _advance(
+    cluster: Cluster,
+    owner: ObservedObject,
+    spec: PretrainJobSpec,
+    previous: PretrainJobStatus,
+    now: datetime,
+) -> RunOutcome:
+    observed = _observe(cluster, owner, spec, previous)
+    plan = plan_run(observed, now)
+    await cluster.delete_jobs(owner, plan.delete)
+    inputs = pinned_inputs(previous, observed.jobs)
+    if plan.start is not None:
+        plan, inputs = await _start(cluster, owner, spec, plan, inputs, now)
+    if plan.leader is None:
+        cluster.progress.forget(owner.key)
+        return RunOutcome(plan, inputs, None, spec.training.train_iters)
+    progress = await cluster.progress.read(owner.key, plan.leader)
+    return RunOutcome(plan, inputs, progress, spec.training.train_iters)
+
+
+def _observe(
+    cluster: Cluster,
+    owner: ObservedObject,
+    spec: PretrainJobSpec,
+    previous: PretrainJobStatus,
+) -> ObservedRun:
+    jobs = tuple(job for job in cluster.store.jobs(owner.key) if job.owner_uid == owner.uid)
+    try:
+        placement = plan_placement(_profile(cluster, spec), "trainer", _devices(spec)).digest
+    except Unmet:
+        placement = None
+    return ObservedRun(
+        spec=spec,
+        status=previous,
+        jobs=jobs,
+        pods=cluster.store.pods(owner.key),
+        placement=placement,
+        finished=last_end(previous.conditions),
+    )
+
+
+def _profile(cluster: Cluster, spec: PretrainJobSpec) -> ComputeProfileSpec:
+    return choose_profile(spec.profile_ref, cluster.store.all("ComputeProfile"))
+
+
+def _devices(spec: PretrainJobSpec) -> int | None:
+    return spec.parallelism.gpus_per_node
+
+
+def _invalid(problems: list[str]) -> Situation:
+    return Situation(Phase.INVALID, Reason.INVALID_SPEC, "; ".join(problems))
+
+
+async def _start(
+    cluster: Cluster,
+    owner: ObservedObject,
+    spec: PretrainJobSpec,
+    plan: RunPlan,
+    pinned: RunInputs | None,
+    now: datetime,
+) -> tuple[RunPlan, RunInputs | None]:
+    """Start the attempt that is due; return the plan with what became of it, and the inputs."""
+    assert plan.start is not None
+    held = replace(plan, start=None)
+    try:
+        problems = name_problems(owner.key.name) + run_problems(spec, None)
+        if problems:
+            raise InvalidManifest(problems)
+        profile = _profile(cluster, spec)
+        if problems := run_problems(spec, profile):
+            raise InvalidManifest(problems)
+        opened = open_inputs(cluster.store, owner, spec, pinned)
+        inputs = pinned or pin_inputs(spec, opened)
+        run = training_run(owner, spec, profile, (inputs, opened), plan.start)
+        job_name = attempt_job_name(owner.key.name, plan.start)
+        if other := cluster.store.job(owner.key.namespace, job_name):
+            message = f"waits until Job {other.name} of another object is gone"
+            raise Unmet(Reason.WAITING_FOR_PODS, message)
+        missing = await cluster.missing_secrets(owner.key.namespace, trainer_secrets(run))
+        if situation := missing_secrets(owner.key.namespace, missing):
+            return replace(held, situation=situation), pinned
+        placement = plan_placement(profile, "trainer", _devices(spec))
+        await cluster.apply(build_service(owner), *build_attempt(owner, run, placement))
+    except InvalidManifest as error:
+        return replace(held, situation=_invalid(error.problems)), pinned
+    except Unmet as problem:
+        return replace(held, situation=problem.situation), pinned
+    except Refused as refusal:
+        message = f"the API server refuses attempt {plan.start}: {refusal}"
+        blocked = Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message)
+        return replace(held, situation=blocked), pinned
+    started = AttemptStatus(number=plan.start, job=job_name, started_at=format_time(now))
+    return replace(plan, attempts=(*plan.attempts, started)), inputs
+
+
+async def _look_again(
+    cluster: Cluster,
+    owner: ObservedObject,
+    spec: PretrainJobSpec,
+    plan: RunPlan,
+    now: datetime,
+) -> float | None:
+    if plan.situation.is_finished:
+        return await _expire(cluster, owner, spec, now)
+    if plan.leader is not None:
+        return cluster.progress.interval_seconds
+    return plan.wait_seconds or _LOOK_AGAIN_SECONDS.get(plan.situation.phase)
+
+
+async def _expire(
+    cluster: Cluster, owner: ObservedObject, spec: PretrainJobSpec, now: datetime
+) -> float | None:
+    """Delete a finished object whose time is over; return how long it has left."""
+    if spec.ttl_after_finished is None:
+        return None
+    current = cluster.store.get(owner.key) or owner
+    status = read_status(PretrainJobStatus, current)
+    ends = [c for c in status.conditions if c.type in ("Complete", "Failed") and c.status == "True"]
+    if not ends:
+        return 1.0
+    left = spec.ttl_after_finished - seconds_between(ends[0].last_transition_time, now)
+    if left > 0:
+        return left
+    await cluster.delete_object(current)
+    return None

@@ -1,0 +1,112 @@
+"""Reconcile the data kinds: DataPipeline, Tokenizer and TokenDataset."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from pretrain_api.conditions import ConditionType, Reason
+from pretrain_api.kinds import DATA_PIPELINE, TOKEN_DATASET, TOKENIZER
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_operator.build.stage_job import build_stage
+from pretrain_operator.cluster.cluster import Cluster
+from pretrain_operator.cluster.errors import Refused
+from pretrain_operator.plan.admission import name_problems
+from pretrain_operator.plan.dependencies import find_condition, read_status
+from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.placement import Placement, plan_placement
+from pretrain_operator.plan.profiles import choose_profile
+from pretrain_operator.plan.secrets import missing_secrets
+from pretrain_operator.plan.situation import Phase, Situation, Unmet
+from pretrain_operator.plan.stages import WorkPlan, plan_stages
+from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
+from pretrain_operator.reconcile.inputs import gather_inputs
+from pretrain_operator.status.conditions import last_failure
+from pretrain_operator.status.wire import to_wire
+from pretrain_operator.status.work import WORK_STATUSES, WorkOutcome, work_status
+
+_SPECS: dict[str, type[WorkSpec]] = {
+    kind.name: kind.spec  # type: ignore[misc]
+    for kind in (DATA_PIPELINE, TOKENIZER, TOKEN_DATASET)
+}
+_LOOK_AGAIN_SECONDS = {Phase.BLOCKED: 30.0, Phase.WAITING: 5.0}
+"""Nothing tells us of a new Secret, or of a refusal that would not be one now."""
+
+
+async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | None:
+    """Bring an object one step further; return when to look again, in seconds, if at all."""
+    owner = cluster.store.get(key)
+    if owner is None or owner.deleting:
+        return None
+    previous = read_status(WORK_STATUSES[key.kind], owner)
+    outcome = await _advance(cluster, owner, previous)
+    status = work_status(previous, outcome, owner.generation, now)
+    await cluster.write_status(owner, to_wire(status))
+    return _LOOK_AGAIN_SECONDS.get(outcome.plan.situation.phase)
+
+
+async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus) -> WorkOutcome:
+    try:
+        work = _parse(cluster, owner)
+    except InvalidManifest as error:
+        situation = Situation(Phase.INVALID, Reason.INVALID_SPEC, str(error))
+        return WorkOutcome(WorkPlan(situation), None)
+    except Unmet as problem:
+        return WorkOutcome(_without_inputs(owner, previous, problem), None)
+    if previous.artifact is not None and previous.spec_digest == work.digest:
+        done = f"complete: {previous.artifact.uri}"
+        return WorkOutcome(WorkPlan(Situation(Phase.COMPLETE, Reason.COMPLETE, done)), work.digest)
+    try:
+        profile = choose_profile(work.spec.profile_ref, cluster.store.all("ComputeProfile"))
+    except Unmet as problem:
+        return WorkOutcome(WorkPlan(problem.situation), work.digest)
+    placement = plan_placement(profile, "data")
+    plan = plan_stages(
+        owner,
+        plan_chain(work, placement.digest),
+        cluster.store.jobs(owner.key),
+        previous.stages,
+        last_failure(previous.conditions),
+    )
+    return WorkOutcome(await _carry_out(cluster, owner, plan, placement), work.digest)
+
+
+def _parse(cluster: Cluster, owner: ObservedObject) -> Work:
+    spec = parse(_SPECS[owner.key.kind], dict(owner.spec))
+    if problems := name_problems(owner.key.name):
+        raise InvalidManifest(problems)
+    return Work(owner, spec, gather_inputs(cluster.store, owner.key, spec))
+
+
+def _without_inputs(owner: ObservedObject, previous: WorkStatus, problem: Unmet) -> WorkPlan:
+    """Return what to do without the inputs: what is finished stays so though they were deleted."""
+    ready = find_condition(previous.conditions, ConditionType.READY)
+    is_finished = (
+        previous.artifact is not None
+        and ready is not None
+        and ready.status == "True"
+        and previous.observed_generation == owner.generation
+    )
+    if is_finished and problem.situation.reason is Reason.DEPENDENCY_NOT_FOUND:
+        return WorkPlan(Situation(Phase.COMPLETE, Reason.COMPLETE, previous.message))
+    return WorkPlan(problem.situation)
+
+
+async def _carry_out(
+    cluster: Cluster, owner: ObservedObject, plan: WorkPlan, placement: Placement
+) -> WorkPlan:
+    """Do what `plan` says; return it with what became of it."""
+    await cluster.delete_jobs(owner, plan.delete)
+    if plan.resize is not None:
+        await cluster.resize_job(owner, *plan.resize)
+    if plan.create is None:
+        return plan
+    namespace = owner.key.namespace
+    missing = await cluster.missing_secrets(namespace, plan.create.secrets)
+    if situation := missing_secrets(namespace, missing):
+        return replace(plan, situation=situation)
+    try:
+        await cluster.apply(*build_stage(owner, plan.create, placement))
+    except Refused as refusal:
+        message = f"the API server refuses Job {plan.create.name}: {refusal}"
+        return replace(plan, situation=Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message))
+    return plan

@@ -1,0 +1,51 @@
+"""What the operator takes from its environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+ProgressVia = Literal["pod", "apiserver"]
+
+_VIA = "PRETRAIN_PROGRESS_VIA"
+_NAMESPACE = "PRETRAIN_NAMESPACE"
+_WORKERS = "PRETRAIN_WORKERS"
+_RESYNC = "PRETRAIN_RESYNC_SECONDS"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one operator process."""
+
+    namespace: str | None = None
+    """The one namespace that is looked after, as in `kopf run -n`. `None` means all."""
+    progress_via: ProgressVia = "pod"
+    """How `/progress` is reached: the pod's address, or the API server's proxy for an operator
+    outside the cluster's network."""
+    workers: int = 32
+    """Objects that are reconciled at once."""
+    resync_seconds: float = 300.0
+    """Seconds between two complete lists, which find what a watch has missed."""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings in `environment`.
+
+    Raises:
+        ValueError: If a variable holds something else than what it is for.
+    """
+    via = environment.get(_VIA, "pod")
+    if via not in ("pod", "apiserver"):
+        raise ValueError(f"{_VIA}: {via!r} is neither pod nor apiserver")
+    return Settings(
+        namespace=environment.get(_NAMESPACE) or None,
+        progress_via=cast(ProgressVia, via),
+        workers=int(_number(environment, _WORKERS, 32)),
+        resync_seconds=_number(environment, _RESYNC, 300),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> float:
+    text = environment.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError(f"{name}: {text!r} is not a whole number of at least 1")
+    return float(text)

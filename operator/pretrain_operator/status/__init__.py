@@ -1,0 +1,1 @@
+"""Statuses: pure functions from plans and observations to what users see."""
