@@ -42,7 +42,7 @@ class PipelineRun(Run):
     """The artifact that is being made. Unset for `list`, which names it."""
 
     tasks: Positive = 1
-    """Completions of the stage."""
+    """Pieces that the work is cut into: the completions of every stage that is not single."""
 
 
 class TokenizerRun(Run):
@@ -74,7 +74,7 @@ class DatasetRun(Run):
     """DataPipeline artifacts, one for each part of the mixture, in its order."""
 
     tasks: Positive = 1
-    """Completions of the stage."""
+    """Pieces that the work is cut into: the completions of every stage that is not single."""
 
 
 class TrainingRun(Run):

@@ -85,9 +85,6 @@ class Progress(ApiModel):
     updated_at: str | None = None
     """When this was measured, RFC 3339."""
 
-    checkpoint: CheckpointStatus | None = None
-    """Newest durable checkpoint. Unset means there is none yet."""
-
     curve: Annotated[list[CurvePoint], Field(max_length=64)] = []
     """Loss at no more than 64 steps, evenly spread over the run so far."""
 

