@@ -4,6 +4,7 @@ Kopf watches and ends the process in order; what happens in between is `reconcil
 """
 
 import asyncio
+import logging
 import os
 from contextlib import AsyncExitStack
 from typing import Any
@@ -13,9 +14,7 @@ import kopf
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import GROUP, KIND_LABEL, VERSION
 from pretrain_operator.cluster.api import open_api
-from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.progress import ProgressReader
-from pretrain_operator.cluster.store import Store
 from pretrain_operator.reconcile.controller import Controller
 from pretrain_operator.settings import read_settings
 
@@ -33,7 +32,7 @@ class _Process:
         api = await self.resources.enter_async_context(open_api())
         progress = ProgressReader(api, settings.progress_via == "apiserver")
         self.resources.push_async_callback(progress.close)
-        self.controller = Controller(Cluster(api, Store(), progress), settings.namespace)
+        self.controller = Controller(api, progress, settings.namespace)
         self.work = asyncio.create_task(
             self.controller.run(settings.workers, settings.resync_seconds), name="controller"
         )
@@ -74,6 +73,8 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = 25
     settings.peering.standalone = True
+    # One line for each event of each pod says nothing; what we decide is logged by ourselves.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     await _process.start()
 
 

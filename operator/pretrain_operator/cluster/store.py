@@ -5,7 +5,7 @@ one before it did. Whatever comes late is told by its resourceVersion.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,13 @@ _KINDS = {kind.name.lower(): kind.name for kind in KINDS}
 _REMEMBERED_DELETIONS = 20_000
 
 Item = ObservedObject | ObservedJob | ObservedPod
+
+Listener = Callable[[Key, bool], None]
+"""Called with the object that a change concerns, and whether it matters to those that refer to it.
+"""
+
+_WATCHED = ("artifact", "conditions", "message", "observedGeneration")
+"""Fields of a status that others look at; its progress and stages are nobody else's business."""
 
 
 def owner_key(body: Mapping[str, Any]) -> Key | None:
@@ -71,51 +78,54 @@ class _Shelf[T: Item]:
 class Store:
     """Objects of our kinds, our Jobs and their pods."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._objects: dict[str, _Shelf[ObservedObject]] = {kind.name: _Shelf() for kind in KINDS}
         self._jobs: _Shelf[ObservedJob] = _Shelf()
         self._pods: _Shelf[ObservedPod] = _Shelf()
         self._dependents: defaultdict[Key, set[Key]] = defaultdict(set)
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
-    def put(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Take in a version of an object; return whether it is news."""
+    def put(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Take in a version of an object, if it is news."""
         meta = body["metadata"]
         if meta["uid"] in self._deleted:
-            return False
+            return
         place = (meta.get("namespace") or "", meta["name"])
         if kind == "Job":
-            return self._jobs.put(place, parse_job(body), owner_key(body))
-        if kind == "Pod":
-            return self._pods.put(place, parse_pod(body), owner_key(body))
-        observed = parse_object(kind, body)
+            if self._jobs.put(place, parse_job(body), owner_key(body)):
+                self._tell(self._jobs.owners.get(place))
+        elif kind == "Pod":
+            if self._pods.put(place, parse_pod(body), owner_key(body)):
+                self._tell(self._pods.owners.get(place))
+        else:
+            self._put_object(kind, place, parse_object(kind, body))
+
+    def _put_object(self, kind: str, place: tuple[str, str], observed: ObservedObject) -> None:
         old = self.get(observed.key)
-        if not self._objects[kind].put(place, observed, None):
-            return False
-        self._link(old, observed)
-        return True
+        if self._objects[kind].put(place, observed, None):
+            self._link(old, observed)
+            self._listener(observed.key, old is None or _differs(old, observed))
+
+    def _tell(self, owner: Key | None) -> None:
+        if owner is not None:
+            self._listener(owner, False)
 
     def drop(self, kind: str, body: Mapping[str, Any]) -> None:
         """Take note that an object is gone for good."""
         meta = body["metadata"]
         self._drop(kind, (meta.get("namespace") or "", meta["name"]), meta["uid"])
 
-    def replace(self, kind: str, bodies: Iterable[Mapping[str, Any]], version: str) -> set[Key]:
-        """Take in a complete list as of `version`; return the keys that it has news of."""
-        seen, changed = set(), set()
+    def replace(self, kind: str, bodies: Iterable[Mapping[str, Any]], version: str) -> None:
+        """Take in a complete list as of `version`: what is older and not in it is gone."""
+        seen = set()
         for body in bodies:
             meta = body["metadata"]
-            place = (meta.get("namespace") or "", meta["name"])
-            seen.add(place)
-            if self.put(kind, body) and (key := self.concerned(kind, place)):
-                changed.add(key)
-        shelf = self._shelf(kind)
-        for place, item in list(shelf.items.items()):
+            seen.add((meta.get("namespace") or "", meta["name"]))
+            self.put(kind, body)
+        for place, item in list(self._shelf(kind).items.items()):
             if place not in seen and _number(item.resource_version) <= _number(version):
-                if key := self.concerned(kind, place):
-                    changed.add(key)
                 self._drop(kind, place, item.uid)
-        return changed
 
     def get(self, key: Key) -> ObservedObject | None:
         """Return the object `key`."""
@@ -124,12 +134,6 @@ class Store:
     def all(self, kind: str) -> list[ObservedObject]:
         """Return all objects of one of our kinds."""
         return list(self._objects[kind].items.values())
-
-    def concerned(self, kind: str, place: tuple[str, str]) -> Key | None:
-        """Return the object that has to be looked at when the one at `place` changes."""
-        if kind in self._objects:
-            return Key(kind, *place)
-        return self._shelf(kind).owners.get(place)
 
     def job(self, namespace: str, name: str) -> ObservedJob | None:
         """Return one Job, with its pods."""
@@ -167,9 +171,13 @@ class Store:
         item = shelf.items.get(place)
         if item is None or item.uid != uid:
             return
+        owner = shelf.owners.get(place)
+        shelf.drop(place)
         if isinstance(item, ObservedObject):
             self._link(item, None)
-        shelf.drop(place)
+            self._listener(item.key, True)
+        else:
+            self._tell(owner)
 
     def _link(self, old: ObservedObject | None, new: ObservedObject | None) -> None:
         for target in references(old) if old else ():
@@ -181,6 +189,16 @@ class Store:
         if kind == "Job":
             return self._jobs
         return self._pods if kind == "Pod" else self._objects[kind]
+
+
+def _differs(before: ObservedObject, after: ObservedObject) -> bool:
+    return (
+        before.uid != after.uid
+        or before.generation != after.generation
+        or before.annotations != after.annotations
+        or before.deleting != after.deleting
+        or any(before.status.get(name) != after.status.get(name) for name in _WATCHED)
+    )
 
 
 def _is_profile(key: Key) -> bool:

@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pretrain_api.meta import KIND_LABEL
+from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Refused, Unavailable
+from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import JOB, OURS, POD
-from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.cluster.store import Store
+from pretrain_operator.plan.observed import Key
 from pretrain_operator.reconcile.computeprofile import reconcile_profile
 from pretrain_operator.reconcile.pretrainjob import reconcile_run
 from pretrain_operator.reconcile.queue import WorkQueue, work
@@ -34,32 +37,21 @@ async def reconcile(cluster: Cluster, key: Key, now: datetime) -> float | None:
 class Controller:
     """Takes in what is observed, and works on what it concerns."""
 
-    def __init__(self, cluster: Cluster, namespace: str | None) -> None:
-        self.cluster, self.namespace = cluster, namespace
+    def __init__(self, api: Api, progress: ProgressReader, namespace: str | None) -> None:
         self.queue: WorkQueue[Key] = WorkQueue()
+        self.cluster = Cluster(api, Store(self._enqueue), progress)
+        self.namespace = namespace
 
     def observe(self, kind: str, body: Mapping[str, Any], deleted: bool) -> None:
         """Take in one version of an object, and queue what it concerns."""
-        store = self.cluster.store
-        place = (body["metadata"].get("namespace") or "", body["metadata"]["name"])
         if deleted:
-            key, before = store.concerned(kind, place), self._status(kind, place)
-            store.drop(kind, body)
-            self._enqueue(kind, key, before)
-            return
-        before = self._status(kind, place)
-        if store.put(kind, body):
-            self._enqueue(kind, store.concerned(kind, place), before)
+            self.cluster.store.drop(kind, body)
+        else:
+            self.cluster.store.put(kind, body)
 
-    def _status(self, kind: str, place: tuple[str, str]) -> ObservedObject | None:
-        return self.cluster.store.get(Key(kind, *place)) if kind in OURS else None
-
-    def _enqueue(self, kind: str, key: Key | None, before: ObservedObject | None) -> None:
-        if key is None:
-            return
+    def _enqueue(self, key: Key, matters_to_others: bool) -> None:
         self.queue.add(key)
-        after = self.cluster.store.get(key)
-        if kind in OURS and _matters_to_others(before, after):
+        if matters_to_others:
             for dependent in self.cluster.store.dependents(key):
                 self.queue.add(dependent)
 
@@ -68,16 +60,13 @@ class Controller:
         for name, resource in OURS.items():
             namespace = self.namespace if resource.namespaced else None
             items, version = await self.cluster.api.list(resource, namespace)
-            self._add_all(self.cluster.store.replace(name, items, version))
+            self.cluster.store.replace(name, items, version)
         for resource in (JOB, POD):
             items, version = await self.cluster.api.list(resource, self.namespace, KIND_LABEL)
             self.cluster.store.replace(resource.kind, items, version)
         for name in OURS:
-            self._add_all(observed.key for observed in self.cluster.store.all(name))
-
-    def _add_all(self, keys: Iterable[Key]) -> None:
-        for key in keys:
-            self.queue.add(key)
+            for observed in self.cluster.store.all(name):
+                self.queue.add(observed.key)
 
     async def run(self, workers: int, resync_seconds: float) -> None:
         """Work for ever: first a complete list, for half a picture leads to wrong decisions."""
@@ -116,16 +105,3 @@ class Controller:
         while True:
             await asyncio.sleep(seconds)
             await self._resync_until_done()
-
-
-def _matters_to_others(before: ObservedObject | None, after: ObservedObject | None) -> bool:
-    """Return whether objects that refer to this one have to be looked at again."""
-    if before is None or after is None:
-        return True
-    watched = ("artifact", "conditions", "message", "observedGeneration")
-    return (
-        before.generation != after.generation
-        or before.annotations != after.annotations
-        or before.deleting != after.deleting
-        or any(before.status.get(name) != after.status.get(name) for name in watched)
-    )

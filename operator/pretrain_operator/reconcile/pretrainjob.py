@@ -32,7 +32,7 @@ from pretrain_operator.status.conditions import last_end
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
 
-_LOOK_AGAIN_SECONDS = {Phase.BLOCKED: 30.0, Phase.WAITING: 5.0}
+_LOOK_AGAIN_SECONDS = {Reason.CHILD_REJECTED: 30.0, Reason.SECRET_NOT_FOUND: 5.0}
 
 
 async def reconcile_run(cluster: Cluster, key: Key, now: datetime) -> float | None:
@@ -170,7 +170,7 @@ async def _look_again(
         return await _expire(cluster, owner, spec, now)
     if plan.leader is not None:
         return cluster.progress.interval_seconds
-    return plan.wait_seconds or _LOOK_AGAIN_SECONDS.get(plan.situation.phase)
+    return plan.wait_seconds or _LOOK_AGAIN_SECONDS.get(plan.situation.reason)
 
 
 async def _expire(

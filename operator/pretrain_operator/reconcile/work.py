@@ -28,7 +28,7 @@ _SPECS: dict[str, type[WorkSpec]] = {
     kind.name: kind.spec  # type: ignore[misc]
     for kind in (DATA_PIPELINE, TOKENIZER, TOKEN_DATASET)
 }
-_LOOK_AGAIN_SECONDS = {Phase.BLOCKED: 30.0, Phase.WAITING: 5.0}
+_LOOK_AGAIN_SECONDS = {Reason.CHILD_REJECTED: 30.0, Reason.SECRET_NOT_FOUND: 5.0}
 """Nothing tells us of a new Secret, or of a refusal that would not be one now."""
 
 
@@ -41,7 +41,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     outcome = await _advance(cluster, owner, previous)
     status = work_status(previous, outcome, owner.generation, now)
     await cluster.write_status(owner, to_wire(status))
-    return _LOOK_AGAIN_SECONDS.get(outcome.plan.situation.phase)
+    return _LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
 
 
 async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus) -> WorkOutcome:
