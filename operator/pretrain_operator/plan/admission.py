@@ -2,6 +2,9 @@
 
 import re
 
+from pydantic import BaseModel
+
+from pretrain_api.rules import check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
@@ -17,45 +20,24 @@ def name_problems(name: str) -> list[str]:
     return [] if _NAME.fullmatch(name) else [f"metadata.name: {name!r} is no DNS subdomain"]
 
 
+def rule_problems(kind: str, spec: BaseModel) -> list[str]:
+    """Return the admission rules that `spec` breaks: an older CRD may have let it through."""
+    return [str(problem) for problem in check(kind, spec) if problem.is_refusal]
+
+
 def run_problems(spec: PretrainJobSpec, profile: ComputeProfileSpec | None) -> list[str]:
     """Return what is wrong with a PretrainJob by itself, and on the nodes of its profile."""
-    problems = []
-    if spec.training.train_iters < 1:
-        step = spec.training.global_batch_size * spec.training.sequence_length
-        problems.append(
-            f"spec.training.tokens: {spec.training.tokens} is less than one optimizer step, "
-            f"globalBatchSize * sequenceLength = {step}; use at least {step}"
+    if profile is None:
+        return rule_problems("PretrainJob", spec)
+    most, asked = profile.accelerator.per_node, spec.parallelism.gpus_per_node
+    if asked is not None and asked > most:
+        too_many = (
+            f"spec.parallelism.gpusPerNode: {asked} is more than spec.accelerator.perNode = {most} "
+            f"of the ComputeProfile; use at most {most}"
         )
-    return problems + (_layout_problems(spec, profile) if profile else [])
-
-
-def _layout_problems(spec: PretrainJobSpec, profile: ComputeProfileSpec) -> list[str]:
-    layout = spec.parallelism
-    devices = layout.gpus_per_node or profile.accelerator.per_node
-    if devices > profile.accelerator.per_node:
-        return [
-            f"spec.parallelism.gpusPerNode: {devices} is more than "
-            f"spec.accelerator.perNode = {profile.accelerator.per_node} of the ComputeProfile; "
-            f"use at most {profile.accelerator.per_node}"
-        ]
-    if layout.is_left_to_planner:
-        return []
-    world, model = layout.nodes * devices, layout.tensor * layout.pipeline * layout.context
-    if world % model:
-        return [
-            f"spec.parallelism: nodes * gpusPerNode = {world} is not a multiple of "
-            f"tensor * pipeline * context = {model}; use {model}, {2 * model} or {3 * model} "
-            "devices, or smaller degrees"
-        ]
-    replicas = world // model * spec.training.micro_batch_size
-    if spec.training.global_batch_size % replicas:
-        lower = spec.training.global_batch_size // replicas * replicas
-        fits = f"{lower} or {lower + replicas}" if lower else f"{replicas}"
-        return [
-            f"spec.training.globalBatchSize: {spec.training.global_batch_size} is not a multiple "
-            f"of dataParallel * microBatchSize = {replicas}; use {fits}"
-        ]
-    return []
+        return [too_many, *rule_problems("PretrainJob", spec)]
+    layout = spec.parallelism.model_copy(update={"gpus_per_node": asked or most})
+    return rule_problems("PretrainJob", spec.model_copy(update={"parallelism": layout}))
 
 
 def dataset_problems(spec: PretrainJobSpec, dataset: DatasetSummary | None) -> list[str]:

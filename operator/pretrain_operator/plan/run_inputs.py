@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pretrain_api.digests import digest
+from pretrain_api.profiles import device_of
 from pretrain_api.runs import OpenedArtifact, TrainingRun
 from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
@@ -50,7 +51,6 @@ def training_run(
     inputs, opened = pinned
     accelerator, key = profile.accelerator, owner.key
     job, service = attempt_job_name(key.name, attempt), service_name(key.name)
-    peak = accelerator.peak_teraflops
     return TrainingRun(
         name=key.name,
         namespace=key.namespace,
@@ -61,7 +61,14 @@ def training_run(
         tokenizer=opened.tokenizer,
         processes_per_node=spec.parallelism.gpus_per_node or accelerator.per_node,
         device="cuda" if accelerator.resource else "cpu",
-        peak_flops=None if peak is None else peak * 1e12,
+        peak_flops=_peak_flops(profile, spec.training.precision),
         rendezvous_host=rendezvous_host(job, service, key.namespace),
         rendezvous_port=rendezvous_port(owner.uid, attempt),
     )
+
+
+def _peak_flops(profile: ComputeProfileSpec, precision: str) -> float | None:
+    device = device_of(profile)
+    if device is None:
+        return None
+    return 1e12 * (device.fp8_teraflops if precision == "fp8" else device.bf16_teraflops)

@@ -72,6 +72,9 @@ async def _advance(
     now: datetime,
 ) -> RunOutcome:
     observed = _observe(cluster, owner, spec, previous)
+    if not observed.jobs and not previous.attempts:
+        if problems := _problems(cluster, owner, spec):
+            return RunOutcome(RunPlan(_invalid(problems), ()), None, None, 0)
     plan = plan_run(observed, now)
     await cluster.delete_jobs(owner, plan.delete)
     inputs = pinned_inputs(previous, observed.jobs)
@@ -109,6 +112,15 @@ def _profile(cluster: Cluster, spec: PretrainJobSpec) -> ComputeProfileSpec:
     return choose_profile(spec.profile_ref, cluster.store.all("ComputeProfile"))
 
 
+def _problems(cluster: Cluster, owner: ObservedObject, spec: PretrainJobSpec) -> list[str]:
+    """Return what is wrong before anything is created; a missing profile is told of later."""
+    try:
+        profile = _profile(cluster, spec)
+    except Unmet:
+        profile = None
+    return name_problems(owner.key.name) + run_problems(spec, profile)
+
+
 def _devices(spec: PretrainJobSpec) -> int | None:
     return spec.parallelism.gpus_per_node
 
@@ -129,12 +141,7 @@ async def _start(
     assert plan.start is not None
     held = replace(plan, start=None)
     try:
-        problems = name_problems(owner.key.name) + run_problems(spec, None)
-        if problems:
-            raise InvalidManifest(problems)
         profile = _profile(cluster, spec)
-        if problems := run_problems(spec, profile):
-            raise InvalidManifest(problems)
         opened = open_inputs(cluster.store, owner, spec, pinned)
         inputs = pinned or pin_inputs(spec, opened)
         run = training_run(owner, spec, profile, (inputs, opened), plan.start)

@@ -10,7 +10,7 @@ from pretrain_api.v1alpha1.common import WorkStatus
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Refused
-from pretrain_operator.plan.admission import name_problems
+from pretrain_operator.plan.admission import name_problems, rule_problems
 from pretrain_operator.plan.dependencies import find_condition, read_status
 from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.placement import Placement, plan_placement
@@ -72,7 +72,8 @@ async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus
 
 def _parse(cluster: Cluster, owner: ObservedObject) -> Work:
     spec = parse(_SPECS[owner.key.kind], dict(owner.spec))
-    if problems := name_problems(owner.key.name):
+    problems = name_problems(owner.key.name) + rule_problems(owner.key.kind, spec)
+    if problems:
         raise InvalidManifest(problems)
     return Work(owner, spec, gather_inputs(cluster.store, owner.key, spec))
 
