@@ -1,6 +1,7 @@
 """The fitted constants, read once from `constants.toml`."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -9,12 +10,63 @@ _TABLES = tomllib.loads(files(__package__).joinpath("constants.toml").read_text(
 
 @dataclass(frozen=True)
 class MemoryConstants:
-    """Constants of the memory formulas, in bytes."""
+    """Constants of the memory formulas."""
 
+    margin: float
     base_bytes: float
     logit_bytes: float
     dispatch_bytes: float
     plain_softmax_bytes: float
 
 
+@dataclass(frozen=True)
+class CommonConstants:
+    """Constants of the time formulas that hold for all devices; fractions unless named."""
+
+    memory: float
+    """Of the memory's bandwidth."""
+    domain: float
+    """Of the fast links' bandwidth, in collectives."""
+    network: float
+    """Of the network's bandwidth, in collectives."""
+    overlapped: float
+    """Of a collective that runs beside arithmetic."""
+    exposed_exchange: float
+    """Of the exchange between pipeline stages that nothing hides."""
+    early_attention: float
+    """Of the bf16 peak, in attention kernels of 2021 to 2023."""
+    elementwise: float
+    """Memory traffic of norms, residuals and activations, over what one fused pass needs."""
+    collective_seconds: float
+    step_seconds: float
+    spread: float
+    """Half width of the interval around a predicted time."""
+
+
+@dataclass(frozen=True)
+class AdmissionConstants:
+    """How much of a device's memory may be planned for."""
+
+    context_bytes: float
+    usable: float
+    usable_fragmented: float
+
+
+@dataclass(frozen=True)
+class FamilyConstants:
+    """What one architecture reaches of its data sheet."""
+
+    matrix: float
+    matrix_fp8: float
+    attention: float
+    fp32: float
+    """fp32 matrix products, as a fraction of the bf16 peak."""
+    kernel_seconds: float
+
+
 MEMORY = MemoryConstants(**_TABLES["memory"])
+COMMON = CommonConstants(**_TABLES["time"]["common"])
+ADMISSION = AdmissionConstants(**_TABLES["admission"])
+FAMILIES: Mapping[str, FamilyConstants] = {
+    name: FamilyConstants(**table) for name, table in _TABLES["time"]["family"].items()
+}

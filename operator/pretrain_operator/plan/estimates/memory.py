@@ -7,7 +7,7 @@ experts and the interleaved schedule as Megatron-core runs it.
 
 from dataclasses import dataclass
 
-from pretrain_operator.plan.estimates.constants import MEMORY
+from pretrain_operator.plan.estimates.constants import ADMISSION, MEMORY
 from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
 from pretrain_operator.plan.estimates.sizes import Share, share_of_stage
 
@@ -62,8 +62,8 @@ def peak_memory(model: Model, layout: Layout, work: Work, rank: int) -> Memory:
         weights,
         gradients,
         optimizer,
-        activations=_stage_activations(model, layout, work, rank),
-        logits=_logits(model, layout, work) if is_last else 0.0,
+        activations=MEMORY.margin * _stage_activations(model, layout, work, rank),
+        logits=MEMORY.margin * _logits(model, layout, work) if is_last else 0.0,
         buffers=_buffers(model, layout, work, share),
     )
 
@@ -87,8 +87,10 @@ def _states(share: Share, layout: Layout, work: Work) -> tuple[float, float, flo
         parts = layout.world
         total = share.total / parts
         return each.weights * total, each.gradients * total, each.optimizer * total
-    dense_parts = layout.data * layout.context if layout.distributed_optimizer else 1
-    expert_parts = layout.expert_data if layout.distributed_optimizer else 1
+    dense_parts = expert_parts = 1
+    if layout.distributed_optimizer:
+        dense_parts = layout.data * layout.context // layout.optimizer_copies
+        expert_parts = layout.expert_data // layout.optimizer_copies
     optimizer = each.optimizer * (share.dense / dense_parts + share.expert / expert_parts)
     return each.weights * share.total, each.gradients * share.total, optimizer
 
@@ -111,7 +113,7 @@ def layer_activations(model: Model, layout: Layout, work: Work, has_experts: boo
 
 
 def _score_bytes(model: Model, work: Work) -> float:
-    """Bytes of one attention score that is stored: softmax and, with dropout, its mask and output."""
+    """Bytes of a stored attention score: softmax and, with dropout, its mask and output."""
     extra = 0.0 if work.has_fused_softmax else MEMORY.plain_softmax_bytes
     return extra + (5 if model.attention_dropout else 4)
 
@@ -121,7 +123,7 @@ def _expert_activations(
 ) -> float:
     routed = tokens / layout.split * experts.top_k
     # Tokens of all devices that share an expert are gathered before it.
-    inside = 2 * width * model.hidden * layout.expert_tensor
+    inside: float = 2 * width * model.hidden * layout.expert_tensor
     inside += MEMORY.dispatch_bytes * model.hidden
     kept = routed * (inside + _ffn_bytes(model, width, experts.ffn))
     if experts.shared_ffn:
@@ -152,7 +154,7 @@ def in_flight(layout: Layout, work: Work, rank: int) -> float:
 
 
 def _group(batches: int, pipeline: int) -> int:
-    """Return the micro-batches that one chunk takes in turn: the fewest that the schedule allows."""
+    """Return the micro-batches that a chunk takes in turn: the fewest that are allowed."""
     for size in range(pipeline, batches + 1):
         if batches % size == 0 or batches % size >= pipeline:
             return size
@@ -189,3 +191,9 @@ def _buffers(model: Model, layout: Layout, work: Work, share: Share) -> float:
         return MEMORY.base_bytes
     largest = max(share.dense / max(1, layout.stages[0]), model.vocabulary * model.hidden)
     return MEMORY.base_bytes + 4 * largest
+
+
+def admitted_bytes(memory: float, has_expandable_segments: bool = True) -> float:
+    """Return the largest predicted peak that a device of `memory` bytes may be planned for."""
+    usable = ADMISSION.usable if has_expandable_segments else ADMISSION.usable_fragmented
+    return max(0.0, memory - ADMISSION.context_bytes) * usable

@@ -78,6 +78,8 @@ class Layout:
     expert_tensor: int = 1
     sequence: bool = False
     distributed_optimizer: bool = True
+    optimizer_copies: int = 1
+    """Groups of data-parallel ranks that each hold the whole distributed optimizer."""
     is_fully_sharded: bool = False
     """ZeRO-3 (FSDP): weights, gradients and optimizer over all data-parallel ranks."""
 
@@ -114,6 +116,8 @@ class Work:
     precision: str = "bf16"
     has_fused_attention: bool = True
     """Whether attention never stores its scores (flash attention)."""
+    has_early_attention: bool = False
+    """Whether attention kernels are those of 2021 to 2023, of about half today's speed."""
     has_fused_softmax: bool = True
     """Whether attention that stores its scores has a kernel for scale, mask and softmax."""
 

@@ -1,0 +1,196 @@
+"""Read published training configurations: one row per run, with its speed or its memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner_memory_rows import Unscorable
+
+from pretrain_api.profiles import Device, find_device
+from pretrain_operator.plan.estimates.flops import flops_per_token
+from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Recompute, Work
+from pretrain_operator.plan.estimates.sizes import padded_vocabulary, total_parameters
+
+Row = Mapping[str, str]
+
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ran."""
+
+    model: Model
+    layout: Layout
+    work: Work
+    device: Device
+
+
+def read(row: Row) -> Run:
+    """Return what ran.
+
+    Raises:
+        Unscorable: If the row says too little, or contradicts itself.
+    """
+    device = find_device(row["gpu"])
+    if device is None:
+        raise Unscorable(f"the device {row['gpu']!r} is unknown")
+    model = _model(row)
+    _refuse_other_size(row, model)
+    layout = _layout(row, model)
+    if not row["micro_batch"]:
+        raise Unscorable("the micro-batch size was not published")
+    for column in ("global_batch", "seq"):
+        if not row[column]:
+            raise Unscorable(f"{column} was not published")
+    work = Work(
+        micro_batch=int(float(row["micro_batch"])),
+        global_batch=int(float(row["global_batch"])),
+        sequence=int(float(row["seq"])),
+        recompute=_recompute(row),
+        precision=_precision(row),
+        has_fused_attention="(202" not in row["framework"],
+        has_early_attention="(202" in row["framework"] or "llm-foundry" in row["framework"],
+    )
+    if work.global_batch % (work.micro_batch * layout.data):
+        raise Unscorable(
+            f"a batch of {work.global_batch} does not divide by micro-batch {work.micro_batch} ·"
+            f" data-parallel {layout.data}"
+        )
+    return Run(model, layout, work, device)
+
+
+def measured_seconds(row: Row, run: Run) -> float:
+    """Return the measured time of a step: printed, or from the speed that was printed.
+
+    Raises:
+        Unscorable: If no speed was printed, or not how its FLOPs were counted.
+    """
+    if row["measured_iter_s"]:
+        return float(row["measured_iter_s"])
+    tokens = run.work.global_batch * run.work.sequence
+    if row["measured_tok_s_gpu"]:
+        return tokens / float(row["measured_tok_s_gpu"]) / run.layout.world
+    flops = _counted_flops(row, run) * tokens
+    if row["measured_tflops_gpu"]:
+        return flops / (float(row["measured_tflops_gpu"]) * 1e12 * run.layout.world)
+    if row["measured_mfu_pct"]:
+        peak = run.device.bf16_teraflops * 1e12 * float(row["measured_mfu_pct"]) / 100
+        return flops / (peak * run.layout.world)
+    raise Unscorable("no speed was published")
+
+
+def measured_memory(row: Row) -> float | None:
+    """Return the measured peak in bytes, or nothing where it was not measured."""
+    kind = row.get("mem_kind") or ""
+    if not row.get("measured_mem_gib") or "THEOR" in kind.upper():
+        return None
+    return float(row["measured_mem_gib"]) * _GIB
+
+
+def _counted_flops(row: Row, run: Run) -> float:
+    """Return the FLOPs of a token as the row's source counts them."""
+    model, sequence = run.model, run.work.sequence
+    text = (row.get("flops_convention") or "").lower()
+    layers, hidden, rows = model.layers, model.hidden, model.vocabulary
+    if "sc21" in text or "96b" in text:
+        scale = 1 + sequence / (6 * hidden) + rows / (16 * layers * hidden)
+        return 96 * layers * hidden**2 * scale
+    if "72b" in text or row["group"].startswith("korthikanti"):
+        scale = 1 + sequence / (6 * hidden) + rows / (12 * layers * hidden)
+        return 72 * layers * hidden**2 * scale
+    if "6n" in text:
+        return 6 * total_parameters(model) + 12 * layers * hidden * sequence
+    causal = flops_per_token(model, sequence)
+    if "full" in text and "causal" not in text.replace("non-causal", ""):
+        return causal + 6 * layers * model.query_width * sequence
+    if "causal" in text:
+        return causal
+    raise Unscorable("only FLOP/s were published, and not how they were counted")
+
+
+def _model(row: Row) -> Model:
+    for column in ("layers", "hidden", "heads", "vocab"):
+        if not row[column]:
+            raise Unscorable(f"{column} was not published")
+    hidden, heads = int(row["hidden"]), int(row["heads"])
+    ffn = int(float(row["ffn"] or 4 * hidden))
+    count = int(float(row["num_experts"] or 0))
+    tensor = int(row["tp"] or 1)
+    gated = "glu" in row["mlp"].lower()
+    return Model(
+        layers=int(row["layers"]),
+        hidden=hidden,
+        ffn=ffn,
+        heads=heads,
+        groups=int(float(row["kv_heads"] or heads)),
+        head_dim=hidden // heads,
+        vocabulary=padded_vocabulary(int(row["vocab"]), tensor),
+        is_tied="gelu" in row["mlp"].lower() and not gated,
+        experts=Experts(count, int(float(row["topk"] or 2)), ffn) if count else None,
+        is_gated=gated,
+        hidden_dropout="(202" in row["framework"],
+        attention_dropout="(202" in row["framework"],
+    )
+
+
+def _refuse_other_size(row: Row, model: Model) -> None:
+    """A shape that does not add up to the printed size is not the shape that ran."""
+    if not row["params_b"]:
+        return
+    printed, computed = float(row["params_b"]), total_parameters(model) / 1e9
+    if abs(computed / printed - 1) > 0.2:
+        raise Unscorable(
+            f"the shape gives {computed:.1f} billion parameters, the row says {printed:g}: "
+            "it is of a kind that is not modelled, or incomplete"
+        )
+
+
+def _layout(row: Row, model: Model) -> Layout:
+    tensor, pipeline, context = (int(float(row[c] or 1)) for c in ("tp", "pp", "cp"))
+    world, expert = int(float(row["n_gpus"])), int(float(row["ep"] or 1))
+    if world % (tensor * pipeline * context):
+        raise Unscorable(f"{world} devices do not divide by {tensor} · {pipeline} · {context}")
+    data = int(float(row["dp"] or 0))
+    if data and data * tensor * pipeline * context != world:
+        raise Unscorable(
+            f"{tensor} · {pipeline} · {context} · {data} devices are not the {world} of the row"
+        )
+    virtual = int(float(row["vpp"] or 1))
+    sharded = bool(row["fsdp"]) and row["fsdp"].lower() not in ("no", "0", "1", "false")
+    return Layout(
+        world=world,
+        stages=_stages(model.layers, pipeline),
+        tensor=tensor,
+        virtual=virtual,
+        context=context,
+        expert=expert,
+        sequence=row["seq_parallel"].lower() in ("yes", "true", "1") and tensor > 1,
+        distributed_optimizer=row["dist_opt"].lower() not in ("no", "false", "0"),
+        is_fully_sharded=sharded,
+    )
+
+
+def _stages(layers: int, pipeline: int) -> tuple[int, ...]:
+    """Cut evenly; what is left over is taken from the ends, where embedding and loss are."""
+    each = -(-layers // pipeline)
+    missing = each * pipeline - layers
+    stages = [each] * pipeline
+    for rank in [0, -1, *range(1, pipeline - 1)][:missing]:
+        stages[rank] -= 1
+    return tuple(stages)
+
+
+def _recompute(row: Row) -> Recompute:
+    text = row["recompute"].lower()
+    if text.startswith("full"):
+        return "full"
+    return "selective" if text.startswith("sel") else "none"
+
+
+def _precision(row: Row) -> str:
+    text = row["precision"].lower()
+    if "fp8" in text or "mxfp8" in text:
+        return "fp8"
+    if "fp4" in text:
+        raise Unscorable(f"precision {text} is not modelled")
+    return "fp16" if text == "fp16" else "bf16"
