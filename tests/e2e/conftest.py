@@ -1,3 +1,50 @@
-from cluster import local_cluster, namespace
+import secrets
+import shutil
+from collections.abc import Iterator
+
+import chain
+import pytest
+from place import Place
+
+from cluster import (
+    Cluster,
+    local_cluster,
+    make_namespace,
+    namespace,
+    remove_namespace,
+)
+from pretrain_local.demo.operator import OperatorProcess
 
 __all__ = ["local_cluster", "namespace"]
+
+
+@pytest.fixture(scope="session")
+def operator(
+    local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """Give a running operator."""
+    local_cluster.install_crds()
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    with OperatorProcess(local_cluster.kubeconfig, log) as running:
+        yield running
+        running.check()
+
+
+@pytest.fixture(scope="module")
+def place(
+    local_cluster: Cluster, operator: OperatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """Give a place with raw text, for all tests of a module."""
+    made = make_namespace(local_cluster)
+    data = tmp_path_factory.mktemp("data")
+    chain.write_corpus(data / "raw")
+    profile = f"tiny-{secrets.token_hex(4)}"
+    manifest = chain.profile(data)
+    manifest["metadata"]["name"] = profile
+    made.apply(manifest)
+    try:
+        yield Place(made, data, profile)
+    finally:
+        remove_namespace(made)
+        local_cluster.kubectl("delete", "computeprofile", profile)
+        shutil.rmtree(data, ignore_errors=True)

@@ -55,6 +55,12 @@ class OperatorProcess:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """End the operator as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def __enter__(self) -> Self:
         """Start the operator."""
         self.start()
