@@ -2,6 +2,7 @@
 
 import fcntl
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pretrain_local.errors import ComponentDied, LocalError
 from pretrain_local.files import write_atomically
 from pretrain_local.layout import ClusterState, Layout, NodeResources, Ports, default_state
 from pretrain_local.node import containers, sandbox
+from pretrain_local.node.resources import build_amounts, parse_amount
 from pretrain_local.processes import Processes
 
 NODE_NAME = "local"
@@ -53,6 +55,7 @@ class LocalCluster:
         self._sandbox = sandbox_kind
         self._report = report
         self._processes = Processes(self.layout.run, self.layout.logs)
+        self._holder: socket.socket | None = None
 
     @property
     def kubeconfig(self) -> Path:
@@ -88,9 +91,13 @@ class LocalCluster:
         with self._locked():
             self._explain_deaths()
             known = self.layout.read()
-            state = known if known and self._has_survivors() else self._prepare(known)
-            state = self._with_wishes(state)
-            self._start_all(programs, state)
+            try:
+                state = known if known and self._has_survivors() else self._prepare(known)
+                self._start_all(programs, self._with_wishes(state))
+            finally:
+                # The processes that were started hold it now.
+                if self._holder is not None:
+                    self._holder.close()
         return self.kubeconfig
 
     def down(self) -> None:
@@ -169,17 +176,13 @@ class LocalCluster:
 
     def _start_all(self, programs: Mapping[str, Path], state: ClusterState) -> None:
         api = Api(state.server, self.layout.pki)
-        try:
-            for name in COMPONENTS:
-                if self._processes.pid(name) is None:
-                    argv = controlplane.command(name, self.layout, state, programs[name])
-                    self._processes.start(name, argv)
-                if name == APISERVER:
-                    self._wait("the API server", api.is_ready)
-            self._wait("the node and the default service account", lambda: _takes_pods(api, state))
-        finally:
-            if holder := getattr(self, "_holder", None):
-                holder.close()
+        for name in COMPONENTS:
+            if self._processes.pid(name) is None:
+                argv = controlplane.command(name, self.layout, state, programs[name])
+                self._processes.start(name, argv)
+            if name == APISERVER:
+                self._wait("the API server", api.is_ready)
+        self._wait("the node and the default service account", lambda: _takes_pods(api, state))
 
     def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -212,6 +215,10 @@ def _takes_pods(api: Api, state: ClusterState) -> bool:
     if node is None or node["spec"].get("taints"):
         return False
     conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
-    advertised = node["status"].get("capacity", {}).get("cpu") == str(state.resources.cpus)
+    capacity = node["status"].get("capacity", {})
+    advertised = all(
+        parse_amount(capacity.get(name, 0)) == parse_amount(amount)
+        for name, amount in build_amounts(state.resources).items()
+    )
     account = api.get("/api/v1/namespaces/default/serviceaccounts/default")
     return conditions.get("Ready") == "True" and advertised and account is not None

@@ -3,13 +3,18 @@
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pretrain_local.addresses import Block
+from pretrain_local.errors import LocalError
 
 MARKER_VARIABLE = "PRETRAIN_CONTAINER"
 """Environment variable of every container process: its container's folder. By it, processes
 whose supervisor was killed are found."""
+
+
+LOGS_READER = "kube-apiserver-kubelet-client"
+"""Common name of the API server's certificate when it asks a node for logs."""
 
 
 def default_state() -> Path:
@@ -93,8 +98,16 @@ class Layout:
         return self.pki / f"{user}.kubeconfig"
 
     def read(self) -> ClusterState | None:
-        """Return what is remembered, or None."""
+        """Return what is remembered, or None.
+
+        Raises:
+            LocalError: If another version wrote it.
+        """
         try:
             return ClusterState.model_validate_json(self.record.read_bytes())
         except OSError:
             return None
+        except ValidationError as error:
+            raise LocalError(
+                f"{self.record} is not of this version; run `down --state {self.root}`, then `up`"
+            ) from error

@@ -12,14 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pretrain_local.files import write_atomically
+from pretrain_local.layout import LOGS_READER
 
 _VALID = datetime.timedelta(days=365)
 _SKEW = datetime.timedelta(minutes=5)
 _AUTHORITY = "pretrain-local"
 
 NODE_USER = "system:node:{name}"
-LOGS_READER = "kube-apiserver-kubelet-client"
-"""Common name of the API server when it asks a node for logs."""
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,15 @@ def send(pid: int, number: signal.Signals) -> None:
         pass
 
 
+def reap_all() -> None:
+    """Collect every dead child."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
 def reap(pid: int) -> None:
     """Collect `pid` if it is a dead child of ours."""
     try:

@@ -8,6 +8,7 @@ import ssl
 import sys
 from pathlib import Path
 
+from pretrain_local import procfs
 from pretrain_local.layout import Layout
 from pretrain_local.node.agent import Agent
 from pretrain_local.node.client import Client
@@ -37,6 +38,7 @@ async def _run(layout: Layout, name: str, sandbox: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.cancel)
+    loop.add_signal_handler(signal.SIGCHLD, procfs.reap_all)
     try:
         await agent
     except asyncio.CancelledError:

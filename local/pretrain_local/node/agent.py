@@ -27,6 +27,7 @@ class Agent:
     def __init__(self, node: NodeContext) -> None:
         self._node = node
         self._workers: dict[str, PodWorker] = {}
+        self._orphans: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -68,7 +69,8 @@ class Agent:
             if uid not in known:
                 worker.remove()
         for uid in self._node.registry.on_disk():
-            if uid not in known and uid not in self._workers:
+            if uid not in known and uid not in self._workers and uid not in self._orphans:
+                self._orphans.add(uid)
                 self._keep(asyncio.create_task(self._dispose_orphan(uid)))
 
     def _take(self, kind: str, item: dict[str, Any]) -> None:
@@ -107,6 +109,7 @@ class Agent:
         seconds = _ORPHAN_GRACE_SECONDS + 5
         await asyncio.to_thread(containers.wait_stopped, running, seconds)
         self._node.registry.release(uid)
+        self._orphans.discard(uid)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

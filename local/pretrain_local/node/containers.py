@@ -26,6 +26,7 @@ NOT_STARTED = 128
 _LOST_CODE = 137
 """Exit code of a container whose end no one saw, as a kubelet gives it."""
 _VANISHED = "the container's supervisor vanished, so no one saw how the container ended"
+_SAID_CHARACTERS = 500
 _POLL_SECONDS = 0.02
 
 
@@ -126,7 +127,11 @@ def _moment(file: Path, key: str) -> datetime:
 def _vanished(folder: Path, started: datetime) -> Exit:
     """End what is left of an attempt whose supervisor is gone, and say so."""
     kill_marked(folder)
-    return write_lost(folder, started, _VANISHED)
+    try:
+        said = (folder / "supervisor.log").read_text(errors="replace")[-_SAID_CHARACTERS:]
+    except OSError:
+        said = ""
+    return write_lost(folder, started, f"{_VANISHED}\n{said}".strip())
 
 
 def write_lost(folder: Path, started: datetime, message: str) -> Exit:
@@ -207,12 +212,14 @@ def supervisor_pid(folder: Path) -> int | None:
     return pid if procfs.start_ticks(pid) == written["startTicks"] else None
 
 
-def stop(folder: Path, grace_seconds: float) -> None:
-    """Ask the supervisor of a running attempt to stop it within `grace_seconds`."""
+def stop(folder: Path, grace_seconds: float) -> bool:
+    """Ask a running attempt to end within `grace_seconds`; return whether it could be asked."""
     write_atomically(folder / "stop.json", json.dumps({"graceSeconds": grace_seconds}))
     pid = supervisor_pid(folder)
-    if pid is not None:
-        procfs.send(pid, signal.SIGTERM)
+    if pid is None:
+        return False
+    procfs.send(pid, signal.SIGTERM)
+    return True
 
 
 def running_attempts(pods: Path) -> list[Path]:

@@ -7,10 +7,9 @@ import platform
 from datetime import UTC, datetime
 from typing import Any
 
-from pretrain_local.layout import NodeResources
 from pretrain_local.node.client import MERGE, STRATEGIC, UNREACHABLE, ApiError
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.resources import GPU
+from pretrain_local.node.resources import GPU, build_amounts
 from pretrain_local.node.status import timestamp
 
 _log = logging.getLogger(__name__)
@@ -68,16 +67,6 @@ def build_node_status(node: NodeContext, now: datetime) -> dict[str, Any]:
             _condition("PIDPressure", "False", "NotMeasured", "", now),
         ],
     }
-
-
-def build_amounts(resources: NodeResources) -> dict[str, str]:
-    """Return the node's capacity as Kubernetes writes it."""
-    amounts = {
-        "cpu": str(resources.cpus),
-        "memory": str(resources.memory_bytes),
-        "pods": str(resources.pods),
-    }
-    return amounts | ({GPU: str(resources.gpus)} if resources.gpus else {})
 
 
 def _condition(name: str, truth: str, reason: str, message: str, now: datetime) -> dict[str, str]:

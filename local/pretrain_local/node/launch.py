@@ -83,6 +83,11 @@ def build_launch(container: Container, facts: Facts, attributes: Attributes) -> 
     """
     environment = build_environment(container, facts, _base(facts, attributes))
     argv = [expand(word, environment) for word in (*container.command, *container.args)]
+    if container.restart_policy:
+        raise CannotRun(
+            f'container "{container.name}" has restartPolicy {container.restart_policy}: the '
+            "process node has no sidecars; list it among the containers"
+        )
     if not container.command:
         raise CannotRun(
             f'container "{container.name}" has no command; the process node does not read '

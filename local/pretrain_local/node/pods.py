@@ -95,6 +95,8 @@ class Container(_Part):
     working_dir: str = ""
     env: list[EnvVar] = []
     env_from: list[EnvFrom] = []
+    restart_policy: str = ""
+    """`Always` makes an init container a sidecar."""
     resources: Resources = Resources()
     volume_mounts: list[VolumeMount] = []
     termination_message_path: str = "/dev/termination-log"
@@ -210,6 +212,8 @@ class Metadata(_Part):
     name: str
     namespace: str
     uid: str
+    resource_version: int = 0
+    """Grows with each change of the object."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     deletion_timestamp: datetime | None = None

@@ -25,6 +25,16 @@ def parse_amount(text: str | int) -> Decimal:
     return Decimal(text)
 
 
+def build_amounts(resources: NodeResources) -> dict[str, str]:
+    """Return the node's capacity as Kubernetes writes it."""
+    amounts = {
+        "cpu": str(resources.cpus),
+        "memory": str(resources.memory_bytes),
+        "pods": str(resources.pods),
+    }
+    return amounts | ({GPU: str(resources.gpus)} if resources.gpus else {})
+
+
 def memory_limit(container: Container) -> int | None:
     """Return how many bytes `container` may hold; None means no limit."""
     limit = container.resources.limits.get("memory")

@@ -26,9 +26,13 @@ from pretrain_local.files import write_atomically
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 """From <sys/prctl.h>."""
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
-_MEMORY_POLL_SECONDS = 0.1
+_MEMORY_POLL_SECONDS = 0.5
+"""Time between looks at the memory of a container that uses little of its limit."""
+_SHORTEST_POLL_SECONDS = 0.05
 _IDLE_SECONDS = 3600.0
 _KILL_POLL_SECONDS = 0.02
+_SANDBOX_FAILED = 1
+"""Exit code of bubblewrap itself; only then must it be told from the program's."""
 _NOT_STARTED = 128
 """Exit code of a container that could not be started, as container runtimes give it."""
 
@@ -52,6 +56,7 @@ class Supervisor:
         self._limit: int | None = self._launch["memoryLimitBytes"]
         self._kill_at: float | None = None
         self._is_out_of_memory = False
+        self._poll_seconds = _SHORTEST_POLL_SECONDS
 
     def run(self) -> None:
         """Run the container to its end."""
@@ -68,11 +73,12 @@ class Supervisor:
         write_atomically(self._folder / "started.json", json.dumps(record))
         code = self._watch(child, main)
         _kill_descendants()
-        if code != 0 and not self._said_exit_code():
-            self._finish(_NOT_STARTED if code == 1 else code, started, "StartError", self._tail())
-        elif self._is_out_of_memory:
+        _reap(child)
+        if self._is_out_of_memory:
             limit = f"used more than its memory limit of {self._limit} bytes"
             self._finish(code, started, "OOMKilled", limit)
+        elif code == _SANDBOX_FAILED and not self._said_exit_code():
+            self._finish(_NOT_STARTED, started, "StartError", self._tail())
         else:
             self._finish(code, started, "Completed" if code == 0 else "Error", "")
 
@@ -142,12 +148,18 @@ class Supervisor:
                 self._stop(main)
             if self._kill_at is not None and time.time() >= self._kill_at:
                 _kill_descendants()
-            elif self._limit is not None and _memory_bytes() > self._limit:
+            elif self._limit is not None and self._share_of_limit() > 1:
                 self._is_out_of_memory = True
                 _kill_descendants()
 
+    def _share_of_limit(self) -> float:
+        """Return which part of its limit the container uses, and look again soon if much."""
+        share = _memory_bytes() / max(self._limit or 0, 1)
+        self._poll_seconds = max(_MEMORY_POLL_SECONDS * (1 - share), _SHORTEST_POLL_SECONDS)
+        return share
+
     def _wait_seconds(self) -> float:
-        seconds = _MEMORY_POLL_SECONDS if self._limit is not None else _IDLE_SECONDS
+        seconds = self._poll_seconds if self._limit is not None else _IDLE_SECONDS
         if self._kill_at is not None:
             seconds = min(seconds, max(self._kill_at - time.time(), 0.0))
         return seconds

@@ -6,7 +6,6 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pretrain_local import procfs
 from pretrain_local.files import write_atomically
 from pretrain_local.node import containers, status
 from pretrain_local.node.client import STRATEGIC, UNREACHABLE, ApiError
@@ -42,7 +41,9 @@ class PodWorker:
         self._reported: status.Json | None = None
 
     def update(self, pod: Pod) -> None:
-        """Take in what the API server says now."""
+        """Take in what the API server says now, unless that is older than its last answer."""
+        if pod.metadata.resource_version < self._pod.metadata.resource_version:
+            return
         self._pod = pod
         self._wake.set()
 
@@ -115,7 +116,6 @@ class PodWorker:
             loop.remove_reader(descriptor)
             os.close(descriptor)
             self._watched.pop(folder, None)
-            procfs.reap(pid)
             self._wake.set()
 
         self._watched[folder] = descriptor
@@ -169,8 +169,8 @@ class PodWorker:
 
     def _ask_to_stop(self, folder: Path, grace: float) -> None:
         if self._asked_to_stop.get(folder, float("inf")) > grace:
-            self._asked_to_stop[folder] = grace
-            containers.stop(folder, grace)
+            if containers.stop(folder, grace):
+                self._asked_to_stop[folder] = grace
 
     async def _start_due(
         self,
@@ -229,7 +229,7 @@ class PodWorker:
         answer = await self._node.client.request("PATCH", f"{path}/status", body, STRATEGIC)
         self._reported = wanted
         # Its conditions carry the times that the next status must keep.
-        self._pod = self._pod.model_copy(update={"status": answer["status"]})
+        self._pod = Pod.model_validate(answer)
         if self._pod.is_finished:
             self._wake.set()
 

@@ -1,0 +1,27 @@
+"""Clusters of our own for the node's tests, one for each kind of sandbox that works here."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cluster import Cluster, Namespace, make_namespace, remove_namespace, run_cluster
+from pretrain_local.node import sandbox
+
+KINDS = [sandbox.PLAIN]
+if sandbox.bubblewrap_problem() is None:
+    KINDS.append(sandbox.BUBBLEWRAP)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def node_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    with run_cluster(request.param) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def space(node_cluster: Cluster) -> Iterator[Namespace]:
+    made = make_namespace(node_cluster)
+    try:
+        yield made
+    finally:
+        remove_namespace(made)

@@ -1,0 +1,272 @@
+"""Pods on the process node: what they are told, how they end, what the API server hears."""
+
+import base64
+
+import pytest
+
+from cluster import Namespace, is_condition, is_phase, wait_until
+from pods import Json, make_container, make_indexed_job, make_pod, make_pod_spec, terminated
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+_TELL = "open('/pretrain/termination-log', 'w').write({})"
+
+
+def test_an_indexed_job_completes_and_each_pod_knows_its_rank(space: Namespace) -> None:
+    script = _TELL.format("__import__('os').environ['JOB_COMPLETION_INDEX']")
+    space.apply(make_indexed_job("ranks", 3, make_pod_spec(make_container(script))))
+    space.wait_for("job", "ranks", is_condition("Complete"))
+    pods = space.list("pods", "job-name=ranks")
+    assert sorted(terminated(pod)["message"] for pod in pods) == ["0", "1", "2"]
+
+
+def test_exit_codes_reach_the_failure_policy_of_a_job(space: Namespace) -> None:
+    on_64 = {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [64]}}
+    space.apply(
+        make_indexed_job(
+            "refused",
+            1,
+            make_pod_spec(make_container("raise SystemExit(64)")),
+            backoffLimit=6,
+            podFailurePolicy={"rules": [on_64]},
+        )
+    )
+    job = space.wait_for("job", "refused", is_condition("Failed"))
+    reasons = {c["reason"] for c in job["status"]["conditions"] if c["type"] == "Failed"}
+    assert reasons == {"PodFailurePolicy"}
+    (pod,) = space.list("pods", "job-name=refused")
+    assert terminated(pod)["exitCode"] == 64
+    assert terminated(pod)["reason"] == "Error"
+
+
+def test_a_container_is_told_what_its_pod_says(space: Namespace) -> None:
+    space.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"},
+         "data": {"colour": "blue", "shape": "round"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"},
+         "data": {"token": base64.b64encode(b"hidden").decode()}},
+    )  # fmt: skip
+    names = ["POD", "TEAM", "LIMIT", "COLOUR", "TOKEN", "all_shape", "GREETING"]
+    script = (
+        "import os, sys, pathlib;"
+        f"told = [os.environ[name] for name in {names}];"
+        "told += [open('/pretrain/config/colour').read()];"
+        "told += [open('/pretrain/secrets/keys/token').read()];"
+        "told += [open('/pretrain/facts/labels').read(), sys.argv[1]];"
+        "told += [os.environ['POD_IP']];" + _TELL.format("'|'.join(told)")
+    )
+    container = make_container(
+        script,
+        args=["$(COLOUR)-$$(COLOUR)"],
+        resources={"limits": {"memory": "1Gi"}},
+        env=[
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "TEAM", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['team']"}}},
+            {"name": "LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},
+            {"name": "COLOUR", "valueFrom": {
+                "configMapKeyRef": {"name": "settings", "key": "colour"}}},
+            {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}},
+            {"name": "GREETING", "value": "$(POD) in $(COLOUR)"},
+        ],
+        envFrom=[{"prefix": "all_", "configMapRef": {"name": "settings"}}],
+        volumeMounts=[
+            {"name": "config", "mountPath": "/pretrain/config"},
+            {"name": "keys", "mountPath": "/pretrain/secrets/keys"},
+            {"name": "facts", "mountPath": "/pretrain/facts"},
+        ],
+    )  # fmt: skip
+    pod = make_pod("told", "")
+    pod["spec"] = make_pod_spec(
+        container,
+        volumes=[
+            {"name": "config", "configMap": {"name": "settings"}},
+            {"name": "keys", "secret": {"secretName": "keys"}},
+            {"name": "facts", "projected": {"sources": [{"downwardAPI": {"items": [
+                {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]}},
+        ],
+    )  # fmt: skip
+    space.apply(pod)
+    found = space.wait_for("pod", "told", is_phase("Succeeded", "Failed"))
+    want = ["told", "tests", str(2**30), "blue", "hidden", "round", "told in blue", "blue",
+            "hidden", 'team="tests"', "blue-$(COLOUR)", found["status"]["podIP"]]  # fmt: skip
+    assert terminated(found)["message"].split("|") == want
+
+
+def test_a_missing_secret_is_named_and_its_arrival_heals_the_pod(space: Namespace) -> None:
+    container = make_container(
+        "pass", volumeMounts=[{"name": "keys", "mountPath": "/pretrain/secrets/later"}]
+    )
+    pod = make_pod("waits", "")
+    volume = {"name": "keys", "secret": {"secretName": "later"}}
+    pod["spec"] = make_pod_spec(container, volumes=[volume])
+    space.apply(pod)
+
+    def is_config_error(item: Json) -> bool:
+        state = item.get("status", {}).get("containerStatuses", [{}])[0].get("state", {})
+        return bool(state.get("waiting", {}).get("reason") == "CreateContainerConfigError")
+
+    found = space.wait_for("pod", "waits", is_config_error, seconds=15)
+    message = found["status"]["containerStatuses"][0]["state"]["waiting"]["message"]
+    assert 'secret "later" not found' in message
+    space.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "later"}})
+    space.wait_for("pod", "waits", is_phase("Succeeded"), seconds=15)
+
+
+def test_init_containers_run_first_and_share_volumes(space: Namespace) -> None:
+    mounts = [{"name": "scratch", "mountPath": "/pretrain/scratch"}]
+    write = "open('/pretrain/scratch/{0}', 'w').write('{0}')"
+    read = "''.join(open(f'/pretrain/scratch/{n}').read() for n in 'ab')"
+    pod = make_pod("ordered", "")
+    pod["spec"] = make_pod_spec(
+        make_container(_TELL.format(read), volumeMounts=mounts),
+        initContainers=[
+            make_container(write.format("a"), "first", volumeMounts=mounts),
+            make_container(write.format("b"), "second", volumeMounts=mounts),
+        ],
+        volumes=[{"name": "scratch", "emptyDir": {}}],
+    )
+    space.apply(pod)
+    found = space.wait_for("pod", "ordered", is_phase("Succeeded", "Failed"))
+    assert terminated(found)["message"] == "ab"
+    assert terminated(found, "initContainerStatuses")["reason"] == "Completed"
+
+
+def test_a_failed_init_container_fails_the_pod_and_the_rest_never_starts(
+    space: Namespace,
+) -> None:
+    first = make_container("raise SystemExit(3)", "first")
+    pod = make_pod("halted", "")
+    pod["spec"] = make_pod_spec(make_container("pass"), initContainers=[first])
+    space.apply(pod)
+    found = space.wait_for("pod", "halted", is_phase("Failed"))
+    assert terminated(found, "initContainerStatuses")["exitCode"] == 3
+    main = found["status"]["containerStatuses"][0]["state"]
+    assert main["waiting"]["reason"] == "PodInitializing"
+
+
+def test_a_program_that_ignores_the_request_to_stop_is_killed(space: Namespace) -> None:
+    script = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('deaf', flush=True); time.sleep(600)"
+    )
+    space.apply(make_pod("deaf", script))
+    space.wait_for("pod", "deaf", is_phase("Running"))
+    wait_until(lambda: "deaf" in _log(space, "deaf") or None, "the log")
+    space.delete("pod", "deaf", "--grace-period=1")
+    assert space.get("pod", "deaf") is None
+
+
+def test_a_program_may_finish_its_work_when_it_is_asked_to_stop(space: Namespace) -> None:
+    script = (
+        "import signal, sys, time;"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(143)));"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    pod = make_pod("polite", script, activeDeadlineSeconds=2)
+    space.apply(pod)
+    found = space.wait_for("pod", "polite", is_phase("Failed"))
+    assert found["status"]["reason"] == "DeadlineExceeded"
+    assert terminated(found)["exitCode"] == 143
+    assert _log(space, "pod/polite").splitlines() == ["ready", "saved"]
+
+
+def test_children_do_not_outlive_the_main_process(space: Namespace) -> None:
+    script = (
+        "import subprocess; child = subprocess.Popen(['sleep', '600'], start_new_session=True);"
+        + _TELL.format("str(child.pid)")
+    )
+    space.apply(make_pod("parent", script))
+    found = space.wait_for("pod", "parent", is_phase("Succeeded", "Failed"))
+    assert found["status"]["phase"] == "Succeeded"
+    assert not _is_process(int(terminated(found)["message"]), "sleep")
+
+
+def test_too_much_memory_ends_as_oom_killed(space: Namespace) -> None:
+    limits = {"limits": {"memory": "64Mi"}}
+    script = (
+        "import time; held = bytearray(300_000_000); held[::4096] = held[1::4096]; time.sleep(60)"
+    )
+    pod = make_pod("greedy", "")
+    pod["spec"] = make_pod_spec(make_container(script, resources=limits))
+    space.apply(pod)
+    found = space.wait_for("pod", "greedy", is_phase("Failed"))
+    assert terminated(found)["reason"] == "OOMKilled"
+    assert terminated(found)["exitCode"] == 137
+
+
+def test_a_missing_program_is_named(space: Namespace) -> None:
+    pod = make_pod("lost", "")
+    pod["spec"] = make_pod_spec(make_container("", command=["no-such-program"]))
+    space.apply(pod)
+    found = space.wait_for("pod", "lost", is_phase("Failed"))
+    assert terminated(found)["reason"] == "StartError"
+    assert "no-such-program" in terminated(found)["message"]
+
+
+def test_a_container_is_restarted_with_a_back_off(space: Namespace) -> None:
+    mounts = [{"name": "scratch", "mountPath": "/pretrain/scratch"}]
+    script = (
+        "import pathlib, sys; marker = pathlib.Path('/pretrain/scratch/seen');"
+        "again = marker.exists(); marker.touch(); print('again' if again else 'first');"
+        "sys.exit(0 if again else 7)"
+    )
+    pod = make_pod("retried", "")
+    pod["spec"] = make_pod_spec(
+        make_container(script, volumeMounts=mounts),
+        restartPolicy="OnFailure",
+        volumes=[{"name": "scratch", "emptyDir": {}}],
+    )
+    space.apply(pod)
+    found = space.wait_for("pod", "retried", is_phase("Succeeded"))
+    status = found["status"]["containerStatuses"][0]
+    assert status["restartCount"] == 1
+    assert status["lastState"]["terminated"]["exitCode"] == 7
+    assert _log(space, "retried").strip() == "again"
+    assert space.kubectl("logs", "retried", "--previous").strip() == "first"
+
+
+def test_logs_are_shown_and_followed(space: Namespace) -> None:
+    mounts = [{"name": "gate", "mountPath": "/pretrain/gate"}]
+    script = "for number in range(50): print('line', number)"
+    pod = make_pod("talks", "")
+    pod["spec"] = make_pod_spec(
+        make_container(script, volumeMounts=mounts), volumes=[{"name": "gate", "emptyDir": {}}]
+    )
+    space.apply(pod)
+    space.wait_for("pod", "talks", is_phase("Succeeded"))
+    lines = [f"line {number}" for number in range(50)]
+    assert _log(space, "talks").splitlines() == lines
+    assert space.kubectl("logs", "-f", "talks").splitlines() == lines
+    assert space.kubectl("logs", "--tail=2", "talks").splitlines() == lines[-2:]
+
+
+def test_the_service_account_token_opens_the_api_server(space: Namespace) -> None:
+    script = (
+        "import os, pathlib, ssl, urllib.error, urllib.request;"
+        "root = pathlib.Path(os.environ.get('PRETRAIN_ROOT', '/pretrain')).parent;"
+        "folder = root / 'var/run/secrets/kubernetes.io/serviceaccount';"
+        "context = ssl.create_default_context(cafile=folder / 'ca.crt');"
+        "host, port = (os.environ['KUBERNETES_SERVICE_' + n] for n in ('HOST', 'PORT'));"
+        "token = (folder / 'token').read_text();"
+        "request = urllib.request.Request(f'https://{host}:{port}/apis',"
+        " headers={'Authorization': f'Bearer {token}'});"
+        "code = urllib.request.urlopen(request, context=context).status;"
+    )
+    pod = make_pod("inside", script + _TELL.format("str(code)"))
+    pod["spec"]["automountServiceAccountToken"] = True
+    space.apply(pod)
+    found = space.wait_for("pod", "inside", is_phase("Succeeded", "Failed"))
+    assert terminated(found)["message"] == "200", _log(space, "inside")
+
+
+def _log(space: Namespace, name: str) -> str:
+    return space.kubectl("logs", name)
+
+
+def _is_process(pid: int, name: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip() == name
+    except OSError:
+        return False

@@ -1,0 +1,144 @@
+"""What a cluster survives: death of its components, of its node, of a supervisor."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster import RESOURCES, Cluster, Namespace, is_phase, make_namespace, wait_until
+from pods import make_pod, terminated
+from pretrain_local import binaries, procfs
+from pretrain_local.cluster import LocalCluster
+from pretrain_local.controlplane import APISERVER, COMPONENTS, NODE
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+_SLEEP = (
+    "import pathlib, signal, time;"
+    "signal.signal(signal.SIGTERM, lambda *_: exit(9));"
+    "gate = pathlib.Path('/pretrain/gate/open')\n"
+    "while not gate.exists(): time.sleep(0.05)\n"
+    "open('/pretrain/termination-log', 'w').write('through')"
+)
+_SCRATCH = "/pretrain/gate"
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def local(tmp_path: Path, lines: list[str]) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path / "state", RESOURCES, "auto", lines.append) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def own_space(local: LocalCluster) -> Namespace:
+    return make_namespace(Cluster(local.kubeconfig, str(binaries.find("kubectl")), local))
+
+
+def _pids(local: LocalCluster) -> dict[str, int | None]:
+    return {component.name: component.pid for component in local.status()}
+
+
+def _run_gated(space: Namespace, folder: Path) -> None:
+    """Run a pod that ends well once the file `open` appears in `folder`."""
+    folder.mkdir()
+    pod = make_pod("gated", _SLEEP)
+    pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "gate", "mountPath": _SCRATCH}]
+    pod["spec"]["volumes"] = [{"name": "gate", "hostPath": {"path": str(folder)}}]
+    space.apply(pod)
+    space.wait_for("pod", "gated", is_phase("Running"))
+
+
+def test_up_twice_changes_nothing_and_down_leaves_nothing(
+    local: LocalCluster, own_space: Namespace, lines: list[str], tmp_path: Path
+) -> None:
+    before = _pids(local)
+    assert list(before) == list(COMPONENTS)
+    local.up()
+    assert _pids(local) == before
+    assert not [line for line in lines if "starting it again" in line]
+    _run_gated(own_space, tmp_path / "gate")
+    local.down()
+    assert local.status() == []
+    assert not (tmp_path / "state").exists()
+    assert [pid for pid in before.values() if pid and procfs.start_ticks(pid)] == []
+    assert procfs.with_environment(f"PRETRAIN_CONTAINER={tmp_path}") == []
+
+
+def test_a_killed_api_server_is_reported_and_comes_back_while_pods_run(
+    local: LocalCluster, own_space: Namespace, lines: list[str], tmp_path: Path
+) -> None:
+    _run_gated(own_space, tmp_path / "gate")
+    before = _pids(local)
+    _kill(before[APISERVER])
+    dead = next(found for found in local.status() if found.name == APISERVER)
+    assert dead.pid is None
+    assert dead.tail, "the end of its log says why"
+    (tmp_path / "gate" / "open").touch()
+    local.up()
+    assert any(f"{APISERVER} ended by itself" in line for line in lines)
+    after = _pids(local)
+    assert {n: p for n, p in after.items() if n != APISERVER} == {
+        n: p for n, p in before.items() if n != APISERVER
+    }
+    found = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
+    assert terminated(found)["message"] == "through"
+
+
+def test_a_new_node_takes_over_the_pods_of_a_killed_one(
+    local: LocalCluster, own_space: Namespace, tmp_path: Path
+) -> None:
+    _run_gated(own_space, tmp_path / "gate")
+    _kill(_pids(local)[NODE])
+    local.up()
+    found = own_space.wait_for("pod", "gated", is_phase("Running", "Failed"))
+    assert found["status"]["phase"] == "Running"
+    (tmp_path / "gate" / "open").touch()
+    found = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
+    assert terminated(found)["message"] == "through"
+    assert found["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_a_pod_whose_supervisor_was_killed_fails_and_says_so(
+    local: LocalCluster, own_space: Namespace, tmp_path: Path
+) -> None:
+    _run_gated(own_space, tmp_path / "gate")
+    marker = f"PRETRAIN_CONTAINER={local.layout.pods}"
+    (folder,) = local.layout.pods.glob("*/containers/main/0")
+    supervisors = {procfs.parent(pid) for pid in procfs.with_environment(marker)}
+    (supervisor,) = {pid for pid in supervisors if pid and not _is_marked(pid, marker)}
+    _kill(supervisor)
+    found = own_space.wait_for("pod", "gated", is_phase("Failed"))
+    assert terminated(found)["reason"] == "ContainerStatusUnknown"
+    assert "supervisor vanished" in terminated(found)["message"]
+    assert procfs.with_environment(f"PRETRAIN_CONTAINER={folder}/") == []
+
+
+def test_the_node_can_be_given_other_resources_while_pods_run(
+    local: LocalCluster, own_space: Namespace, tmp_path: Path
+) -> None:
+    _run_gated(own_space, tmp_path / "gate")
+    wished = RESOURCES.model_copy(update={"gpus": 16})
+    LocalCluster(local.layout.root, wished).up()
+    node = own_space.get("node", "local")
+    assert node is not None
+    assert node["status"]["capacity"]["nvidia.com/gpu"] == "16"
+    found = own_space.get("pod", "gated")
+    assert found is not None
+    assert found["status"]["phase"] == "Running"
+
+
+def _is_marked(pid: int, marker: str) -> bool:
+    return pid in procfs.with_environment(marker)
+
+
+def _kill(pid: int | None) -> None:
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: procfs.start_ticks(pid) is None or None, f"the end of process {pid}")
