@@ -1,6 +1,6 @@
 """How every workload ends: one `ExitReport` as termination message, one exit code, one clear line.
 
-An entry point is `sys.exit(run_task(main))`, where `main` returns its report.
+An entry point is `leave(run_task(main))`, where `main` returns its report.
 """
 
 import logging
@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from pretrain_api import paths
 from pretrain_api.problems import InvalidManifest, parse
@@ -52,8 +53,6 @@ def load_run[R: BaseModel](model: type[R]) -> R:
         raise UserError(
             f"{path}: the run's spec cannot be read ({error.strerror}); mount the ConfigMap there"
         ) from error
-    from pydantic_core import from_json
-
     try:
         value = from_json(text)
     except ValueError as error:
@@ -84,6 +83,18 @@ def run_task(main: Callable[[], ExitReport], rank: int | None = None) -> int:
     write_report(report)
     log.info("%s after %.1f s", report.exit_class.value, report.seconds)
     return report.exit_class.exit_code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, with `code`.
+
+    All is written and reported by then. Tearing down the interpreter could still abort it: the
+    thread pools of native libraries (Arrow, SentencePiece) do not always survive that.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _preempt(number: int, frame: FrameType | None) -> None:

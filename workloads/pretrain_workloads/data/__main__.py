@@ -1,11 +1,10 @@
 """`python -m pretrain_workloads.data STAGE`: one task of one stage of a DataPipeline."""
 
 import argparse
-import sys
 
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import PIPELINE_STAGES, PipelineRun
-from pretrain_workloads.exit import load_run, run_task, task_rank
+from pretrain_workloads.exit import leave, load_run, run_task, task_rank
 
 
 def run_stage(stage: str) -> ExitReport:
@@ -41,4 +40,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="pretrain_workloads.data", description=__doc__)
     parser.add_argument("stage", choices=PIPELINE_STAGES)
     chosen = parser.parse_args().stage
-    sys.exit(run_task(lambda: run_stage(chosen)))
+    leave(run_task(lambda: run_stage(chosen)))

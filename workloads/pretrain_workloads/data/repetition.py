@@ -24,6 +24,13 @@ DUPLICATED = (5, 6, 7, 8, 9, 10)
 COLUMNS = 2 + len(TOP) + len(DUPLICATED)
 """Measures of a document: repeated lines, their characters, top n-grams, duplicated n-grams."""
 
+_NAMES = (
+    "repeated lines",
+    "characters in repeated lines",
+    *(f"characters in the top {n}-gram" for n in TOP),
+    *(f"characters in repeated {n}-grams" for n in DUPLICATED),
+)
+
 _FEWEST_LINES = 4
 """Shorter texts (a couplet and its echo) are not judged by their lines."""
 
@@ -39,6 +46,11 @@ class Limits:
     line_characters: float
     top: tuple[float, ...]
     duplicated: tuple[float, ...]
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Return one bound for each measure."""
+        return (self.lines, self.line_characters, *self.top, *self.duplicated)
 
 
 _GOPHER = Limits(0.30, 0.20, (0.20, 0.18, 0.16), (0.15, 0.14, 0.13, 0.12, 0.11, 0.10))
@@ -71,19 +83,16 @@ def limits_for(rule: RepetitionRule, language: str) -> Limits:
     )
 
 
-def excess(shares: npt.NDArray[np.float64], limits: Limits) -> str:
-    """Return which measure is above its limit, in words, or nothing."""
-    bounds = (limits.lines, limits.line_characters, *limits.top, *limits.duplicated)
-    names = (
-        "repeated lines",
-        "characters in repeated lines",
-        *(f"characters in the top {n}-gram" for n in TOP),
-        *(f"characters in repeated {n}-grams" for n in DUPLICATED),
-    )
-    for name, share, bound in zip(names, shares.tolist(), bounds, strict=True):
-        if share > bound:
-            return f"{share:.2f} {name}, more than {bound:.2f}"
-    return ""
+def excesses(shares: npt.NDArray[np.float64], limits: list[Limits]) -> list[str]:
+    """Return for each row which measure is above its limit, in words; empty if none is."""
+    bounds = np.array([limit.bounds for limit in limits]).reshape(shares.shape)
+    above = shares > bounds
+    out = [""] * len(limits)
+    for row in np.flatnonzero(above.any(axis=1)).tolist():
+        column = int(above[row].argmax())
+        share, bound = shares[row, column], bounds[row, column]
+        out[row] = f"{share:.2f} {_NAMES[column]}, more than {bound:.2f}"
+    return out
 
 
 def measure(texts: list[str]) -> npt.NDArray[np.float64]:

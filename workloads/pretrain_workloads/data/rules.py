@@ -128,11 +128,12 @@ def _reasons(rule: Rule, documents: list[Document]) -> list[str]:
     if rule.language_id is not None:
         return [_language(rule.language_id, document) for document in documents]
     assert rule.repetition is not None
-    from pretrain_workloads.data.repetition import excess, limits_for, measure
+    from pretrain_workloads.data.repetition import excesses, limits_for, measure
 
     shares = measure([document.text for document in documents])
-    limits = [limits_for(rule.repetition, d.metadata["language"]) for d in documents]
-    return [excess(row, limit) for row, limit in zip(shares, limits, strict=True)]
+    languages = [document.metadata["language"] for document in documents]
+    limits = {name: limits_for(rule.repetition, name) for name in set(languages)}
+    return excesses(shares, [limits[language] for language in languages])
 
 
 def _length(rule: LengthRule, text: str) -> str:

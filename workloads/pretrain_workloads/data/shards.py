@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from pretrain_workloads.storage import Folder
 
-_GROUP_BYTES = 32 << 20
+_GROUP_BYTES = 16 << 20
 """Text of a row group: what a reader holds in memory, and the unit of later work."""
 
 PREPARED = pa.schema(

@@ -1,0 +1,35 @@
+"""`python -m pretrain_workloads.dataset STAGE`: one task of one stage of a TokenDataset."""
+
+import argparse
+
+from pretrain_api.reports import ExitReport
+from pretrain_api.runs import DATASET_STAGES, DatasetRun
+from pretrain_workloads.exit import leave, load_run, run_task, task_rank
+
+
+def run_stage(stage: str) -> ExitReport:
+    """Run this pod's task of `stage`; each stage imports only what it needs."""
+    run, rank = load_run(DatasetRun), task_rank()
+    match stage:
+        case "tokenize":
+            from pretrain_workloads.dataset.tokenize import tokenize
+
+            return tokenize(run, rank)
+        case "compose":
+            from pretrain_workloads.dataset.compose import compose
+
+            return compose(run)
+        case "block":
+            from pretrain_workloads.dataset.block import write_blocks
+
+            return write_blocks(run, rank)
+    from pretrain_workloads.dataset.block import seal
+
+    return seal(run)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="pretrain_workloads.dataset", description=__doc__)
+    parser.add_argument("stage", choices=DATASET_STAGES)
+    chosen = parser.parse_args().stage
+    leave(run_task(lambda: run_stage(chosen)))

@@ -1,0 +1,122 @@
+"""Which documents the stream is made of, how much of each, and in which order. Pure arithmetic.
+
+A part of the mixture gets its share of the stream to the token. It goes through its documents in
+an order that seed, part and epoch determine, again and again until its share is full; the uses of
+all parts are then laid side by side, so that every stretch of the stream has the mixture's shares.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+USE = np.dtype(
+    [("document", np.int64), ("part", np.int32), ("epoch", np.int32), ("tokens", np.int64)]
+)
+"""One use of a document: its first `tokens` ids, the last of which is the end of the document."""
+
+type Numbers = npt.NDArray[np.int64]
+type Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One ingredient."""
+
+    documents: Numbers
+    """Numbers of its documents."""
+
+    weight: float
+
+
+def budgets(weights: list[float], total: int) -> list[int]:
+    """Divide `total` tokens by `weights`, to the token (largest remainders)."""
+    exact = [weight / sum(weights) * total for weight in weights]
+    floors = [int(value) for value in exact]
+    left = total - sum(floors)
+    order = sorted(range(len(weights)), key=lambda i: (floors[i] - exact[i], i))
+    for index in order[:left]:
+        floors[index] += 1
+    return floors
+
+
+def mix(hashes: Hashes, salt: int) -> Hashes:
+    """Return other hashes for the same documents; each salt gives another order.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014). Numpy's own shuffles may
+    change with its version; this does not.
+    """
+    with np.errstate(over="ignore"):
+        x = hashes ^ (
+            np.uint64(salt) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
+        )
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def plan_uses(
+    parts: list[Part], lengths: Numbers, hashes: Hashes, total: int, seed: int
+) -> npt.NDArray[Any]:
+    """Return the uses (`USE`) that make up a stream of exactly `total` tokens, in order.
+
+    Args:
+        parts: The mixture; each part has at least one document.
+        lengths: Tokens of each document.
+        hashes: Hash of the id of each document.
+        total: Tokens of the stream.
+        seed: Changes the order.
+    """
+    shares = budgets([part.weight for part in parts], total)
+    uses, positions = [], []
+    for number, (part, budget) in enumerate(zip(parts, shares, strict=True)):
+        mine = _uses_of_part(number, part, lengths, hashes, budget, seed)
+        before = np.cumsum(mine["tokens"]) - mine["tokens"]
+        uses.append(mine)
+        positions.append((before + mine["tokens"] / 2) / max(1, budget))
+    joined = np.concatenate(uses)
+    order = np.lexsort((joined["part"], np.concatenate(positions)))
+    ordered: npt.NDArray[Any] = joined[order]
+    return ordered
+
+
+def _uses_of_part(
+    number: int, part: Part, lengths: Numbers, hashes: Hashes, budget: int, seed: int
+) -> npt.NDArray[Any]:
+    unique = int(lengths[part.documents].sum())
+    epochs = -(-budget // unique)
+    uses = np.empty(epochs * len(part.documents), USE)
+    uses["part"] = number
+    for epoch in range(epochs):
+        here = slice(epoch * len(part.documents), (epoch + 1) * len(part.documents))
+        salted = mix(mix(hashes[part.documents], seed), 1_000_003 * number + epoch)
+        order = np.lexsort((part.documents, salted))
+        uses["document"][here] = part.documents[order]
+        uses["epoch"][here] = epoch
+    uses["tokens"] = lengths[uses["document"]]
+    before = np.cumsum(uses["tokens"]) - uses["tokens"]
+    uses = uses[before < budget]
+    if len(uses):  # the last document gives what is still missing
+        uses["tokens"][-1] = budget - before[len(uses) - 1]
+    return uses
+
+
+def hold_out(
+    candidates: Numbers, lengths: Numbers, hashes: Hashes, fraction: float, least: int
+) -> Numbers:
+    """Return the documents that never enter training, in the order of their hashes.
+
+    They are those with the smallest hashes: `fraction` of them, and more until they have `least`
+    tokens, but never more than half of all tokens.
+    """
+    if fraction <= 0:
+        return np.empty(0, np.int64)
+    salted = mix(hashes[candidates], 0x5EED)
+    order = np.lexsort((candidates, salted))
+    ordered, salted = candidates[order], salted[order]
+    tokens = np.cumsum(lengths[ordered])
+    wanted = int(np.searchsorted(salted, np.uint64(fraction * 2**64)))
+    enough = int(np.searchsorted(tokens, least)) + 1
+    half = int(np.searchsorted(tokens, tokens[-1] // 2)) if len(tokens) else 0
+    return ordered[: max(wanted, min(enough, half))]

@@ -1,0 +1,79 @@
+"""Make the tokenizer artifact."""
+
+import logging
+
+from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_api.runs import TokenizerRun
+from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
+from pretrain_workloads.data.documents import read_index
+from pretrain_workloads.storage import open_artifact, read_manifest, seal_manifest
+from pretrain_workloads.tokenizer.conversion import configuration, convert
+from pretrain_workloads.tokenizer.measure import measure
+from pretrain_workloads.tokenizer.sample import LEARN, MEASURE, draw, texts
+from pretrain_workloads.tokenizer.training import train, training_lines
+from pretrain_workloads.tokenizer.vocabulary import END
+
+log = logging.getLogger(__name__)
+
+MODEL = "tokenizer.model"
+"""The SentencePiece model."""
+
+HUGGING_FACE = "tokenizer.json"
+CONFIGURATION = "tokenizer_config.json"
+
+
+def build(run: TokenizerRun) -> ExitReport:
+    """Train, convert, measure and publish, unless that is done.
+
+    Raises:
+        UserError: If the documents do not fit the spec.
+    """
+    reference = run.spec.output.credentials_secret_ref
+    folder = open_artifact(run.artifact, reference.name if reference else None)
+    if manifest := read_manifest(folder):
+        log.info("%s is complete already", run.artifact.uri)
+        return _report(run, TokenizerSummary.model_validate(manifest.summary), reused=True)
+    documents = open_artifact(run.documents)
+    drawing = draw(read_index(documents, ("id", "language", "bytes")), run.spec.corpus)
+    log.info("learning from %.1f MB", drawing.bytes / 1e6)
+    lines = list(training_lines(text for _, text in texts(documents, drawing.uses, LEARN)))
+    model = train(run.spec, lines)
+    log.info("%s pieces", run.spec.vocabulary_size)
+    huggingface = convert(model)
+    found = measure(model, huggingface, texts(documents, drawing.uses, MEASURE))
+    summary = TokenizerSummary(
+        vocabulary_size=run.spec.vocabulary_size,
+        end_of_document=END,
+        sampled_bytes=drawing.bytes,
+        characters_per_token=found.characters_per_token,
+        byte_fallback=found.byte_fallback,
+    )
+    files = [
+        folder.write_bytes(MODEL, model),
+        folder.write_bytes(HUGGING_FACE, huggingface.to_str(pretty=True).encode()),
+        folder.write_json(CONFIGURATION, configuration()),
+    ]
+    seal_manifest(
+        folder,
+        ("sentencepiece", "tokenizers"),
+        kind="Tokenizer",
+        name=run.name,
+        digest=run.artifact.digest,
+        spec=run.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        inputs=[ArtifactRef(uri=run.documents.uri, digest=run.documents.digest)],
+        files=files,
+        summary=summary.model_dump(by_alias=True),
+    )
+    folder.delete_partial()
+    return _report(run, summary, reused=False)
+
+
+def _report(run: TokenizerRun, summary: TokenizerSummary, reused: bool) -> ExitReport:
+    return ExitReport(
+        exit_class=ExitClass.COMPLETE,
+        artifact=run.artifact,
+        reused=reused,
+        counts={"sampledBytes": summary.sampled_bytes},
+        tokenizer=summary,
+    )

@@ -1,0 +1,97 @@
+"""Train the SentencePiece model."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import sentencepiece
+
+from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
+from pretrain_workloads.failures import UserError
+from pretrain_workloads.tokenizer.vocabulary import (
+    BEGIN,
+    END,
+    LAYOUT,
+    UNKNOWN,
+    reserved_tokens,
+    room,
+)
+
+_LINE = 1000
+"""Longest line that is learnt from, in characters; longer ones are cut."""
+
+_COVERAGE = 0.9995
+"""Share of the characters of the sample that become pieces, if there is room for them."""
+
+_CHARACTER_SHARE = 0.5
+"""Share of the learnt pieces that may be single characters: rarer ones are spelled in bytes."""
+
+_THREADS = 4
+"""Fixed, because the sums of the unigram algorithm depend on it."""
+
+_TOO_LARGE = re.compile(r"set it to a value <= ?(\d+)")
+
+
+def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
+    """Return the SentencePiece model that `lines` give.
+
+    Raises:
+        UserError: If the vocabulary is too small for its fixed part, or too large for the text.
+    """
+    pieces = room(spec)
+    if not lines:
+        raise UserError("spec.corpus: the sample holds no text; raise sampleBytes")
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            model_type=spec.algorithm,
+            vocab_size=spec.vocabulary_size,
+            character_coverage=coverage(lines, int(pieces * _CHARACTER_SHARE)),
+            byte_fallback=True,
+            split_digits=spec.split_digits,
+            # Lossless: no change of the text, no space before it, no lost space in it.
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            unk_id=UNKNOWN,
+            bos_id=BEGIN,
+            eos_id=END,
+            pad_id=-1,
+            control_symbols=reserved_tokens(spec.reserved_tokens),
+            user_defined_symbols=list(LAYOUT),
+            max_sentence_length=4 * _LINE + 1,
+            num_threads=_THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        found = _TOO_LARGE.search(str(error))
+        if found is None:
+            raise
+        raise UserError(
+            f"spec.vocabularySize: {spec.vocabulary_size} is too large for the "
+            f"{sum(map(len, lines)):,} characters of the sample; use {found[1]} or less, "
+            "or more text"
+        ) from error
+    return model.getvalue()
+
+
+def coverage(lines: list[str], most: int) -> float:
+    """Return the share of characters to cover so that at most `most` become pieces."""
+    counts = np.zeros(0x110000, np.int64)
+    for start in range(0, len(lines), 10_000):
+        joined = "".join(lines[start : start + 10_000]).encode("utf-32-le")
+        counts += np.bincount(np.frombuffer(joined, np.uint32), minlength=0x110000)
+    frequent = np.sort(counts[counts > 0])[::-1]
+    share = int(frequent[:most].sum()) / max(1, int(frequent.sum()))
+    return min(_COVERAGE, share)
+
+
+def training_lines(texts: Iterable[str]) -> Iterator[str]:
+    """Yield what is learnt from: lines, since no piece crosses a line end."""
+    for text in texts:
+        for line in text.split("\n"):
+            for start in range(0, len(line), _LINE):
+                yield line[start : start + _LINE]
