@@ -55,7 +55,7 @@ class CheckpointSpec(Location):
 class RestartBudget(ApiModel):
     """How often one cause may end an attempt before the run fails."""
 
-    max: Annotated[int, Field(ge=0, le=10_000)] = 20
+    max: Annotated[int, Field(ge=0, le=1000)] = 20
     """Attempts that may end so."""
 
     window: Duration | None = None
@@ -213,7 +213,7 @@ class PretrainJobStatus(ApiModel):
     """Newest durable checkpoint."""
 
     attempts: list[AttemptStatus] = []
-    """Newest 20 attempts, oldest first."""
+    """Newest attempts, oldest first: 20, and as many before them as the restart budgets count."""
 
     inputs: RunInputs | None = None
     """What the run is bound to."""

@@ -16,8 +16,8 @@ from pretrain_operator.plan.clock import parse_time
 from pretrain_operator.plan.failures import UNREPORTED, Failure, job_failure
 from pretrain_operator.plan.observed import ObservedJob
 
-KEPT_ATTEMPTS = 20
-"""Attempts that the status shows."""
+SHOWN_ATTEMPTS = 20
+"""Newest attempts that the status shows with all that is known of them."""
 
 SUSPENDED = "suspended"
 """End of an attempt because the spec holds the run."""
@@ -61,6 +61,14 @@ def next_number(attempts: Iterable[AttemptStatus], jobs: Iterable[ObservedJob]) 
     """Return a number that no attempt had: neither in the status nor on a Job."""
     used = [attempt.number for attempt in attempts] + [job.attempt for job in jobs]
     return max(used, default=0) + 1
+
+
+def keep_attempts(attempts: Sequence[AttemptStatus], budgets: Budgets) -> tuple[AttemptStatus, ...]:
+    """Return the attempts to remember: the newest in full, older ones if a budget counts them."""
+    counted = max(budgets.infrastructure.max, budgets.user.max) + 1
+    kept = list(attempts)[-max(SHOWN_ATTEMPTS, counted) :]
+    older = [a.model_copy(update={"message": ""}) for a in kept[:-SHOWN_ATTEMPTS]]
+    return (*older, *kept[-SHOWN_ATTEMPTS:])
 
 
 def decide_next_attempt(

@@ -12,12 +12,12 @@ from pretrain_api.v1alpha1.pretrainjob import (
     PretrainJobStatus,
 )
 from pretrain_operator.plan.attempts import (
-    KEPT_ATTEMPTS,
     REPLACED,
     SUSPENDED,
     GiveUp,
     attempt_end,
     decide_next_attempt,
+    keep_attempts,
 )
 from pretrain_operator.plan.clock import format_time
 from pretrain_operator.plan.failures import most_informative, waiting_reason
@@ -77,7 +77,10 @@ class ObservedRun:
 def plan_run(observed: ObservedRun, now: datetime) -> RunPlan:
     """Return what to do now."""
     attempts = _note_jobs(observed.status.attempts, observed.jobs)
-    attempts = tuple(_note_end(a, observed, now) for a in attempts)[-KEPT_ATTEMPTS:]
+    attempts = keep_attempts(
+        [_note_end(attempt, observed, now) for attempt in attempts],
+        observed.spec.recovery.budgets,
+    )
     if observed.finished is not None and not observed.has_grown:
         return RunPlan(observed.finished, attempts)
     last = attempts[-1] if attempts else None

@@ -28,7 +28,7 @@ from pretrain_operator.plan.stages import Chain, StageJob, stage_job
 WorkSpec = DataPipelineSpec | TokenizerSpec | TokenDatasetSpec
 
 TOKENIZER_STAGES = ("train",)
-_SINGLE_TASK = ("list", "decide", "report", "train", "compose")
+_SINGLE_TASK = ("list", "decide", "report", "train", "compose", "seal")
 _READS_SOURCES = ("list", "prepare")
 
 

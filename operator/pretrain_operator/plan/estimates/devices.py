@@ -10,6 +10,8 @@ from pretrain_operator.plan.estimates.constants import COMMON, FAMILIES, FamilyC
 class Speeds:
     """Rates of one device, in FLOP/s and bytes a second, and fixed times in seconds."""
 
+    peak: float
+    """bf16, by the data sheet: what utilisation is measured against."""
     matrix: float
     """bf16 matrix products, large ones."""
     matrix_fp8: float
@@ -44,6 +46,7 @@ def speeds_of(device: Device) -> Speeds:
     family: FamilyConstants = FAMILIES.get(device.family) or FAMILIES["ampere"]
     bf16 = device.bf16_teraflops * 1e12
     return Speeds(
+        peak=bf16,
         matrix=bf16 * family.matrix,
         matrix_fp8=device.fp8_teraflops * 1e12 * family.matrix_fp8,
         attention=bf16 * family.attention,

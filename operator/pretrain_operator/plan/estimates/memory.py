@@ -69,15 +69,8 @@ def peak_memory(model: Model, layout: Layout, work: Work, rank: int) -> Memory:
 
 
 def fullest_rank(model: Model, layout: Layout, work: Work) -> tuple[int, Memory]:
-    """Return the pipeline rank that needs most, and its memory.
-
-    With an even cut the first and the last are the candidates: the first holds most micro-batches,
-    the last the logits.
-    """
-    ranks = {0, layout.pipeline - 1}
-    if len(set(layout.stages)) > 1:
-        ranks = set(range(layout.pipeline))
-    memories = [(rank, peak_memory(model, layout, work, rank)) for rank in sorted(ranks)]
+    """Return the pipeline rank that needs most, and its memory."""
+    memories = [(rank, peak_memory(model, layout, work, rank)) for rank in layout.telling_ranks]
     return max(memories, key=lambda entry: entry[1].total)
 
 
@@ -164,7 +157,7 @@ def _group(batches: int, pipeline: int) -> int:
 def _stage_activations(model: Model, layout: Layout, work: Work, rank: int) -> float:
     first = sum(layout.stages[:rank])
     layers = layout.stages[rank]
-    routed = sum(model.has_experts(layer) for layer in range(first, first + layers))
+    routed = model.routed_layers(first, layers)
     plain_bytes = layer_activations(model, layout, work, has_experts=False)
     routed_bytes = layer_activations(model, layout, work, has_experts=True) if routed else 0.0
     tokens = work.sequence * work.micro_batch / layout.context

@@ -63,6 +63,12 @@ class Model:
         """Return whether a layer, counted from 0, is a choice of experts."""
         return self.experts is not None and layer >= self.experts.dense_layers
 
+    def routed_layers(self, first: int, count: int) -> int:
+        """Return how many of `count` layers from `first` on are a choice of experts."""
+        if self.experts is None:
+            return 0
+        return max(0, first + count - max(first, self.experts.dense_layers))
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -97,6 +103,16 @@ class Layout:
     def expert_data(self) -> int:
         """Return the data-parallel size of the experts."""
         return max(1, self.world // (self.expert_tensor * self.expert * self.pipeline))
+
+    @property
+    def telling_ranks(self) -> tuple[int, ...]:
+        """Return the pipeline ranks among which the fullest and the slowest are.
+
+        Of ranks with equally many layers the first keeps most; the last has the logits, and
+        leading dense layers make the second differ from the first.
+        """
+        first_of = {count: rank for rank, count in reversed(list(enumerate(self.stages)))}
+        return tuple(sorted({0, min(1, self.pipeline - 1), *first_of.values(), self.pipeline - 1}))
 
     @property
     def split(self) -> int:

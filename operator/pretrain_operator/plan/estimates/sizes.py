@@ -68,7 +68,7 @@ def share_of_stage(model: Model, layout: Layout, rank: int) -> Share:
 
 
 def _share_of_layers(model: Model, layout: Layout, first: int, layers: int) -> tuple[int, int]:
-    routed = sum(model.has_experts(layer) for layer in range(first, first + layers))
+    routed = model.routed_layers(first, layers)
     plain = layers - routed
     dense = layers * attention_parameters(model, layout.tensor) + plain * (
         ffn_parameters(model, model.ffn, layout.tensor)
@@ -97,8 +97,7 @@ def active_parameters(model: Model, vocabulary: int | None = None) -> int:
     if experts is None:
         return total
     unused = (experts.count - experts.top_k) * ffn_parameters(model, experts.ffn)
-    routed = sum(model.has_experts(layer) for layer in range(model.layers))
-    return total - routed * unused
+    return total - model.routed_layers(0, model.layers) * unused
 
 
 def _norm_parameters(model: Model) -> int:

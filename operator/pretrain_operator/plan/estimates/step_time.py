@@ -39,7 +39,7 @@ def step_time(model: Model, layout: Layout, work: Work, speeds: Speeds) -> StepT
     routed = layer_time(model, layout, work, speeds, has_experts=True) if model.experts else plain
     batch = max(
         _stage_seconds(model, layout, work, speeds, rank, (plain, routed))
-        for rank in _distinct_ranks(layout)
+        for rank in layout.telling_ranks
     )
     batches = work.micro_batches(layout.data)
     share = share_of_stage(model, layout, 0).total
@@ -52,12 +52,6 @@ def step_time(model: Model, layout: Layout, work: Work, speeds: Speeds) -> StepT
     )
 
 
-def _distinct_ranks(layout: Layout) -> set[int]:
-    if len(set(layout.stages)) == 1:
-        return {0, layout.pipeline - 1}
-    return set(range(layout.pipeline))
-
-
 def _stage_seconds(
     model: Model,
     layout: Layout,
@@ -67,7 +61,7 @@ def _stage_seconds(
     times: tuple[LayerTime, LayerTime],
 ) -> float:
     first, layers = sum(layout.stages[:rank]), layout.stages[rank]
-    routed = sum(model.has_experts(layer) for layer in range(first, first + layers))
+    routed = model.routed_layers(first, layers)
     seconds = 0.0
     for count, time in ((layers - routed, times[0]), (routed, times[1])):
         each = time.forward + time.backward(COMMON.overlapped)

@@ -1,0 +1,107 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import NOW, at, make_job
+from pretrain_api.conditions import Reason
+from pretrain_api.reports import ExitClass
+from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
+from pretrain_operator.plan.attempts import (
+    SHOWN_ATTEMPTS,
+    SUSPENDED,
+    GiveUp,
+    NextAttempt,
+    decide_next_attempt,
+    keep_attempts,
+    next_number,
+)
+from pretrain_operator.plan.clock import format_time
+from pretrain_operator.plan.failures import UNREPORTED
+
+FREE = (ExitClass.PREEMPTED.value, SUSPENDED)
+ENDS = st.sampled_from([known.value for known in ExitClass] + [UNREPORTED, SUSPENDED])
+TIGHT = Budgets(infrastructure=RestartBudget(max=2, window=3600), user=RestartBudget(max=1))
+
+
+def history(*ends: str, apart: float = 10) -> list[AttemptStatus]:
+    """Return attempts that ended so, `apart` seconds from each other, the last one just now."""
+    return [
+        AttemptStatus(
+            number=index + 1,
+            job=f"run-a{index + 1}",
+            reason=end,
+            message="it broke",
+            ended_at=format_time(at((index + 1 - len(ends)) * apart)),
+        )
+        for index, end in enumerate(ends)
+    ]
+
+
+def test_the_first_attempt_has_number_one() -> None:
+    assert decide_next_attempt([], [], Budgets(), NOW) == NextAttempt(1, None)
+
+
+@given(st.lists(ENDS, max_size=8), st.lists(st.integers(1, 40), max_size=5))
+def test_the_number_never_goes_backwards(ends: list[str], jobs: list[int]) -> None:
+    attempts = history(*ends)
+    seen = [make_job(f"run-a{number}", attempt=number) for number in jobs]
+    number = next_number(attempts, seen)
+    assert number > max([0, *jobs, *(attempt.number for attempt in attempts)])
+
+
+@given(st.sampled_from([known.value for known in ExitClass if known.value != "complete"]))
+def test_no_cause_but_preemption_restarts_for_ever(end: str) -> None:
+    attempts = history(*[end] * (SHOWN_ATTEMPTS + 5))
+    decision = decide_next_attempt(attempts, [], TIGHT, NOW)
+    assert isinstance(decision, NextAttempt if end in FREE else GiveUp)
+
+
+@pytest.mark.parametrize("end", [ExitClass.USER_ERROR, ExitClass.BAD_DATA])
+def test_what_only_the_user_can_cure_ends_the_run_at_once(end: ExitClass) -> None:
+    decision = decide_next_attempt(history(end.value), [], Budgets(), NOW)
+    assert isinstance(decision, GiveUp)
+    assert (decision.reason.value.lower(), decision.message) == (end.value.lower(), "it broke")
+
+
+def test_budgets_are_charged_by_cause() -> None:
+    mixed = history(UNREPORTED, "infrastructure", "preempted", "infrastructure")
+    assert isinstance(decide_next_attempt(mixed, [], TIGHT, NOW), NextAttempt)
+    spent = history("infrastructure", "hang", "infrastructure")
+    decision = decide_next_attempt(spent, [], TIGHT, NOW)
+    assert isinstance(decision, GiveUp)
+    assert decision.reason is Reason.RESTART_BUDGET_EXHAUSTED
+    assert "spec.recovery.budgets.infrastructure.max = 2" in decision.message
+
+
+def test_ends_outside_the_window_are_forgiven() -> None:
+    rare = history(*["infrastructure"] * 10, apart=1900)
+    assert isinstance(decide_next_attempt(rare, [], TIGHT, NOW), NextAttempt)
+
+
+def test_lack_of_memory_is_the_reason_if_it_spent_the_budget() -> None:
+    decision = decide_next_attempt(history("outOfMemory", "outOfMemory"), [], TIGHT, NOW)
+    assert isinstance(decision, GiveUp)
+    assert decision.reason is Reason.OUT_OF_MEMORY
+
+
+def test_repeated_failures_are_answered_more_slowly_but_within_a_minute() -> None:
+    delays = []
+    for count in range(1, 12):
+        decision = decide_next_attempt(history(*["infrastructure"] * count), [], Budgets(), NOW)
+        assert isinstance(decision, NextAttempt)
+        delays.append((decision.not_before or NOW) - NOW)
+    assert delays[0] == timedelta(0)
+    assert delays == sorted(delays)
+    assert delays[-1] == timedelta(seconds=60)
+
+
+def test_all_attempts_that_a_budget_counts_are_remembered() -> None:
+    attempts = history(*["infrastructure"] * 40)
+    kept = keep_attempts(attempts, Budgets(infrastructure=RestartBudget(max=30)))
+    assert [attempt.number for attempt in kept] == list(range(10, 41))
+    assert isinstance(
+        decide_next_attempt(kept, [], Budgets(infrastructure=RestartBudget(max=30)), NOW), GiveUp
+    )
+    assert len(keep_attempts(attempts, TIGHT)) == SHOWN_ATTEMPTS

@@ -1,0 +1,86 @@
+import pytest
+
+from builders import artifact, dataset_spec, make_object, pipeline_spec, ready_status, run_spec
+from pretrain_api.conditions import Reason
+from pretrain_operator.plan.dependencies import merge_unmet, require_artifact
+from pretrain_operator.plan.observed import Key
+from pretrain_operator.plan.references import ANY_PROFILE, references
+from pretrain_operator.plan.situation import Unmet
+
+KEY = Key("DataPipeline", "default", "documents")
+
+
+def test_the_artifact_of_a_ready_object_comes_with_its_secret() -> None:
+    output = {"uri": "s3://corpus", "credentialsSecretRef": {"name": "s3"}}
+    ready = make_object(
+        "DataPipeline",
+        "documents",
+        spec=pipeline_spec(output=output),
+        status=ready_status("documents"),
+    )
+    opened = require_artifact("spec.corpus.pipelineRef", KEY, ready)
+    assert (opened.uri, opened.credentials_secret) == (artifact("documents").uri, "s3")
+
+
+def test_a_missing_object_is_named_with_the_field_that_refers_to_it() -> None:
+    with pytest.raises(Unmet) as caught:
+        require_artifact("spec.corpus.pipelineRef", KEY, None)
+    assert caught.value.situation.reason is Reason.DEPENDENCY_NOT_FOUND
+    assert str(caught.value) == (
+        "spec.corpus.pipelineRef: there is no DataPipeline documents in namespace default; "
+        "create it"
+    )
+
+
+def test_an_edited_object_is_waited_for_although_it_has_an_older_artifact() -> None:
+    edited = make_object(
+        "DataPipeline", "documents", generation=2, status=ready_status("documents")
+    )
+    with pytest.raises(Unmet, match="waits for DataPipeline documents") as caught:
+        require_artifact("spec.corpus.pipelineRef", KEY, edited)
+    assert caught.value.situation.reason is Reason.WAITING_FOR_DEPENDENCY
+
+
+def test_why_an_object_failed_is_passed_on() -> None:
+    stalled = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": "UserError",
+        "message": "spec.sources[0].uri: no file matches",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    failed = make_object(
+        "DataPipeline",
+        "documents",
+        status={"observedGeneration": 1, "conditions": [stalled]},
+    )
+    with pytest.raises(Unmet, match="no file matches") as caught:
+        require_artifact("spec.corpus.pipelineRef", KEY, failed)
+    assert caught.value.situation.reason is Reason.DEPENDENCY_FAILED
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    problems = [
+        Unmet(Reason.WAITING_FOR_DEPENDENCY, "waits for Tokenizer tokens"),
+        Unmet(Reason.DEPENDENCY_NOT_FOUND, "there is no DataPipeline documents"),
+        Unmet(Reason.DEPENDENCY_NOT_FOUND, "there is no DataPipeline documents"),
+    ]
+    merged = merge_unmet(problems)
+    assert merged.situation.reason is Reason.DEPENDENCY_NOT_FOUND
+    assert str(merged) == "waits for Tokenizer tokens; there is no DataPipeline documents"
+
+
+def test_references_name_everything_that_may_wake_an_object() -> None:
+    dataset = make_object("TokenDataset", spec=dataset_spec(profileRef={"name": "gpu"}))
+    assert references(dataset) == {
+        Key("ComputeProfile", "", "gpu"),
+        Key("Tokenizer", "default", "tokens"),
+        Key("DataPipeline", "default", "documents"),
+    }
+    run = make_object("PretrainJob", spec=run_spec())
+    assert references(run) == {ANY_PROFILE, Key("TokenDataset", "default", "blocks")}
+
+
+@pytest.mark.parametrize("spec", [{}, {"mixture": "x"}, {"mixture": [1, {"pipelineRef": []}]}])
+def test_references_of_a_broken_spec_are_those_that_can_be_read(spec: dict[str, object]) -> None:
+    assert references(make_object("TokenDataset", spec=spec)) == {ANY_PROFILE}

@@ -1,0 +1,83 @@
+from typing import Any
+
+from builders import make_report
+from pretrain_api.reports import ExitClass
+from pretrain_operator.plan.observed import parse_job, parse_pod
+
+POD: dict[str, Any] = {
+    "metadata": {
+        "name": "x-list-1-abcde",
+        "uid": "u",
+        "namespace": "default",
+        "labels": {"batch.kubernetes.io/job-name": "x-list"},
+        "annotations": {"batch.kubernetes.io/job-completion-index": "1"},
+    },
+    "spec": {"nodeName": "node-1"},
+}
+
+
+def terminated(code: int, message: str, reason: str = "Error") -> dict[str, Any]:
+    state = {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+    return {"phase": "Failed", "containerStatuses": [{"name": "main", "state": state}]}
+
+
+def test_a_report_is_read_from_the_termination_message() -> None:
+    said = make_report(ExitClass.USER_ERROR, message="spec.sources[0].uri: no file")
+    pod = parse_pod({**POD, "status": terminated(64, said.model_dump_json(by_alias=True))})
+    assert pod.report == said
+    assert (pod.job, pod.rank, pod.node) == ("x-list", 1, "node-1")
+
+
+def test_a_report_with_fields_of_a_later_version_is_read_all_the_same() -> None:
+    pod = parse_pod({**POD, "status": terminated(1, '{"class": "infrastructure", "new": 1}')})
+    assert pod.report is not None
+    assert pod.report.exit_class is ExitClass.INFRASTRUCTURE
+
+
+def test_words_that_are_no_report_are_kept_as_the_last_line() -> None:
+    pod = parse_pod({**POD, "status": terminated(1, "Traceback\nKeyError: 'x'\n")})
+    assert pod.report is None
+    assert pod.end is not None
+    assert pod.end.last_line == "KeyError: 'x'"
+
+
+def test_a_process_that_is_killed_after_its_report_is_not_complete() -> None:
+    said = make_report().model_dump_json(by_alias=True)
+    assert parse_pod({**POD, "status": terminated(137, said)}).report is None
+
+
+def test_a_pod_that_waits_says_why() -> None:
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling "x"'}}
+    status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}]}
+    assert parse_pod({**POD, "status": status}).waiting == 'ImagePullBackOff: Back-off pulling "x"'
+
+
+def test_a_pod_that_is_being_made_has_nothing_to_say() -> None:
+    state = {"waiting": {"reason": "ContainerCreating"}}
+    status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}]}
+    assert parse_pod({**POD, "status": status}).waiting == ""
+
+
+def test_a_pod_without_a_node_says_what_the_scheduler_said() -> None:
+    unscheduled = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+    }
+    pod = parse_pod({**POD, "status": {"phase": "Pending", "conditions": [unscheduled]}})
+    assert pod.waiting.startswith("Unschedulable: 0/1 nodes are available")
+
+
+def test_a_job_is_failing_before_it_has_failed() -> None:
+    target = {"type": "FailureTarget", "status": "True", "reason": "PodFailurePolicy"}
+    job = parse_job(
+        {
+            "metadata": {"name": "j", "uid": "u", "namespace": "default"},
+            "spec": {"completions": 2, "parallelism": 0},
+            "status": {"conditions": [target], "succeeded": 1},
+        }
+    )
+    assert (job.failing, job.failed, job.is_finished) == (True, False, False)
+    assert (job.completions, job.parallelism, job.succeeded) == (2, 0, 1)
+    assert job.failure_reason == "PodFailurePolicy"

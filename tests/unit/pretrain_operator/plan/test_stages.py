@@ -1,0 +1,233 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import (
+    artifact,
+    complete_job,
+    failed_pod,
+    make_job,
+    make_object,
+    make_pod,
+    parsed_pipeline,
+    succeeded_pod,
+)
+from pretrain_api.conditions import Reason
+from pretrain_api.meta import RETRY_ANNOTATION
+from pretrain_api.reports import ExitClass
+from pretrain_api.runs import PIPELINE_STAGES
+from pretrain_api.v1alpha1.common import StageStatus
+from pretrain_operator.plan.observed import ObservedJob, ObservedObject
+from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, WorkPlan, plan_stages
+from pretrain_operator.plan.work import Work, plan_chain
+
+PLACED = {PLACEMENT_ANNOTATION: "placed"}
+
+
+def plan(
+    jobs: Sequence[ObservedJob] = (),
+    previous: Sequence[StageStatus] = (),
+    failure: Situation | None = None,
+    owner: ObservedObject | None = None,
+    **spec: Any,
+) -> WorkPlan:
+    thing = owner or make_object("DataPipeline")
+    chain = plan_chain(Work(thing, parsed_pipeline(**spec), {}), "placed")
+    return plan_stages(thing, chain, jobs, previous, failure)
+
+
+def finish(name: str, stage: str, tasks: int, **report: Any) -> ObservedJob:
+    pods = [succeeded_pod(rank, name, seconds=1.0, counts={"read": 5}) for rank in range(tasks)]
+    if report:
+        pods[0] = succeeded_pod(0, name, **report)
+    return complete_job(name, pods, stage=stage, annotations=PLACED)
+
+
+def run_to_end(**spec: Any) -> tuple[list[ObservedJob], list[WorkPlan]]:
+    """Let every Job that is asked for end well, until no more is asked for."""
+    jobs: list[ObservedJob] = []
+    plans: list[WorkPlan] = []
+    while True:
+        plans.append(plan(jobs, **spec))
+        asked = plans[-1].create
+        if asked is None:
+            return jobs, plans
+        report = {"artifact": artifact()} if asked.stage in ("list", "report") else {}
+        jobs.append(finish(asked.name, asked.stage, asked.tasks, **report))
+
+
+def test_stages_follow_each_other_and_end_with_the_artifact() -> None:
+    jobs, plans = run_to_end(tasks=3)
+    assert [job.stage for job in jobs] == list(PIPELINE_STAGES)
+    assert [job.completions for job in jobs] == [1, 3, 3, 1, 3, 1]
+    assert plans[-1].situation.phase is Phase.COMPLETE
+    assert plans[-1].artifact == artifact()
+    assert plans[-1].delete == ()
+
+
+def test_later_stages_are_told_the_artifact_that_the_first_one_named() -> None:
+    _, plans = run_to_end()
+    told = [step.create.run for step in plans if step.create]
+    assert [getattr(run, "artifact", None) for run in told] == [None] + [artifact()] * 5
+
+
+@given(st.integers(0, 6), st.integers(1, 4))
+def test_planning_twice_gives_the_same(done: int, tasks: int) -> None:
+    jobs, _ = run_to_end(tasks=tasks)
+    first = plan(jobs[:done], tasks=tasks)
+    assert plan(jobs[:done], first.stages, tasks=tasks).create == first.create
+    assert plan(jobs[:done], first.stages, tasks=tasks).stages == first.stages
+
+
+def test_an_artifact_that_is_there_already_skips_all_other_stages() -> None:
+    first = plan().create
+    assert first is not None
+    job = finish(first.name, "list", 1, artifact=artifact(), reused=True)
+    after = plan([job])
+    assert (after.situation.phase, after.create, after.artifact) == (
+        Phase.COMPLETE,
+        None,
+        artifact(),
+    )
+
+
+def test_a_changed_spec_gets_other_jobs_and_stops_the_old_ones() -> None:
+    old = plan().create
+    assert old is not None
+    running = make_job(old.name, [make_pod()], annotations=PLACED)
+    after = plan([running], sources=[{"name": "web", "uri": "file:///pretrain/data/new/*.jsonl"}])
+    assert after.create is not None
+    assert after.create.name != old.name
+    assert after.delete == (old.name,)
+
+
+def test_finished_jobs_of_an_older_spec_stay_until_it_is_known_what_is_needed() -> None:
+    jobs, _ = run_to_end()
+    rules = [{"length": {"minCharacters": 100}}]
+    during = plan(jobs, rules=rules)
+    assert during.delete == ()
+    assert during.create is not None
+    listed = finish(during.create.name, "list", 1, artifact=artifact("other"))
+    assert set(plan([*jobs, listed], rules=rules).delete) == {job.name for job in jobs}
+
+
+def test_a_new_placement_does_not_run_finished_stages_again() -> None:
+    jobs, _ = run_to_end()
+    moved = [replace(job, annotations={PLACEMENT_ANNOTATION: "elsewhere"}) for job in jobs]
+    assert plan(moved).situation.phase is Phase.COMPLETE
+
+
+def test_a_job_that_could_not_start_is_made_anew_when_its_placement_changes() -> None:
+    first = plan().create
+    assert first is not None
+    stuck = make_pod(0, "Pending", waiting="ErrImagePull: no such image")
+    job = make_job(first.name, [stuck], annotations={PLACEMENT_ANNOTATION: "elsewhere"})
+    assert plan([job]).delete == (first.name,)
+    started = replace(job, pods=(make_pod(0, "Running"),))
+    assert plan([started]).delete == ()
+
+
+def test_more_parallelism_changes_the_running_job_and_nothing_else() -> None:
+    jobs, _ = run_to_end(tasks=4)
+    asked = plan(jobs[:1], tasks=4).create
+    assert asked is not None
+    running = make_job(asked.name, annotations=PLACED, completions=4, parallelism=4)
+    after = plan([*jobs[:1], running], tasks=4, parallelism=2)
+    assert (after.resize, after.create, after.delete) == ((asked.name, 2), None, ())
+
+
+def test_a_finished_stage_is_not_run_again_because_its_job_vanished() -> None:
+    jobs, plans = run_to_end()
+    asked = plan(jobs[:3]).create
+    after = plan(jobs[2:3], plans[3].stages)
+    assert after.create == asked
+
+
+def test_a_finished_stage_runs_again_if_nobody_remembers_what_it_said() -> None:
+    jobs, _ = run_to_end()
+    forgotten = [replace(jobs[0], pods=())]
+    assert plan(forgotten).delete == (jobs[0].name,)
+
+
+def test_a_program_that_names_no_artifact_is_no_reason_to_run_for_ever() -> None:
+    first = plan().create
+    assert first is not None
+    after = plan([finish(first.name, "list", 1)])
+    assert (after.situation.phase, after.create, after.delete) == (Phase.FAILED, None, ())
+
+
+def test_a_failed_task_ends_the_work_with_what_it_said() -> None:
+    jobs, _ = run_to_end()
+    asked = plan(jobs[:1]).create
+    assert asked is not None
+    pod = failed_pod(1, exit_class=ExitClass.BAD_DATA, message="a.jsonl.gz: is cut at byte 7")
+    job = make_job(asked.name, [succeeded_pod(0), pod], failing=True, annotations=PLACED)
+    after = plan([jobs[0], job])
+    assert (after.situation.phase, after.situation.reason) == (Phase.FAILED, Reason.BAD_DATA)
+    assert after.situation.message == "stage prepare, task 1: a.jsonl.gz: is cut at byte 7"
+
+
+def test_a_failure_stays_although_its_job_is_gone() -> None:
+    failure = Situation(Phase.FAILED, Reason.BAD_DATA, "a.jsonl.gz: is cut")
+    first = plan()
+    after = plan((), first.stages, failure)
+    assert (after.situation, after.create) == (failure, None)
+
+
+def test_a_new_value_of_the_retry_annotation_starts_over() -> None:
+    failure = Situation(Phase.FAILED, Reason.BAD_DATA, "a.jsonl.gz: is cut")
+    first = plan()
+    again = make_object("DataPipeline", annotations={RETRY_ANNOTATION: "2"})
+    after = plan((), first.stages, failure, owner=again)
+    assert after.create is not None
+    assert first.create is not None
+    assert after.create.name != first.create.name
+
+
+def test_too_little_memory_is_told_with_the_field_to_raise() -> None:
+    first = plan().create
+    assert first is not None
+    job = make_job(first.name, [failed_pod(code=137, reason="OOMKilled")], failed=True)
+    situation = plan([job]).situation
+    assert situation.reason is Reason.OUT_OF_MEMORY
+    assert "raise spec.pods.data.memory of the ComputeProfile" in situation.message
+
+
+def test_pods_that_do_not_start_are_told_of() -> None:
+    first = plan().create
+    assert first is not None
+    stuck = make_pod(0, "Pending", waiting="ImagePullBackOff: no such image")
+    situation = plan([make_job(first.name, [stuck], annotations=PLACED)]).situation
+    assert situation.reason is Reason.WAITING_FOR_PODS
+    assert "ImagePullBackOff" in situation.message
+
+
+def test_a_task_that_is_tried_again_is_told_of() -> None:
+    first = plan().create
+    assert first is not None
+    pods = [failed_pod(exit_class=ExitClass.INFRASTRUCTURE, message="storage timed out")]
+    situation = plan([make_job(first.name, pods, annotations=PLACED)]).situation
+    assert situation.phase is Phase.RUNNING
+    assert "task 0 is tried again: storage timed out" in situation.message
+
+
+@pytest.mark.parametrize("change", [{"owner": "another"}, {"deleting": True}])
+def test_a_job_that_is_in_the_way_is_waited_for(change: dict[str, Any]) -> None:
+    first = plan().create
+    assert first is not None
+    after = plan([make_job(first.name, **change)])
+    assert (after.create, after.delete) == (None, ())
+    assert "waits until" in after.situation.message
+
+
+def test_counts_and_seconds_are_summed_and_survive_the_pods() -> None:
+    jobs, plans = run_to_end(tasks=3)
+    prepare = plans[-1].stages[1]
+    assert (prepare.counts, prepare.seconds, prepare.succeeded) == ({"read": 15}, 3.0, 3)
+    without_pods = [replace(job, pods=()) if job.stage == "prepare" else job for job in jobs]
+    assert plan(without_pods, plans[-1].stages, tasks=3).stages[1] == prepare

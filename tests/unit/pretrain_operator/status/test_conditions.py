@@ -1,0 +1,79 @@
+import pytest
+
+from builders import NOW, at
+from pretrain_api.conditions import ConditionType, Reason
+from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.status.conditions import (
+    Statement,
+    build_conditions,
+    last_end,
+    last_failure,
+    state_conditions,
+)
+
+
+def situation(phase: Phase, reason: Reason = Reason.STAGE_RUNNING) -> Situation:
+    return Situation(phase, reason, "because")
+
+
+@pytest.mark.parametrize(
+    ("at_hand", "want"),
+    [
+        (situation(Phase.INVALID, Reason.INVALID_SPEC), {"Stalled"}),
+        (situation(Phase.WAITING), {"Reconciling", "Accepted"}),
+        (situation(Phase.WAITING, Reason.DEPENDENCY_FAILED), {"Stalled", "Accepted"}),
+        (situation(Phase.RUNNING), {"Reconciling", "Accepted", "DataReady"}),
+        (situation(Phase.RESTARTING), {"Reconciling", "Accepted", "DataReady"}),
+        (situation(Phase.BLOCKED), {"Stalled", "Accepted", "DataReady"}),
+        (situation(Phase.SUSPENDED), {"Accepted", "DataReady"}),
+        (situation(Phase.COMPLETE), {"Ready", "Accepted", "DataReady", "Complete"}),
+        (situation(Phase.FAILED), {"Stalled", "Accepted", "DataReady", "Failed"}),
+    ],
+)
+def test_each_phase_has_its_conditions(at_hand: Situation, want: set[str]) -> None:
+    said = state_conditions(at_hand)
+    assert {kind.value for kind, statement in said.items() if statement.status == "True"} == want
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_conditions_are_always_the_whole_set_with_the_generation(phase: Phase) -> None:
+    conditions = build_conditions(state_conditions(situation(phase)), [], 7, NOW)
+    assert {condition.type for condition in conditions} == {
+        "Ready",
+        "Reconciling",
+        "Stalled",
+        "Accepted",
+        "DataReady",
+        "Complete",
+        "Failed",
+    }
+    assert {condition.observed_generation for condition in conditions} == {7}
+
+
+def test_the_time_of_a_condition_changes_only_with_its_status() -> None:
+    first = build_conditions({ConditionType.READY: Statement("False", Reason.VALID)}, [], 1, NOW)
+    same = {ConditionType.READY: Statement("False", Reason.INVALID_SPEC, "new words")}
+    later = build_conditions(same, first, 2, at(60))
+    assert later[0].last_transition_time == first[0].last_transition_time
+    assert (later[0].message, later[0].observed_generation) == ("new words", 2)
+    other = {ConditionType.READY: Statement("True", Reason.VALID)}
+    assert build_conditions(other, later, 2, at(90))[0].last_transition_time == (
+        "2026-01-02T03:05:35Z"
+    )
+
+
+def test_an_end_is_read_back_from_its_condition() -> None:
+    failed = Situation(Phase.FAILED, Reason.BAD_DATA, "a.gz is cut")
+    conditions = build_conditions(state_conditions(failed), [], 1, NOW)
+    assert last_failure(conditions) == failed
+    assert last_end(conditions) == failed
+    complete = Situation(Phase.COMPLETE, Reason.COMPLETE, "done")
+    conditions = build_conditions(state_conditions(complete), [], 1, NOW)
+    assert last_failure(conditions) is None
+    assert last_end(conditions) == complete
+
+
+def test_a_message_is_cut_where_a_status_would_grow_too_large() -> None:
+    long = Statement("True", Reason.VALID, "x" * 100_000)
+    (condition,) = build_conditions({ConditionType.READY: long}, [], 1, NOW)
+    assert len(condition.message) == 8192
