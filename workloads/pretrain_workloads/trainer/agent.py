@@ -5,12 +5,13 @@ memory once and not in each of them. With CUDA they are new processes, as a CUDA
 survive a fork.
 """
 
+import gc
 import json
 import logging
-import os
 import signal
 import sys
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pretrain_workloads.trainer.bonds import die_with_parent
 from pretrain_workloads.trainer.workspace import Killed, Workspace
@@ -53,7 +54,7 @@ def main(assignment: Assignment) -> int:
     from pretrain_workloads.trainer import rank
 
     try:
-        elastic_launch(_launch_config(assignment), rank.main)(os.getpid())
+        elastic_launch(_launch_config(assignment), rank.main)()
     except ChildFailedError as error:
         killed = [
             Killed(rank=number, exit_code=failure.exitcode)
@@ -68,10 +69,13 @@ def _import_once() -> None:
     from pretrain_workloads.trainer import backend
 
     backend.prepare("cpu")
-    from pretrain_workloads.trainer import training  # noqa: F401
+    from pretrain_workloads.trainer import completion, setup  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # what is imported stays shared with the ranks, untouched by their collections
 
 
-def _launch_config(assignment: Assignment) -> "object":
+def _launch_config(assignment: Assignment) -> Any:
     from torch.distributed.launcher.api import LaunchConfig
 
     return LaunchConfig(

@@ -6,6 +6,7 @@ counts each half as one, in a pattern of the symbols `*` (attention), `-` (feed-
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
@@ -112,7 +113,7 @@ def pattern(layers: int, segments: int) -> str:
     the pattern must be made for exactly the pipeline that runs it.
     """
     cuts = [layers * index // segments for index in range(segments + 1)]
-    return "|".join(LAYER * (end - start) for start, end in zip(cuts, cuts[1:], strict=False))
+    return "|".join(LAYER * (end - start) for start, end in pairwise(cuts))
 
 
 def divisors(number: int, at_most: int = 64) -> str:

@@ -1,4 +1,4 @@
-"""The layers of the model: Megatron-core's own halves of a Llama layer, with our norm and attention.
+"""The layers of the model: Megatron-core's halves of a Llama layer, with our norm and attention.
 
 Upstream's stack needs Transformer Engine. This one does not, and gives its tensors the same names
 in a checkpoint.

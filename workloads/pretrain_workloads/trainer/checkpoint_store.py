@@ -1,0 +1,127 @@
+"""Checkpoints in the run's folder: which exist, which are complete and sound, which must go.
+
+A checkpoint is a folder `checkpoints/step-<number>` whose `COMPLETE.json` was written last and
+lists its files with their checksums. Without it, there is no checkpoint.
+"""
+
+import logging
+
+from pydantic import ValidationError
+
+from pretrain_api.artifacts import ArtifactFile
+from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.v1alpha1.pretrainjob import CheckpointRetention
+from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint
+from pretrain_workloads.storage import Folder
+from pretrain_workloads.storage.folder import file_checksum
+
+log = logging.getLogger(__name__)
+
+MARKER = "COMPLETE.json"
+_FOLDER = "checkpoints"
+_PREFIX = "step-"
+
+
+class Marker(ApiModel):
+    """What a complete checkpoint holds, and what a run needs beside the tensors to go on."""
+
+    step: NonNegative
+    """Optimizer steps that it holds."""
+
+    samples: NonNegative
+    """Samples consumed."""
+
+    tokens: NonNegative
+    """Tokens consumed."""
+
+    at: str
+    """When it was complete, RFC 3339."""
+
+    layout: list[int]
+    """Parallel sizes of the ranks that saved it; random states can only be loaded under the same."""
+
+    distributed_optimizer: bool
+    """Whether the optimizer's states were spread over the data-parallel ranks."""
+
+    initial_perplexity: float | None = None
+    """Perplexity before the first step. Unset means it was not measured."""
+
+    curve: list[CurvePoint] = []
+    """Loss over the run so far."""
+
+    files: list[ArtifactFile]
+    """Its files."""
+
+    def status(self, folder: Folder) -> CheckpointStatus:
+        """Return what others see of it."""
+        return CheckpointStatus(
+            step=self.step,
+            tokens=self.tokens,
+            uri=folder.uri_of(path_of(self.step)),
+            at=self.at,
+            bytes=sum(file.bytes for file in self.files),
+        )
+
+
+def path_of(step: int) -> str:
+    """Return the path of a checkpoint below the run's folder."""
+    return f"{_FOLDER}/{_PREFIX}{step:010d}"
+
+
+def find_markers(folder: Folder) -> list[Marker]:
+    """Return the complete checkpoints, the newest first; those that cannot be read are skipped."""
+    found = []
+    for file in folder.find(_FOLDER):
+        if file.path.rpartition("/")[2] != MARKER:
+            continue
+        try:
+            found.append(Marker.model_validate_json(folder.read_bytes(file.path)))
+        except ValidationError as error:
+            log.warning(
+                "%s: is no list of files; skipped: %s", folder.uri_of(file.path), error.errors()[0]
+            )
+    return sorted(found, key=lambda marker: marker.step, reverse=True)
+
+
+def find_incomplete(folder: Folder) -> list[str]:
+    """Return the paths of checkpoints whose writers did not live to complete them."""
+    files = [file.path.split("/") for file in folder.find(_FOLDER)]
+    steps = {parts[1] for parts in files if len(parts) > 2}
+    complete = {parts[1] for parts in files if parts[2:] == [MARKER]}
+    return [f"{_FOLDER}/{step}" for step in sorted(steps - complete)]
+
+
+def expired(steps: list[int], keep: CheckpointRetention) -> list[int]:
+    """Return which of the checkpoints at `steps` must go."""
+    newest = sorted(steps, reverse=True)[: keep.last]
+    every = keep.every_steps
+    return [step for step in steps if step not in newest and not (every and step % every == 0)]
+
+
+def delete(folder: Folder, path: str) -> None:
+    """Delete a checkpoint, its marker first: half of it is never taken for the whole."""
+    folder.delete(f"{path}/{MARKER}")
+    folder.delete(path)
+
+
+def broken_files(folder: Folder, marker: Marker, share: int, shares: int) -> list[str]:
+    """Return what is wrong with every `shares`-th file of a checkpoint, from the one at `share`.
+
+    The ranks of a run divide the files among them.
+    """
+    path = path_of(marker.step)
+    present = {file.path: file.size for file in folder.find(path)}
+    problems = []
+    for file in marker.files[share::shares]:
+        name = f"{path}/{file.path}"
+        if name not in present:
+            problems.append(f"{folder.uri_of(name)}: is missing")
+        elif present[name] != file.bytes:
+            problems.append(
+                f"{folder.uri_of(name)}: has {present[name]} bytes instead of {file.bytes}"
+            )
+        elif file.sha256 is not None:
+            with folder.fetched(name) as local:
+                if file_checksum(local) != file.sha256:
+                    problems.append(f"{folder.uri_of(name)}: its checksum is wrong")
+    return problems

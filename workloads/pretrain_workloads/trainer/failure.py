@@ -1,0 +1,77 @@
+"""What a rank's exception means: its own failure, or that of a rank it talked to."""
+
+import os
+import re
+import time
+
+from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_workloads.exit import failure_report
+
+_LOST = re.compile(
+    r"connection closed by peer|connection reset|broken pipe|connection refused"
+    r"|remote process exited|socket closed|recvValue failed|connection was likely closed"
+    r"|Network is unreachable|no route to host",
+    re.IGNORECASE,
+)
+_HUNG = re.compile(r"timed out|timeout", re.IGNORECASE)
+_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+
+_PAUSE_SECONDS = 0.1
+ANSWER_SECONDS = 2.0
+"""How long a rank that lost a peer waits for the answers of the ranks that still live."""
+
+
+def report_of(error: BaseException) -> tuple[ExitReport, bool]:
+    """Return the report of `error`, and whether another rank is its cause."""
+    from pretrain_workloads.trainer.layout import InvalidLayout
+    from pretrain_workloads.trainer.passes import NotANumber
+    from pretrain_workloads.trainer.training import Interrupted
+
+    text = " ".join(str(error).split())
+    match error:
+        case Interrupted():
+            return ExitReport(exit_class=ExitClass.PREEMPTED, message=text), False
+        case NotANumber():
+            return ExitReport(exit_class=ExitClass.NOT_A_NUMBER, message=text), False
+        case InvalidLayout():
+            return ExitReport(exit_class=ExitClass.USER_ERROR, message=text), False
+    if isinstance(error, RuntimeError):
+        if _LOST.search(text):
+            return ExitReport(exit_class=ExitClass.INFRASTRUCTURE, message=text), True
+        if _HUNG.search(text):
+            return ExitReport(exit_class=ExitClass.HANG, message=text), False
+        if _MEMORY.search(text):
+            return ExitReport(exit_class=ExitClass.OUT_OF_MEMORY, message=_advice(text)), False
+    return failure_report(error), False
+
+
+def _advice(text: str) -> str:
+    return (
+        "the device's memory was used up; lower spec.training.microBatchSize, set "
+        f"spec.training.recompute, or raise spec.parallelism.tensor or .pipeline ({text[:300]})"
+    )
+
+
+def find_lost_nodes() -> list[int]:
+    """Return the nodes none of whose ranks answers this one, which has lost a peer.
+
+    Every rank that loses a peer leaves a mark in the store of pod 0, and looks for the others'.
+    If the store is gone, so is pod 0.
+    """
+    import torch
+
+    if not torch.distributed.is_initialized():
+        return []
+    rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    per_node = int(os.environ["LOCAL_WORLD_SIZE"])
+    nodes, alive = set(range(ranks // per_node)), {rank // per_node}
+    try:
+        store = torch.distributed.distributed_c10d._get_default_store()
+        store.set(f"alive/{rank}", "1")
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while alive != nodes and time.monotonic() < deadline:
+            alive |= {n // per_node for n in range(ranks) if store.check([f"alive/{n}"])}
+            time.sleep(_PAUSE_SECONDS)
+    except (RuntimeError, OSError):
+        return [0] if rank >= per_node else []
+    return sorted(nodes - alive)

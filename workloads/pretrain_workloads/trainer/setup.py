@@ -1,0 +1,52 @@
+"""Builds everything that a rank trains with."""
+
+from pretrain_api.runs import TrainingRun
+from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
+from pretrain_workloads.trainer.backend import Backend
+from pretrain_workloads.trainer.checkpoints import Checkpoints
+from pretrain_workloads.trainer.curve import LossCurve
+from pretrain_workloads.trainer.dataset import Dataset
+from pretrain_workloads.trainer.finished import run_folder
+from pretrain_workloads.trainer.flops import parameters
+from pretrain_workloads.trainer.layout import plan_layout
+from pretrain_workloads.trainer.model import build_model, model_config
+from pretrain_workloads.trainer.optimizer import build_optimizer, wrap_model
+from pretrain_workloads.trainer.stopping import StopRequest
+from pretrain_workloads.trainer.tracker import Tracker
+from pretrain_workloads.trainer.training import Training
+from pretrain_workloads.trainer.workspace import Workspace
+from pretrain_workloads.trainer.world import join_world
+
+
+def build_training(
+    run: TrainingRun, backend: Backend, workspace: Workspace, stop: StopRequest
+) -> Training:
+    """Return the run as this rank has it before the first step.
+
+    Raises:
+        InvalidLayout: If sizes of the spec do not divide each other.
+        UserError: If an input or the Secret that opens it is wrong.
+        BadData: If the dataset is broken.
+    """
+    dataset = Dataset(run, workspace.folder("blocks"))
+    layout = plan_layout(run, dataset.index.vocabulary_size)
+    world = join_world(backend, layout, run.processes_per_node, run.spec.training.seed)
+    config = model_config(run.spec, layout)
+    chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))
+    tracker = Tracker(
+        Progress(attempt=run.attempt, total_steps=layout.train_iters),
+        TrainingSummary(parameters=parameters(run.spec.model, layout.padded_vocabulary_size)),
+        LossCurve(),
+    )
+    return Training(
+        run=run,
+        layout=layout,
+        world=world,
+        dataset=dataset,
+        chunks=chunks,
+        optimizer=build_optimizer(run.spec, config, chunks),
+        checkpoints=Checkpoints(run, layout, world, run_folder(run), workspace.folder("saving")),
+        tracker=tracker,
+        workspace=workspace,
+        stop=stop,
+    )
