@@ -139,8 +139,14 @@ SEQUENCE_PARALLEL = field("parallelism.sequence")
 NODES = degree("parallelism.nodes")
 MODEL_RANKS = f"({TENSOR} * {PIPELINE} * {CONTEXT})"
 WORLD = f"({NODES} * {degree('parallelism.gpusPerNode')})"
-"""Devices; only meaningful where `HAS_WORLD`, because the number per node may be the profile's."""
-HAS_WORLD = present("parallelism.gpusPerNode")
+"""Devices; only meaningful where `HAS_WORLD`."""
+_ANY_DEGREE = " || ".join(
+    f"has(self.parallelism.{name})"
+    for name in ("tensor", "pipeline", "virtualPipeline", "context", "expert", "expertTensor")
+)
+HAS_WORLD = f"({present('parallelism.gpusPerNode')} && ({_ANY_DEGREE}))"
+"""Whether the grid is known: the devices of a node may be the profile's, and a manifest without
+any degree leaves them to the planner."""
 IS_GRID = f"({HAS_WORLD} && {WORLD} % {MODEL_RANKS} == 0)"
 """Whether a data-parallel size can be told."""
 DATA_PARALLEL = f"({WORLD} / {MODEL_RANKS})"
