@@ -1,0 +1,1 @@
+"""`kubectl pretrain`: check and plan manifests, with or without a cluster."""

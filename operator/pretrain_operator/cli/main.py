@@ -1,0 +1,222 @@
+"""The command line of `kubectl pretrain`.
+
+Exit codes: 0 all accepted, 1 something is refused, 2 nothing could be checked.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.profiles import find_device
+from pretrain_api.quantities import parse_quantity
+from pretrain_api.rules import Problem, Severity, check
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_operator.cli.context import context_of
+from pretrain_operator.cli.manifests import Document, read_manifests
+from pretrain_operator.cli.presets import profile_manifests
+from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
+from pretrain_operator.plan.explanations import explain, parse_degrees
+from pretrain_operator.plan.pretraining import PretrainPlan, plan_pretraining
+from pretrain_operator.plan.suggest import Question, suggest
+
+ACCEPTED, REFUSED, UNUSABLE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found about one object."""
+
+    document: Document
+    problems: tuple[Problem, ...]
+    plan: PretrainPlan | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the API server would refuse the object, or no layout could run it."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the result for machines."""
+        status = self.plan.status if self.plan else None
+        return {
+            "kind": self.document.kind,
+            "name": self.document.name,
+            "file": self.document.origin,
+            "accepted": not self.is_refused,
+            "problems": [asdict(problem) for problem in self.problems],
+            "notes": list(self.notes),
+            "plan": status and status.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=False)
+    try:
+        code: int = options.run(options, console)
+        return code
+    except InvalidManifest as error:
+        for problem in error.problems:
+            sys.stderr.write(f"error: {problem}\n")
+        return UNUSABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kubectl pretrain", description="Check and plan pretraining runs before they start."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    plan = commands.add_parser("plan", help="memory, time and layout of PretrainJobs")
+    plan.add_argument("name", nargs="?", help="a PretrainJob of the cluster, instead of -f")
+    plan.add_argument("-n", "--namespace", help="its namespace (default: the context's)")
+    plan.add_argument("--explain", metavar="tensor=8", help="why not this layout")
+    plan.set_defaults(run=_plan)
+    validate = commands.add_parser("validate", help="every broken rule of every object")
+    validate.set_defaults(run=_validate)
+    for command in (plan, validate):
+        command.add_argument("-f", "--filename", action="append", default=[], help="- is stdin")
+        command.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table")
+        command.add_argument("--accelerator", help="device instead of a ComputeProfile")
+        command.add_argument("--per-node", type=int, default=8, help="devices of a node")
+        command.add_argument("--strict", action="store_true", help="warnings refuse as well")
+    sizes = commands.add_parser("suggest", help="how big a model, for devices, days and tokens")
+    sizes.add_argument("--accelerator", required=True)
+    sizes.add_argument("--nodes", type=int, required=True)
+    sizes.add_argument("--days", type=float, required=True)
+    sizes.add_argument("--tokens", help="such as 300G; unset means 20 for each parameter")
+    sizes.add_argument("--sequence-length", type=int, default=4096)
+    sizes.set_defaults(run=_suggest)
+    profiles = commands.add_parser("profiles", help="ComputeProfiles of the known devices")
+    profiles.set_defaults(run=_profiles)
+    return parser
+
+
+def _plan(options: argparse.Namespace, console: Console) -> int:
+    documents = _documents(options)
+    jobs = [document for document in documents if document.kind == "PretrainJob"]
+    if not jobs:
+        raise InvalidManifest(["there is no PretrainJob among the manifests"])
+    if options.explain:
+        return _explain(options, console, documents, jobs)
+    return _report([_planned(job, documents, options) for job in jobs], options, console)
+
+
+def _validate(options: argparse.Namespace, console: Console) -> int:
+    documents = _documents(options)
+    if not documents:
+        raise InvalidManifest(["there is no object of ours among the manifests"])
+    results = [
+        _planned(document, documents, options)
+        if document.kind == "PretrainJob"
+        else Result(document, tuple(check(document.kind, document.spec)))
+        for document in documents
+    ]
+    return _report(results, options, console, with_plans=False)
+
+
+def _documents(options: argparse.Namespace) -> tuple[Document, ...]:
+    name = getattr(options, "name", None)
+    if name:
+        # The cluster's client is slow to import, and most uses have no cluster.
+        from pretrain_operator.cli.live import read_cluster
+
+        return read_cluster(name, options.namespace)
+    if not options.filename:
+        raise InvalidManifest(["give -f FILE (- is standard input), or the name of a PretrainJob"])
+    return read_manifests(options.filename).documents
+
+
+def _planned(
+    document: Document, documents: tuple[Document, ...], options: argparse.Namespace
+) -> Result:
+    problems = check("PretrainJob", document.spec)
+    if any(problem.rule == "schema" for problem in problems):
+        return Result(document, tuple(problems))
+    spec = parse(PretrainJobSpec, dict(document.spec))
+    context = context_of(spec, documents, options.accelerator, options.per_node)
+    plan = plan_pretraining(spec, context.profile, context.vocabulary)
+    return Result(document, plan.problems, plan, (*context.notes, *plan.notes))
+
+
+def _explain(
+    options: argparse.Namespace,
+    console: Console,
+    documents: tuple[Document, ...],
+    jobs: list[Document],
+) -> int:
+    wanted = parse_degrees(options.explain)
+    for job in jobs:
+        spec = parse(PretrainJobSpec, dict(job.spec))
+        context = context_of(spec, documents, options.accelerator, options.per_node)
+        for line in explain(spec, context.profile, wanted, context.vocabulary):
+            console.print(line, soft_wrap=True)
+    return ACCEPTED
+
+
+def _report(
+    results: list[Result], options: argparse.Namespace, console: Console, with_plans: bool = True
+) -> int:
+    if options.output != "table":
+        data = [result.as_data() for result in results]
+        text = json.dumps(data, indent=2, ensure_ascii=False)
+        if options.output == "yaml":
+            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        console.file.write(text.rstrip() + "\n")
+    else:
+        for result in results:
+            _show(result, console, with_plans)
+    is_strict = options.strict
+    refused = [r for r in results if r.is_refused or (is_strict and r.problems)]
+    return REFUSED if refused else ACCEPTED
+
+
+def _show(result: Result, console: Console, with_plans: bool) -> None:
+    word = "refused" if result.is_refused else "accepted"
+    title = f"{result.document.origin}: {result.document.title}: {word}"
+    if with_plans and result.plan is not None and result.plan.status is not None:
+        show_plan(console, title, result.plan.status)
+    else:
+        console.print(title, style="bold", soft_wrap=True)
+    show_problems(console, result.problems)
+    for note in result.notes if with_plans else ():
+        console.print(f"note: {note}", style="dim", soft_wrap=True)
+
+
+def _suggest(options: argparse.Namespace, console: Console) -> int:
+    device = find_device(options.accelerator)
+    problems = []
+    if device is None:
+        problems.append(f"--accelerator: {options.accelerator!r} is not known")
+    if options.nodes < 1 or not options.days > 0 or options.sequence_length < 8:
+        problems.append("--nodes, --days and --sequence-length: are to be above 0")
+    try:
+        tokens = parse_quantity(options.tokens) if options.tokens else None
+    except ValueError as error:
+        problems.append(f"--tokens: {error}")
+    if problems or device is None:
+        raise InvalidManifest(problems)
+    question = Question(
+        device, options.nodes, options.days, tokens, sequence=options.sequence_length
+    )
+    suggestions = suggest(question)
+    if not suggestions:
+        console.print(
+            "no shape that we would propose finishes in that time; use more nodes or days"
+        )
+        return REFUSED
+    show_suggestions(console, suggestions)
+    return ACCEPTED
+
+
+def _profiles(options: argparse.Namespace, console: Console) -> int:
+    console.file.write(yaml.safe_dump_all(profile_manifests(), sort_keys=False))
+    return ACCEPTED

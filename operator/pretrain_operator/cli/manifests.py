@@ -1,0 +1,149 @@
+"""Read manifests as kubectl would: files, folders, standard input, several documents, lists."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pretrain_api.kinds import KINDS
+from pretrain_api.meta import API_VERSION, GROUP
+from pretrain_api.problems import InvalidManifest
+
+_OURS = {kind.name for kind in KINDS}
+_LARGEST = 8 * 2**20
+_SUFFIXES = {".yaml", ".yml", ".json"}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: `3e-4` is a number, a date is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+"),
+    list("-+.0123456789"),
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One object of ours."""
+
+    origin: str
+    """File, for messages."""
+    kind: str
+    name: str
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Return how messages call it."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """Everything that was read."""
+
+    documents: tuple[Document, ...]
+    others: int
+    """Objects of other kinds, which are not looked at."""
+
+
+def read_manifests(names: list[str]) -> Manifests:
+    """Return the objects of all files; `-` is standard input, a folder means its files.
+
+    Raises:
+        InvalidManifest: If a file cannot be read, is no YAML, or holds no Kubernetes objects.
+    """
+    documents: list[Document] = []
+    others = 0
+    for origin, text in _texts(names):
+        for value in parse_text(text, origin):
+            if _is_ours(value):
+                documents.append(_document(value, origin))
+            else:
+                others += 1
+    return Manifests(tuple(documents), others)
+
+
+def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
+    """Return the objects of one text; lists are opened, empty documents left out.
+
+    Raises:
+        InvalidManifest: If it is no YAML, or holds something else than objects.
+    """
+    if len(text) > _LARGEST:
+        raise InvalidManifest([f"{origin}: is larger than {_LARGEST} characters"])
+    try:
+        values = list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, IndexError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidManifest([f"{origin}: is no YAML: {reason}"]) from None
+    found: list[Mapping[str, Any]] = []
+    for value in values:
+        found.extend(_objects(value, origin))
+    return found
+
+
+def _objects(value: object, origin: str) -> Iterator[Mapping[str, Any]]:
+    if value is None:
+        return
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise InvalidManifest([f"{origin}: a document is no Kubernetes object (it has no kind)"])
+    if str(value["kind"]).endswith("List") and isinstance(value.get("items"), list):
+        for item in value["items"]:
+            if isinstance(item, Mapping) and str(item.get("kind", "")).endswith("List"):
+                raise InvalidManifest([f"{origin}: a list holds a list"])
+            yield from _objects(item, origin)
+        return
+    yield value
+
+
+def _is_ours(value: Mapping[str, Any]) -> bool:
+    return str(value.get("apiVersion", "")).split("/")[0] == GROUP
+
+
+def _document(value: Mapping[str, Any], origin: str) -> Document:
+    kind, version = str(value["kind"]), str(value.get("apiVersion"))
+    metadata, spec, status = (value.get(key) for key in ("metadata", "spec", "status"))
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    problems = []
+    if version != API_VERSION:
+        problems.append(f"apiVersion: {version} is not known; use {API_VERSION}")
+    if kind not in _OURS:
+        problems.append(f"kind: there is no {kind}; use one of {', '.join(sorted(_OURS))}")
+    if not isinstance(name, str) or not name:
+        problems.append("metadata.name: is required")
+    if not isinstance(spec, Mapping) or not all(isinstance(key, str) for key in spec):
+        problems.append("spec: is required, and a map")
+    if problems:
+        raise InvalidManifest([f"{origin}: {problem}" for problem in problems])
+    assert isinstance(name, str)
+    assert isinstance(spec, Mapping)
+    return Document(origin, kind, name, spec, status if isinstance(status, Mapping) else {})
+
+
+def _texts(names: list[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        if name == "-":
+            yield "standard input", sys.stdin.read()
+            continue
+        path = Path(name)
+        files = [path]
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES)
+        for file in files:
+            try:
+                yield str(file), file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise InvalidManifest([f"{file}: cannot be read: {error}"]) from None

@@ -1,0 +1,151 @@
+"""Show plans and problems to people."""
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pretrain_api.rules import Problem, Severity
+from pretrain_api.v1alpha1.parallelism import ParallelismSpec
+from pretrain_api.v1alpha1.plan import MemoryPlan, PlanStatus
+from pretrain_operator.plan.suggest import Suggestion
+
+_BAR = 36
+_PARTS = (
+    ("weights", "blue"),
+    ("gradients", "cyan"),
+    ("optimizer", "green"),
+    ("activations", "yellow"),
+    ("logits", "magenta"),
+    ("buffers", "white"),
+)
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOT_YET: "magenta"}
+_LABELS = {
+    Severity.ERROR: "error",
+    Severity.WARNING: "warning",
+    Severity.NOT_YET: "not runnable yet",
+}
+
+
+def show_plan(console: Console, title: str, plan: PlanStatus) -> None:
+    """Print the numbers, the memory of each stage, and the layouts that were compared."""
+    console.print(Text(title, style="bold"))
+    console.print(_numbers(plan))
+    console.print(_memory(plan))
+    if plan.candidates:
+        console.print(_candidates(plan))
+
+
+def show_problems(console: Console, problems: Sequence[Problem]) -> None:
+    """Print one line a problem, errors first."""
+    for severity in (Severity.ERROR, Severity.NOT_YET, Severity.WARNING):
+        for problem in problems:
+            if problem.severity is severity:
+                line = Text(f"{_LABELS[severity]}: ", style=_STYLES[severity])
+                console.print(line.append(str(problem), style="default"), soft_wrap=True)
+
+
+def show_suggestions(console: Console, suggestions: Sequence[Suggestion]) -> None:
+    """Print the shapes that finish in time."""
+    table = Table("size", "layers", "hidden", "ffn", "heads", "groups", "tokens", "days")
+    table.add_column("tensor, pipeline, context")
+    for found in suggestions:
+        model, layout = found.model, found.candidate.layout
+        sizes = f"{layout.tensor}, {layout.pipeline}, {layout.context}"
+        numbers = (model.layers, model.hidden, model.ffn, model.heads, model.groups)
+        table.add_row(
+            f"{found.parameters / 1e9:.2f} B",
+            *(str(number) for number in numbers),
+            f"{found.tokens / 1e9:.0f} G",
+            f"{found.days:.1f}",
+            sizes,
+        )
+    console.print(table)
+
+
+def degrees(layout: ParallelismSpec) -> str:
+    """Return the degrees that are not 1, in the words of a manifest."""
+    sizes = {
+        "tensor": layout.tensor,
+        "pipeline": layout.pipeline,
+        "virtualPipeline": layout.virtual_stages,
+        "context": layout.context,
+        "expert": layout.expert,
+    }
+    words = [f"{name} {size}" for name, size in sizes.items() if size > 1]
+    flags = {
+        "sequence": layout.sequence,
+        "countEmbedding": layout.count_embedding,
+        "countLoss": layout.count_loss,
+    }
+    return ", ".join([*words, *(name for name, is_set in flags.items() if is_set)]) or "one device"
+
+
+def _numbers(plan: PlanStatus) -> Table:
+    table = Table.grid(padding=(0, 2))
+    rows = {
+        "layout": degrees(plan.parallelism),
+        "devices": f"{plan.world_size} (data-parallel {plan.data_parallel})",
+        "parameters": _parameters(plan),
+        "micro-batches": f"{plan.micro_batches} of {plan.micro_batch_size} sequences",
+        "steps": f"{plan.steps} of {plan.tokens_per_step} tokens",
+        "embedding rows": str(plan.padded_vocabulary_size),
+        "checkpoint": f"{plan.checkpoint_bytes / 1e9:.1f} GB",
+    }
+    if plan.predicted_step_seconds is not None:
+        rows["step time"] = (
+            f"{plan.predicted_step_seconds:.3g} s ({plan.predicted_step_seconds_low:.3g} to"
+            f" {plan.predicted_step_seconds_high:.3g})"
+        )
+        rows["speed"] = (
+            f"{plan.predicted_tokens_per_second or 0:,.0f} tokens/s, MFU"
+            f" {100 * (plan.predicted_mfu or 0):.1f} % (causal attention)"
+        )
+        rows["to finish"] = f"{plan.days:.4g} days, without restarts"
+    for name, value in rows.items():
+        table.add_row(Text(name, style="dim"), value)
+    return table
+
+
+def _parameters(plan: PlanStatus) -> str:
+    shown = f"{plan.parameters / 1e9:.3f} billion"
+    if plan.active_parameters != plan.parameters:
+        shown += f", {plan.active_parameters / 1e9:.3f} used by a token"
+    return shown
+
+
+def _memory(plan: PlanStatus) -> RenderableType:
+    table = Table("stage", "layers", title="Memory of a device", title_justify="left")
+    table.add_column("memory", no_wrap=True)
+    largest = max([plan.memory_per_gpu.total, *(s.memory.total for s in plan.stages)])
+    scale = max(largest, plan.memory_per_gpu.limit or 0) or 1
+    shown = plan.stages if len(plan.stages) <= 8 else [*plan.stages[:4], *plan.stages[-3:]]
+    for stage in shown:
+        table.add_row(str(stage.rank), str(stage.layers), _bar(stage.memory, scale))
+    legend = Text()
+    for name, color in _PARTS:
+        legend.append("■ ", style=color).append(f"{name}  ")
+    return Group(table, legend)
+
+
+def _bar(memory: MemoryPlan, scale: int) -> Text:
+    bar = Text()
+    for name, color in _PARTS:
+        bar.append("█" * round(_BAR * getattr(memory, name) / scale), style=color)
+    bar.append(f" {memory.total / 2**30:.1f} GiB")
+    if memory.limit is not None:
+        is_over = memory.total > memory.limit
+        bar.append(f" of {memory.limit / 2**30:.1f}", style="bold red" if is_over else "dim")
+    return bar
+
+
+def _candidates(plan: PlanStatus) -> Table:
+    table = Table("layout", "memory", "step", title="Best layouts", title_justify="left")
+    for found in plan.candidates:
+        table.add_row(
+            degrees(found.parallelism),
+            f"{found.memory_per_gpu / 2**30:.1f} GiB",
+            f"{found.step_seconds:.3g} s" if found.step_seconds else "-",
+        )
+    return table
