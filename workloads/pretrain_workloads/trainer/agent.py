@@ -47,7 +47,7 @@ def main(assignment: Assignment) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     if assignment.device == "cpu":
-        _import_once()
+        import_once()
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
 
@@ -65,7 +65,8 @@ def main(assignment: Assignment) -> int:
     return 0
 
 
-def _import_once() -> None:
+def import_once() -> None:
+    """Import what the ranks need, so that they share it."""
     from pretrain_workloads.trainer import backend
 
     backend.prepare("cpu")

@@ -19,7 +19,14 @@ from pretrain_workloads.failures import BadData
 INDEX_FILE = "blocks.json"
 _MAGIC = b"MMIDIDX\x00\x00"
 _HEADER = struct.Struct("<9sQB")
-_TYPES = {1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int64, 8: np.uint16}
+_TYPES: dict[int, type[np.generic]] = {
+    1: np.uint8,
+    2: np.int8,
+    3: np.int16,
+    4: np.int32,
+    5: np.int64,
+    8: np.uint16,
+}
 """Codes of the element types in an `.idx` file. Source: Megatron-core's `indexed_dataset.py`."""
 
 

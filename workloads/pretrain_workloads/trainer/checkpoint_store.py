@@ -38,7 +38,7 @@ class Marker(ApiModel):
     """When it was complete, RFC 3339."""
 
     layout: list[int]
-    """Parallel sizes of the ranks that saved it; random states can only be loaded under the same."""
+    """Parallel sizes of the ranks that saved it; random states are loaded under the same only."""
 
     distributed_optimizer: bool
     """Whether the optimizer's states were spread over the data-parallel ranks."""

@@ -43,7 +43,7 @@ def _stand_in_for_triton() -> None:
 def _answer_devices() -> None:
     torch.cuda.current_device = lambda: _CPU  # type: ignore[assignment, return-value]
     torch.cuda.synchronize = _nothing
-    torch.Tensor.cuda = _itself  # type: ignore[method-assign, assignment]
+    torch.Tensor.cuda = _itself  # type: ignore[method-assign]
 
 
 class _Stream:
@@ -119,7 +119,7 @@ def _name_tensor_types() -> None:
 
     def type_(self: torch.Tensor, dtype: Any = None, *args: Any, **options: Any) -> Any:
         if dtype is None:
-            return convert(self).replace("torch.", "torch.cuda.", 1)  # type: ignore[attr-defined]
+            return convert(self).replace("torch.", "torch.cuda.", 1)
         return convert(self, dtype, *args, **options)
 
     torch.Tensor.type = type_  # type: ignore[method-assign, assignment]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch.distributed import checkpoint
+from torch.distributed.checkpoint import filesystem, metadata, state_dict_loader
 
 from pretrain_api.meta import ApiModel
 from pretrain_api.v1alpha1.model import ModelSpec
@@ -89,8 +89,12 @@ def main(request: Request) -> Answer:
 def write_weights(request: Request, output: Path) -> None:
     """Write the checkpoint's weights as safetensors, holding one file's worth in memory."""
     warnings.filterwarnings("ignore", module=r"torch\.distributed\.checkpoint.*")
-    reader = checkpoint.FileSystemReader(request.checkpoint)
-    metadata = reader.read_metadata().state_dict_metadata
+    reader = filesystem.FileSystemReader(request.checkpoint)
+    stored = {
+        name: found
+        for name, found in reader.read_metadata().state_dict_metadata.items()
+        if isinstance(found, metadata.TensorStorageMetadata)
+    }
     shards: list[Path] = []
     names: list[list[str]] = []
     pending: dict[str, torch.Tensor] = {}
@@ -104,10 +108,10 @@ def write_weights(request: Request, output: Path) -> None:
 
     for group in llama.tensor_groups(request.model):
         whole = {
-            name: torch.empty(metadata[name].size, dtype=metadata[name].properties.dtype)
+            name: torch.empty(stored[name].size, dtype=stored[name].properties.dtype)
             for name in group
         }
-        checkpoint.load(whole, storage_reader=reader, no_dist=True)
+        state_dict_loader.load(whole, storage_reader=reader, no_dist=True)
         for name, tensor in whole.items():
             parts = llama.converted(name, tensor, request.model, request.vocabulary_size)
             pending |= {key: value.contiguous() for key, value in parts.items()}
@@ -123,7 +127,7 @@ def _name_shards(output: Path, shards: list[Path], names: list[list[str]], total
     if len(shards) == 1:
         shards[0].rename(output / "model.safetensors")
         return
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, (shard, held) in enumerate(zip(shards, names, strict=True), start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         shard.rename(output / name)

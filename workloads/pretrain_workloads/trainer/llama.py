@@ -72,7 +72,7 @@ def _query_key_value(tensor: torch.Tensor, model: ModelSpec) -> dict[str, torch.
     groups, hidden = model.key_value_heads, model.hidden_size
     queries, head = model.attention_heads // groups, hidden // model.attention_heads
     by_group = tensor.view(groups, (queries + 2) * head, hidden)
-    query, key, value = by_group.split([queries * head, head, head], dim=1)
+    query, key, value = torch.split(by_group, [queries * head, head, head], dim=1)
     return {
         "self_attn.q_proj": query.reshape(-1, hidden),
         "self_attn.k_proj": key.reshape(-1, hidden),

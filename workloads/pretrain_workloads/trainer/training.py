@@ -48,6 +48,7 @@ class Training:
     saved_at: float = 0.0
 
     def __post_init__(self) -> None:
+        """Start the clocks."""
         self._speed = SpeedMeter(self.layout.tokens_per_step, self.layout.train_iters)
         self._noted_at = 0.0
 

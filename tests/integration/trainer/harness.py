@@ -1,0 +1,46 @@
+"""Runs attempts of the real agent and ranks, importing Megatron-core once for all tests.
+
+Reads one JSON list of pods a line (`root`, `assignment`), forks an agent for each of them, and
+answers with the list of their exit codes.
+"""
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Serve until the end of the input."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    from pretrain_workloads.trainer import agent
+
+    agent.import_once()
+    for line in sys.stdin:
+        children = [_start(pod) for pod in json.loads(line)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        sys.stdout.write(json.dumps(codes) + "\n")
+        sys.stdout.flush()
+
+
+def _start(pod: dict[str, Any]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        from pretrain_workloads.trainer import agent
+
+        signal.alarm(240)
+        os.environ |= pod["environment"]
+        with open(pod["log"], "w", encoding="utf-8") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            code = agent.main(agent.Assignment(**pod["assignment"]))
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

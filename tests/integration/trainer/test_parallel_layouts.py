@@ -1,0 +1,62 @@
+"""Every layout trains the same model: its losses are those of one process."""
+
+from typing import Any
+
+import pytest
+
+from integration.trainer.conftest import Pods
+from integration.trainer.training_runs import losses
+from pretrain_api.reports import ExitClass
+
+pytestmark = pytest.mark.integration
+
+STEPS = 10
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "tensor 2 x pipeline 2": {"processes": 4, "tensor": 2, "pipeline": 2},
+    "tensor 2 x pipeline 2 x data 2": {"processes": 8, "tensor": 2, "pipeline": 2},
+    "pipeline 2 with two chunks each": {"processes": 2, "pipeline": 2, "virtualPipeline": 2},
+    "tensor 2 with split sequences": {"processes": 2, "tensor": 2, "sequence": True},
+    "data 2 without distributed optimizer": {"processes": 2, "distributedOptimizer": False},
+    "context 2": {"processes": 2, "context": 2},
+    "everything at once": {
+        "processes": 8,
+        "tensor": 2,
+        "pipeline": 2,
+        "context": 2,
+        "sequence": True,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def one_process(
+    harness: Any, shared_storage: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    root = tmp_path_factory.mktemp("one")
+    for inputs in ("data", "tokenizer"):
+        (root / inputs).symlink_to(shared_storage / inputs)
+    report = Pods(harness, root).attempt()
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    return {"losses": losses(report), "training": report.training}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_reaches_the_losses_of_one_process(
+    layout: str, pods: Pods, one_process: dict[str, Any]
+) -> None:
+    report = pods.attempt(parallelism=dict(LAYOUTS[layout]))
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    assert len(report.curve) == STEPS
+    assert losses(report) == pytest.approx(one_process["losses"], abs=1e-5)
+    assert report.training is not None
+    want = one_process["training"]
+    assert report.training.initial_perplexity == pytest.approx(want.initial_perplexity, rel=1e-5)
+    assert report.training.perplexity == pytest.approx(want.perplexity, rel=1e-5)
+    assert report.training.parameters == want.parameters
+
+
+def test_the_run_learns(one_process: dict[str, Any]) -> None:
+    assert one_process["losses"][-1] < one_process["losses"][0] - 0.1
+    assert one_process["training"].perplexity < one_process["training"].initial_perplexity

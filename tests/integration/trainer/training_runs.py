@@ -1,0 +1,109 @@
+"""Small runs for tests of the trainer: a folder like a pod's `/pretrain`, and its parts."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pretrain_api.reports import ExitReport
+
+VOCABULARY = 256
+LENGTH = 32
+BATCH = 8
+
+MODEL = {
+    "layers": 4,
+    "hiddenSize": 64,
+    "ffnHiddenSize": 128,
+    "attentionHeads": 4,
+    "queryGroups": 2,
+    "ropeBase": 10000,
+}
+
+
+def write_block(prefix: Path, sequences: int, seed: int) -> dict[str, Any]:
+    """Write a token block in Megatron-core's indexed format: counting sequences with some noise."""
+    rng = np.random.default_rng(seed)
+    size = sequences * LENGTH + 1
+    steps = np.repeat(rng.integers(1, 9, sequences + 1), LENGTH)[:size]
+    tokens = (np.cumsum(steps) + rng.integers(0, 3, size)) % VOCABULARY
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    tokens.astype(np.uint16).tofile(prefix.with_suffix(".bin"))
+    header = b"MMIDIDX\x00\x00" + struct.pack("<QBQQ", 1, 8, 1, 2)
+    lengths = struct.pack("<iqqq", size, 0, 0, 1)
+    prefix.with_suffix(".idx").write_bytes(header + lengths)
+    return {"sequences": sequences, "tokens": sequences * LENGTH}
+
+
+def write_dataset(folder: Path, blocks: int = 2, sequences: int = 120) -> None:
+    """Write a dataset's artifact."""
+    index: dict[str, Any] = {"sequenceLength": LENGTH, "vocabularySize": VOCABULARY}
+    index["blocks"] = [
+        {"path": f"blocks/{n:05d}", **write_block(folder / f"blocks/{n:05d}", sequences, n)}
+        for n in range(blocks)
+    ]
+    index["validation"] = [
+        {"path": "validation/00000", **write_block(folder / "validation/00000", 11, 99)}
+    ]
+    (folder / "blocks.json").write_text(json.dumps(index))
+
+
+def make_run(**changes: Any) -> dict[str, Any]:
+    """Return a run's JSON; `changes` are merged into `spec`, one level deep."""
+    spec: dict[str, Any] = {
+        "model": dict(MODEL),
+        "data": {"datasetRef": {"name": "blocks"}},
+        "parallelism": {},
+        "training": {
+            "tokens": 10 * BATCH * LENGTH,
+            "sequenceLength": LENGTH,
+            "globalBatchSize": BATCH,
+            "precision": "fp32",
+            "optimizer": {"learningRate": 3e-3, "minLearningRate": 3e-4},
+            "schedule": {"warmup": {"tokens": 2 * BATCH * LENGTH}},
+        },
+        "checkpoint": {"uri": "file:///pretrain/checkpoints", "every": {"steps": 1000}},
+        "evaluation": {"perplexity": True},
+    }
+    for field, value in changes.items():
+        spec[field] = {**spec.get(field, {}), **value}
+    parallel = spec["parallelism"]
+    return {
+        "name": "run",
+        "namespace": "default",
+        "spec": spec,
+        "attempt": 1,
+        "inputs": {
+            "dataset": {"uri": "file:///pretrain/data", "digest": "d" * 64},
+            "tokenizer": {"uri": "file:///pretrain/tokenizer", "digest": "e" * 64},
+            "digest": "f" * 64,
+        },
+        "dataset": {"uri": "file:///pretrain/data", "digest": "d" * 64},
+        "tokenizer": {"uri": "file:///pretrain/tokenizer", "digest": "e" * 64},
+        "processesPerNode": parallel.pop("processes", 1),
+        "device": "cpu",
+        "rendezvousHost": "127.0.0.1",
+        "rendezvousPort": 0,
+    }
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a Hugging Face tokenizer with one id for each byte-like character."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = {"<unk>": 0, "<s>": 1, "</s>": 2}
+    letters |= {chr(0x4E00 + n): n + 3 for n in range(VOCABULARY - 3)}
+    tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    (folder / "tokenizer.model").write_bytes(b"")
+
+
+def losses(report: ExitReport) -> list[float]:
+    """Return the loss of every step of a short run."""
+    return [point.loss for point in report.curve]
