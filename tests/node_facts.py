@@ -1,0 +1,29 @@
+"""Facts about a pod, for tests of what its containers are told."""
+
+import base64
+from typing import Any
+
+from pods import make_pod_spec
+from pretrain_local.layout import NodeResources
+from pretrain_local.node.facts import Facts
+from pretrain_local.node.pods import Pod
+
+NODE = NodeResources(cpus=4, memory_bytes=8 * 2**30)
+OBJECTS = {
+    ("configmap", "settings"): {"data": {"colour": "blue", "shape": "round"}},
+    ("secret", "keys"): {"data": {"token": base64.b64encode(b"hidden").decode()}},
+}
+
+
+def make_facts(container: dict[str, Any], **spec: Any) -> Facts:
+    """Return the facts of a pod with one container, on a node of 4 cores."""
+    pod = Pod.model_validate(
+        {
+            "metadata": {
+                "name": "p", "namespace": "n", "uid": "u",
+                "labels": {"team": "a", "app": "b"}, "annotations": {"note": "x"},
+            },
+            "spec": make_pod_spec(container, nodeName="local", **spec),
+        }
+    )  # fmt: skip
+    return Facts(pod, "127.9.1.1", "127.9.0.1", NODE, OBJECTS)  # type: ignore[arg-type]
