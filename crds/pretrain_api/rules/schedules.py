@@ -40,7 +40,7 @@ SCHEDULE_RULES = (
     Rule(
         "anneal-run",
         f"{_ANNEAL}.tokens",
-        f"{_WARMUP} + {_ANNEAL_TOKENS} <= {TOKENS}",
+        f"!({present(_ANNEAL)}) || {_WARMUP} + {_ANNEAL_TOKENS} <= {TOKENS}",
         "%d and a warm-up of %d are more than training.tokens = %d",
         (_ANNEAL_TOKENS, _WARMUP, TOKENS),
         source=_SCHEDULER,

@@ -8,6 +8,7 @@ from pretrain_api.rules.expressions import (
     HIDDEN,
     TENSOR,
     divisors,
+    field,
     given,
     given_value,
     multiples,
@@ -18,6 +19,8 @@ from pretrain_api.rules.rule import Rule, Severity
 _MEGATRON = "Megatron-LM core_v0.19.0 megatron/"
 _SHAPE = ("layers", "hiddenSize", "ffnHiddenSize", "attentionHeads")
 _LATE = "an assertion when the model is built, on GPUs that were waited for"
+_VOCABULARY = "model.vocabularySize"
+_ROWS = f"(({field(_VOCABULARY, '0')} + 127) / 128 * 128)"
 
 SHAPE_RULES = (
     Rule(
@@ -88,6 +91,18 @@ SHAPE_RULES = (
         (FFN, TENSOR, given_value("f", FFN, multiples("f", TENSOR))),
         source=_MEGATRON + "core/tensor_parallel/layers.py:965,1328",
         otherwise=_LATE,
+    ),
+    Rule(
+        "vocabulary-tensor",
+        "model.vocabularySize",
+        f"!({present(_VOCABULARY)}) || {_ROWS} % {TENSOR} == 0",
+        "%d ids are padded to %d rows, which parallelism.tensor = %d does not divide; use a power"
+        " of two up to 128",
+        (field(_VOCABULARY, "0"), _ROWS, TENSOR),
+        source=_MEGATRON + "core/tensor_parallel/utils.py:118",
+        otherwise=_LATE,
+        stricter="upstream pads to a multiple of the tensor size, so that changing it breaks the"
+        " checkpoint; our padding does not depend on it",
     ),
     Rule(
         "head-dim-kernels",
