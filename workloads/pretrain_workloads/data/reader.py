@@ -102,13 +102,9 @@ def _open(stream: IO[bytes], piece: Piece) -> Any:
     if piece.compression == "gz":
         return gzip.open(stream, "rb")
     if piece.compression == "zst":
-        import io
+        from pretrain_workloads.data.zstd import open_zstd
 
-        import zstandard
-
-        # A file may be many frames, as parallel compressors write it.
-        reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-        return io.BufferedReader(reader, 1 << 20)
+        return open_zstd(stream)
     return stream
 
 

@@ -1,0 +1,67 @@
+import pytest
+
+from pretrain_workloads.data.decide import check_something_left
+from pretrain_workloads.data.page import render_page
+from pretrain_workloads.failures import UserError
+
+REPORT = {
+    "summary": {
+        "read": 10,
+        "kept": 6,
+        "rejected": {"1-length": 2},
+        "exactDuplicates": 1,
+        "nearDuplicates": 1,
+        "languages": {"zh": {"documents": 6, "characters": 9, "bytes": 27}},
+    },
+    "readByLanguage": {"documents": {"zh": 10}, "characters": {"zh": 12}, "bytes": {"zh": 36}},
+    "quarantined": {"invalid JSON": 1},
+    "firstUnreadable": [
+        {"source": "s", "path": "p", "position": "line-1", "reason": "r", "record": "<b>"}
+    ],
+    "rejects": {
+        "1-length": [
+            {"id": "a", "language": "zh", "source": "s", "reason": "short", "text": "<script>"}
+        ]
+    },
+    "curve": [(1.0, 7), (0.8, 6)],
+    "duplicates": [
+        {"similarity": 0.9, "kept": {"id": "k", "text": "x"}, "dropped": {"id": "d", "text": "y"}}
+    ],
+}
+
+
+def test_the_page_shows_the_funnel_and_escapes_text() -> None:
+    page = render_page("web<1>", REPORT)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "web&lt;1&gt;" in page
+    assert "rule 1-length" in page
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+
+
+def prepared(**changes: object) -> dict[str, object]:
+    return {"passed": 0, "rejected": {}, "quarantined": {}, "first_bad": []} | changes
+
+
+def test_nothing_left_says_which_rule_dropped_how_many() -> None:
+    tasks = [prepared(rejected={"1-length": 3}), prepared(rejected={"2-repetition": 4})]
+    want = r"spec.rules: no document is left of 7: 2-repetition dropped 4, 1-length dropped 3"
+    with pytest.raises(UserError, match=want):
+        check_something_left(tasks)
+
+
+def test_nothing_readable_shows_the_first_record() -> None:
+    bad = {"source": "s", "path": "a.jsonl", "position": "byte-0", "reason": "invalid JSON: x"}
+    tasks = [prepared(quarantined={"invalid JSON": 2}, first_bad=[bad])]
+    with pytest.raises(UserError, match=r"all 2 records are unreadable.*s, a.jsonl, byte-0"):
+        check_something_left(tasks)
+
+
+def test_no_record_at_all_is_told() -> None:
+    with pytest.raises(UserError, match=r"spec.sources: the files hold no document at all"):
+        check_something_left([prepared()])
+
+
+def test_one_document_is_enough() -> None:
+    check_something_left([prepared(), prepared(passed=1)])

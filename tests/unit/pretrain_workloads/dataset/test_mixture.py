@@ -1,0 +1,110 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pretrain_workloads.dataset.mixture import Part, budgets, hold_out, mix, plan_uses
+
+documents = st.lists(st.integers(2, 50), min_size=1, max_size=40)
+weights = st.floats(0.01, 100)
+
+
+@given(st.lists(weights, min_size=1, max_size=8), st.integers(0, 10**9))
+def test_budgets_are_exact_to_the_token(shares: list[float], total: int) -> None:
+    found = budgets(shares, total)
+    assert sum(found) == total
+    for share, budget in zip(shares, found, strict=True):
+        assert abs(budget - share / sum(shares) * total) <= 1
+
+
+def mixture(sizes: list[list[int]], shares: list[float]) -> tuple[list[Part], np.ndarray]:
+    starts = np.cumsum([0, *(len(part) for part in sizes)])
+    parts = [
+        Part(np.arange(start, end), share)
+        for (start, end), share in zip(pairwise(starts.tolist()), shares, strict=True)
+    ]
+    return parts, np.array([size for part in sizes for size in part])
+
+
+def names(count: int) -> np.ndarray:
+    return mix(np.arange(count, dtype=np.uint64), 99)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(documents, weights), min_size=1, max_size=4),
+    st.integers(1, 3000),
+    st.integers(0, 2**31),
+)
+def test_the_stream_has_the_shares_and_loses_nothing(
+    described: list[tuple[list[int], float]], total: int, seed: int
+) -> None:
+    parts, lengths = mixture([sizes for sizes, _ in described], [share for _, share in described])
+    uses = plan_uses(parts, lengths, names(len(lengths)), total, seed)
+    assert int(uses["tokens"].sum()) == total
+    given_tokens = np.bincount(uses["part"], uses["tokens"], len(parts)).astype(int)
+    assert given_tokens.tolist() == budgets([part.weight for part in parts], total)
+    for number, part in enumerate(parts):
+        mine = uses[uses["part"] == number]
+        counts = np.bincount(mine["document"], minlength=len(lengths))[part.documents]
+        if len(mine):
+            assert counts.max() - counts.min() <= 1  # all are used before one is used again
+            assert (np.diff(mine["epoch"]) >= 0).all()
+            whole = mine["tokens"] == lengths[mine["document"]]
+            assert whole[:-1].all()  # only the last may be cut
+
+
+def test_every_stretch_of_the_stream_has_the_mixture() -> None:
+    parts, lengths = mixture([[20] * 300, [30] * 100, [10] * 50], [5, 3, 2])
+    uses = plan_uses(parts, lengths, names(450), 20_000, seed=1)
+    ends = np.cumsum(uses["tokens"])
+    for start in range(0, 20_000, 2_000):
+        here = uses[(ends > start) & (ends <= start + 2_000)]
+        share = np.bincount(here["part"], here["tokens"], 3) / here["tokens"].sum()
+        assert share == pytest.approx([0.5, 0.3, 0.2], abs=0.04)
+
+
+def test_each_epoch_and_seed_has_its_own_order() -> None:
+    parts, lengths = mixture([[10] * 40], [1])
+    uses = plan_uses(parts, lengths, names(40), 800, seed=1)
+    first, second = (uses["document"][uses["epoch"] == epoch].tolist() for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert first != second
+    other = plan_uses(parts, lengths, names(40), 800, seed=2)
+    assert other["document"].tolist() != uses["document"].tolist()
+
+
+def test_the_order_is_that_of_ids_not_of_files() -> None:
+    parts, lengths = mixture([[10] * 40], [1])
+    order = np.random.default_rng(0).permutation(40)
+    hashes = names(40)
+    straight = plan_uses(parts, lengths, hashes, 400, seed=1)["document"]
+    shuffled = plan_uses(parts, lengths, hashes[order], 400, seed=1)["document"]
+    assert hashes[straight].tolist() == hashes[order][shuffled].tolist()
+
+
+def held(count: int, fraction: float, least: int = 1) -> list[int]:
+    lengths = np.full(count, 10)
+    return hold_out(np.arange(count), lengths, names(count), fraction, least).tolist()
+
+
+def test_about_the_fraction_is_held_out() -> None:
+    assert len(held(10_000, 0.02)) == pytest.approx(200, rel=0.3)
+    assert held(100, 0.0) == []
+
+
+def test_a_document_stays_held_out_when_others_come() -> None:
+    few, many = set(held(5_000, 0.02)), set(held(10_000, 0.02))
+    assert few <= many
+
+
+def test_enough_for_one_sequence_is_held_out_but_never_more_than_half() -> None:
+    assert len(held(100, 0.0001, least=45)) == 5
+    assert len(held(10, 0.0001, least=1_000)) == 4
+
+
+def test_the_mixing_of_hashes_never_changes() -> None:
+    found = mix(np.array([0, 1, 2**63], np.uint64), 7).tolist()
+    assert found == [13390604834353166439, 5266705631892356520, 9186105160139440044]

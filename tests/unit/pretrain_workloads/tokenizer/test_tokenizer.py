@@ -1,0 +1,209 @@
+"""A tokenizer that loses nothing, in two forms that agree, trained once on small real text."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import sentencepiece
+from data_runs import code, english, poems, tokenizer_spec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pretrain_api.v1alpha1.tokenizer import TokenizerCorpus, TokenizerSpec
+from pretrain_workloads.failures import UserError
+from pretrain_workloads.tokenizer.conversion import configuration, convert
+from pretrain_workloads.tokenizer.measure import NotEqual, measure
+from pretrain_workloads.tokenizer.sample import LEARN, MEASURE, draw
+from pretrain_workloads.tokenizer.training import coverage, train, training_lines
+from pretrain_workloads.tokenizer.vocabulary import LAYOUT, SPACE
+
+
+def spec(**changes: Any) -> TokenizerSpec:
+    return TokenizerSpec.model_validate(tokenizer_spec("file:///pretrain/data") | changes)
+
+
+def corpus_texts() -> list[str]:
+    return [record["text"] for record in (*poems(), *english(30), *code(20))]
+
+
+@lru_cache
+def model(algorithm: str = "bpe", reserved: int = 5) -> bytes:
+    lines = list(training_lines(corpus_texts()))
+    return train(spec(algorithm=algorithm, reservedTokens=reserved), lines)
+
+
+@lru_cache
+def both(algorithm: str) -> tuple[Any, Any]:
+    """Return the SentencePiece and the Hugging Face form."""
+    huggingface = convert(model(algorithm))
+    huggingface.encode_special_tokens = True
+    return sentencepiece.SentencePieceProcessor(model_proto=model(algorithm)), huggingface
+
+
+pieces = st.sampled_from(
+    [*"aeiou 0159=_-#", "the", " the", "ing", "天", "床前", "。", "\n", "\n\n", "\t", "    ", "é"]
+    + ["e\u0301", "😀", "👩‍👩‍👧", "\u3000", "\u00a0", "\x00", "\x7f", "</s>", "<s>", "<0x41>"]
+    + ["<reserved_1>", "<unk>", "def f(x):\n    return x", "\u202e", "\U0010ffff", "ﷺ"]
+)
+anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
+@settings(max_examples=400, deadline=None)
+@given(text=anything)
+def test_text_comes_back_as_it_was(algorithm: str, text: str) -> None:
+    processor, huggingface = both(algorithm)
+    ids = processor.encode(text)
+    want = text.replace(SPACE, " ")
+    assert processor.decode(ids) == want
+    assert huggingface.decode(ids, skip_special_tokens=False) == want
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
+@settings(max_examples=400, deadline=None)
+@given(text=anything)
+def test_both_forms_give_the_same_ids(algorithm: str, text: str) -> None:
+    processor, huggingface = both(algorithm)
+    assert huggingface.encode(text, add_special_tokens=False).ids == processor.encode(text)
+
+
+def test_both_forms_agree_on_real_text() -> None:
+    processor, huggingface = both("bpe")
+    for text in corpus_texts():
+        assert huggingface.encode(text, add_special_tokens=False).ids == processor.encode(text)
+
+
+def test_no_text_becomes_a_control_id() -> None:
+    processor, _ = both("bpe")
+    text = "</s><s><unk><reserved_0><reserved_4>"
+    controls = {0, 1, 2, *(processor.piece_to_id(f"<reserved_{n}>") for n in range(5))}
+    assert controls.isdisjoint(processor.encode(text))
+    assert len(controls) == 8
+
+
+def test_the_first_ids_are_fixed() -> None:
+    processor, huggingface = both("bpe")
+    assert [processor.id_to_piece(n) for n in range(3)] == ["<unk>", "<s>", "</s>"]
+    assert processor.vocab_size() == huggingface.get_vocab_size() == 1024
+    assert (processor.eos_id(), huggingface.token_to_id("</s>")) == (2, 2)
+
+
+def test_layout_is_one_id_each() -> None:
+    processor, _ = both("bpe")
+    for piece in LAYOUT:
+        assert len(processor.encode(piece.replace(SPACE, " "))) == 1
+
+
+def test_digits_are_single_pieces() -> None:
+    processor, _ = both("bpe")
+    assert processor.encode("20260102", out_type=str) == list("20260102")
+
+
+def test_training_twice_gives_the_same_model() -> None:
+    lines = list(training_lines(corpus_texts()[:60]))
+    assert train(spec(vocabularySize=600), lines) == train(spec(vocabularySize=600), lines)
+
+
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
+def test_too_large_a_vocabulary_says_which_would_do(algorithm: str) -> None:
+    lines = ["one two three four five six", "seven eight nine ten eleven twelve"]
+    with pytest.raises(
+        UserError, match=r"20000 is too large for the 60 char.*use \d+ or less"
+    ) as e:
+        train(spec(vocabularySize=20_000, algorithm=algorithm), lines)
+    largest = int(str(e.value).split("use ")[1].split()[0])
+    try:
+        small = train(spec(vocabularySize=max(512, largest), algorithm=algorithm), lines)
+    except UserError:
+        assert largest < 512  # the smallest vocabulary that the API takes
+    else:
+        assert sentencepiece.SentencePieceProcessor(model_proto=small).vocab_size() == largest
+
+
+def test_too_many_reserved_tokens_say_what_is_left() -> None:
+    with pytest.raises(UserError, match=r"512 leaves 0 pieces to learn.*use \d+ or more"):
+        train(spec(vocabularySize=512, reservedTokens=400), ["text"])
+
+
+def test_rare_characters_do_not_fill_the_vocabulary() -> None:
+    lines = ["".join(chr(0x4E00 + n) for n in range(5000)), "天" * 5000]
+    assert coverage(lines, 1) == pytest.approx(0.5001)
+    assert coverage(["aaab"], 10) == 0.9995
+
+
+def test_long_lines_are_cut_and_line_ends_left_out() -> None:
+    found = list(training_lines(["a\n\nb", "x" * 2500]))
+    assert found == ["a", "b", "x" * 1000, "x" * 1000, "x" * 500]
+
+
+def test_measures_are_taken_by_language() -> None:
+    texts = [("zh", poems()[0]["text"]), ("en", english(30)[5]["text"])]
+    found = measure(model(), convert(model()), texts)
+    assert set(found.characters_per_token) == {"zh", "en"}
+    assert 0.5 < found.characters_per_token["zh"] < found.characters_per_token["en"] < 6
+    assert 0.0 <= found.byte_fallback < 0.5
+
+
+def test_a_form_that_disagrees_is_found_out() -> None:
+    other = convert(model("unigram"))
+    with pytest.raises(NotEqual, match="other ids"):
+        measure(model(), other, [("en", english(30)[5]["text"])])
+
+
+def test_the_configuration_keeps_special_tokens_out_of_text() -> None:
+    assert configuration()["split_special_tokens"] is True
+    assert configuration()["eos_token"] == "</s>"
+    assert json.loads(convert(model()).to_str())["model"]["type"] == "BPE"
+
+
+def index(**counts: int) -> pa.Table:
+    names = [(language, n) for language, count in counts.items() for n in range(count)]
+    return pa.table(
+        {
+            "id": [f"{language}/{n}" for language, n in names],
+            "language": [language for language, _ in names],
+            "bytes": pa.array([100] * len(names), pa.int64()),
+        }
+    )
+
+
+def sampled(table: pa.Table, corpus: dict[str, Any]) -> dict[str, int]:
+    drawing = draw(table, TokenizerCorpus.model_validate({"pipelineRef": {"name": "d"}} | corpus))
+    languages = np.array(table["language"].to_pylist())
+    learnt = (drawing.uses & LEARN) > 0
+    return {name: int((languages[learnt] == name).sum()) for name in sorted(set(languages))}
+
+
+def test_the_sample_follows_the_weights() -> None:
+    corpus = {"sampleBytes": 30_000, "languageWeights": {"zh": 2, "en": 1}}
+    assert sampled(index(zh=900, en=900), corpus) == {"en": 100, "zh": 200}
+
+
+def test_without_weights_all_languages_have_the_same_share() -> None:
+    corpus = {"sampleBytes": 20_000}
+    assert sampled(index(zh=900, en=900), corpus) == {"en": 100, "zh": 100}
+
+
+def test_a_weighted_language_without_documents_is_refused() -> None:
+    with pytest.raises(UserError, match=r"languageWeights: fr: the documents are in en, zh"):
+        sampled(index(zh=9, en=9), {"languageWeights": {"zh": 1, "fr": 1}})
+
+
+def test_what_is_measured_was_not_learnt_where_there_is_enough() -> None:
+    corpus = TokenizerCorpus.model_validate({"pipelineRef": {"name": "d"}})
+    many = draw(index(zh=900), corpus).uses
+    assert not ((many & LEARN) & (many & MEASURE) // MEASURE).any()
+    assert (many & MEASURE).any()
+    few = draw(index(zh=1), corpus).uses
+    assert few.tolist() == [LEARN | MEASURE]
+
+
+def test_the_sample_does_not_depend_on_the_order_of_documents() -> None:
+    table = index(zh=300, en=300)
+    order = np.random.default_rng(0).permutation(table.num_rows)
+    corpus = TokenizerCorpus.model_validate({"pipelineRef": {"name": "d"}, "sampleBytes": 9_000})
+    uses = draw(table, corpus).uses
+    assert (draw(table.take(pa.array(order)), corpus).uses == uses[order]).all()
