@@ -1,0 +1,142 @@
+"""What a run does beside stepping: export, precision, recomputation, failures with a reason."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from integration.trainer.conftest import Pods
+from integration.trainer.training_runs import LENGTH, losses, make_run
+
+from pretrain_api.artifacts import MANIFEST
+from pretrain_api.reports import ExitClass
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+EXPORT = {"huggingFace": {"uri": "file:///pretrain/models"}}
+PROMPTS = {"prompts": ["一丁", "七"], "maxNewTokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("layout", "model"),
+    [
+        pytest.param({"processes": 4, "tensor": 2, "pipeline": 2}, {}, id="tensor 2 x pipeline 2"),
+        pytest.param(
+            {"processes": 2, "pipeline": 2}, {"tieEmbeddings": True}, id="tied embeddings"
+        ),
+        pytest.param(
+            {"processes": 4, "context": 2, "tensor": 2, "sequence": True},
+            {"vocabularySize": 300},
+            id="context 2, more ids than the tokenizer",
+        ),
+    ],
+)
+def test_the_exported_model_has_the_logits_of_the_trained_one(
+    layout: dict[str, Any], model: dict[str, Any], pods: Pods
+) -> None:
+    report = pods.attempt(parallelism=layout, model=model, export=EXPORT, evaluation=PROMPTS)
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    assert report.training is not None
+    assert report.training.export_logit_difference is not None
+    assert report.training.export_logit_difference < 1e-5
+    assert [one.prompt for one in report.training.continuations] == PROMPTS["prompts"]
+    assert all(one.text for one in report.training.continuations)
+    assert report.training.export is not None
+    (folder,) = (pods.root / "models").glob("*/*")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    written = {file.name for file in folder.iterdir()} - {MANIFEST}
+    assert {file["path"] for file in manifest["files"]} == written
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= written
+    config = json.loads((folder / "config.json").read_text())
+    assert config["vocab_size"] == model.get("vocabularySize", 256)
+
+
+def test_bf16_trains_and_exports(pods: Pods) -> None:
+    report = pods.attempt(
+        parallelism={"processes": 2, "tensor": 2}, training={"precision": "bf16"}, export=EXPORT
+    )
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    assert report.training is not None
+    assert losses(report)[-1] < losses(report)[0]
+    assert report.training.export_logit_difference is not None
+
+
+@pytest.mark.parametrize("recompute", ["selective", "full"])
+def test_recomputing_changes_no_loss(recompute: str, pods: Pods) -> None:
+    plain = pods.attempt(checkpoint={"uri": "file:///pretrain/checkpoints/plain"})
+    again = pods.attempt(
+        training={"recompute": recompute},
+        checkpoint={"uri": "file:///pretrain/checkpoints/again"},
+    )
+    assert losses(again) == losses(plain)
+    assert len(losses(plain)) == 10
+
+
+def test_a_loss_that_is_no_number_ends_every_rank_with_that_class(pods: Pods) -> None:
+    report = pods.attempt(
+        parallelism={"processes": 4, "tensor": 2, "pipeline": 2},
+        model={"initStd": 1.0, "normEpsilon": 1.0},
+        training={
+            "optimizer": {"learningRate": 10.0, "minLearningRate": 10.0, "gradientClip": 0.0},
+            "schedule": {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}},
+            "tokens": 40 * 8 * LENGTH,
+            "precision": "bf16",
+        },
+        evaluation={"perplexity": False},
+    )
+    if report.exit_class is ExitClass.COMPLETE:
+        pytest.fail(f"losses {losses(report)}")
+    assert report.exit_class is ExitClass.NOT_A_NUMBER
+
+
+def test_sizes_that_do_not_divide_are_refused_all_at_once(pods: Pods) -> None:
+    report = pods.attempt(
+        parallelism={"processes": 2, "tensor": 2}, model={"queryGroups": 1, "ffnHiddenSize": 127}
+    )
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert "spec.model.queryGroups = 1" in report.message
+    assert "spec.model.ffnHiddenSize = 127" in report.message
+
+
+def own_dataset(pods: Pods) -> Path:
+    source = (pods.root / "data").resolve()
+    (pods.root / "data").unlink()
+    shutil.copytree(source, pods.root / "data")
+    return pods.root / "data"
+
+
+def test_an_id_beyond_the_vocabulary_is_bad_data_with_its_place(pods: Pods) -> None:
+    block = own_dataset(pods) / "blocks/00000.bin"
+    tokens = np.fromfile(block, np.uint16)
+    tokens[:] = 777
+    tokens.tofile(block)
+    report = pods.attempt(parallelism={"processes": 2, "pipeline": 2})
+    assert report.exit_class is ExitClass.BAD_DATA
+    assert "blocks/00000.bin: sequence" in report.message
+    assert "holds id 777" in report.message
+
+
+def test_a_truncated_block_is_bad_data_with_the_numbers(pods: Pods) -> None:
+    block = own_dataset(pods) / "blocks/00000.bin"
+    block.write_bytes(block.read_bytes()[:1000])
+    report = pods.attempt()
+    assert report.exit_class is ExitClass.BAD_DATA
+    assert "blocks/00000.bin: holds 500 tokens" in report.message
+
+
+def test_a_dataset_of_another_length_is_refused_with_both_numbers(pods: Pods) -> None:
+    report = pods.attempt(training={"sequenceLength": 64})
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert "spec.training.sequenceLength: 64" in report.message
+    assert "use 32" in report.message
+
+
+def test_two_pods_train_together_and_pod_0_reports_the_training(pods: Pods) -> None:
+    run = make_run(parallelism={"nodes": 2, "processes": 2, "tensor": 2, "pipeline": 2})
+    first, second = pods.attempt_of(run)
+    assert (first.exit_class, second.exit_class) == (ExitClass.COMPLETE, ExitClass.COMPLETE)
+    assert first.training is not None
+    assert first.training.to_step == 10
+    assert second.training is None
