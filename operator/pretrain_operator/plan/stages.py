@@ -202,14 +202,20 @@ class _Walk:
             return self._failed(planned, job, remembered)
         if job.deleting:
             return self._running(planned, job, f"waits until the old Job {job.name} is gone")
-        stale = job.annotations.get(PLACEMENT_ANNOTATION) != self.chain.placement
-        if stale and not job.has_started:
-            plan = self._running(planned, job, "starts again: the ComputeProfile has changed")
-            return replace(plan, delete=(job.name,))
+        if self._is_stale(job) and not job.has_started:
+            return self._replace(planned, job)
         plan = self._running(planned, job, "")
         if job.parallelism != planned.parallelism and not job.suspended:
             return replace(plan, resize=(job.name, planned.parallelism))
         return plan
+
+    def _is_stale(self, job: ObservedJob) -> bool:
+        return job.annotations.get(PLACEMENT_ANNOTATION) != self.chain.placement
+
+    def _replace(self, planned: StageJob, job: ObservedJob) -> WorkPlan:
+        """Run a stage on other terms, if the ones it had may be why it does not go on."""
+        plan = self._running(planned, job, "starts again: the ComputeProfile has changed")
+        return replace(plan, delete=(job.name,))
 
     def _running(self, planned: StageJob, job: ObservedJob, why: str) -> WorkPlan:
         remembered = self.memory.get(planned.name)
@@ -228,6 +234,8 @@ class _Walk:
         self, planned: StageJob, job: ObservedJob, remembered: StageStatus | None
     ) -> WorkPlan:
         failure = job_failure(job)
+        if self._is_stale(job) and not failure.is_final and job.failed:
+            return self._replace(planned, job)
         status = stage_status(planned.stage, planned.name, planned.tasks, job, remembered)
         message = _failure_message(planned, failure)
         return WorkPlan(Situation(Phase.FAILED, failure.reason, message), (*self.done, status))

@@ -104,8 +104,15 @@ def _observe(
         jobs=jobs,
         pods=cluster.store.pods(owner.key),
         placement=placement,
-        finished=last_end(previous.conditions),
+        finished=_finished(owner, previous),
     )
+
+
+def _finished(owner: ObservedObject, previous: PretrainJobStatus) -> Situation | None:
+    """Return how the run ended; a failure is thought over when the user changes the spec."""
+    end = last_end(previous.conditions)
+    is_edited = previous.observed_generation != owner.generation
+    return None if end and end.phase is Phase.FAILED and is_edited else end
 
 
 def _profile(cluster: Cluster, spec: PretrainJobSpec) -> ComputeProfileSpec:

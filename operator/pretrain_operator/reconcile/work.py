@@ -96,18 +96,18 @@ async def _carry_out(
     cluster: Cluster, owner: ObservedObject, plan: WorkPlan, placement: Placement
 ) -> WorkPlan:
     """Do what `plan` says; return it with what became of it."""
-    await cluster.delete_jobs(owner, plan.delete)
-    if plan.resize is not None:
-        await cluster.resize_job(owner, *plan.resize)
-    if plan.create is None:
-        return plan
-    namespace = owner.key.namespace
-    missing = await cluster.missing_secrets(namespace, plan.create.secrets)
-    if situation := missing_secrets(namespace, missing):
-        return replace(plan, situation=situation)
     try:
+        await cluster.delete_jobs(owner, plan.delete)
+        if plan.resize is not None:
+            await cluster.resize_job(owner, *plan.resize)
+        if plan.create is None:
+            return plan
+        namespace = owner.key.namespace
+        missing = await cluster.missing_secrets(namespace, plan.create.secrets)
+        if situation := missing_secrets(namespace, missing):
+            return replace(plan, situation=situation)
         await cluster.apply(*build_stage(owner, plan.create, placement))
     except Refused as refusal:
-        message = f"the API server refuses Job {plan.create.name}: {refusal}"
+        message = f"the API server refuses: {refusal}"
         return replace(plan, situation=Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message))
     return plan

@@ -192,10 +192,23 @@ def test_a_new_value_of_the_retry_annotation_starts_over() -> None:
 def test_too_little_memory_is_told_with_the_field_to_raise() -> None:
     first = plan().create
     assert first is not None
-    job = make_job(first.name, [failed_pod(code=137, reason="OOMKilled")], failed=True)
+    pod = failed_pod(code=137, reason="OOMKilled")
+    job = make_job(first.name, [pod], failed=True, annotations=PLACED)
     situation = plan([job]).situation
     assert situation.reason is Reason.OUT_OF_MEMORY
     assert "raise spec.pods.data.memory of the ComputeProfile" in situation.message
+
+
+def test_too_little_memory_is_cured_by_a_profile_with_more() -> None:
+    first = plan().create
+    assert first is not None
+    elsewhere = {PLACEMENT_ANNOTATION: "elsewhere"}
+    pod = failed_pod(code=137, reason="OOMKilled")
+    failed = make_job(first.name, [pod], failed=True, annotations=elsewhere)
+    assert plan([failed]).delete == (first.name,)
+    wrong = failed_pod(exit_class=ExitClass.USER_ERROR, message="spec.rules[0]: wrong")
+    failed = make_job(first.name, [wrong], failed=True, annotations=elsewhere)
+    assert plan([failed]).situation.phase is Phase.FAILED
 
 
 def test_pods_that_do_not_start_are_told_of() -> None:

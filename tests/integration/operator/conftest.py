@@ -1,0 +1,3 @@
+from workplace import operator, workplace
+
+__all__ = ["operator", "workplace"]

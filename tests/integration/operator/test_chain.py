@@ -1,0 +1,126 @@
+"""All kinds together: who waits for whom, and what a run does when it is disturbed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
+from cluster import (
+    Cluster,
+    condition,
+    is_condition,
+    make_namespace,
+    remove_namespace,
+    wait_until,
+)
+from workplace import Operator, Workplace
+
+pytestmark = pytest.mark.integration
+
+Json = dict[str, Any]
+OWNED = "pretrain.dev/kind=pretrainjob,pretrain.dev/name="
+
+
+def small_run(**changes: Any) -> Json:
+    """Return a run of 24 steps on two pods of one process each."""
+    training = {
+        "tokens": 24 * 4 * 32,
+        "sequenceLength": 32,
+        "globalBatchSize": 4,
+        "precision": "fp32",
+    }
+    spec = {
+        "parallelism": {"nodes": 2, "gpusPerNode": 1},
+        "model": {"layers": 2, "hiddenSize": 32, "ffnHiddenSize": 64, "attentionHeads": 2},
+        "training": training,
+        "checkpoint": {"uri": "file:///pretrain/data/checkpoints", "every": {"steps": 4}},
+    }
+    return run_spec(**{**spec, **changes})
+
+
+@pytest.fixture(scope="module")
+def blocks(
+    operator: Operator, local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workplace]:
+    """Give a workplace in which token blocks are ready; kinds are applied in the wrong order."""
+    place = Workplace(make_namespace(local_cluster), tmp_path_factory.mktemp("blocks"))
+    dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
+    place.apply("TokenDataset", "blocks", dataset)
+    place.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
+    waiting = place.namespace.wait_for(
+        "tokendataset", "blocks", lambda item: is_condition("DataReady", "False")(item)
+    )
+    assert "waits for Tokenizer tokens" in waiting["status"]["message"]
+    assert "there is no DataPipeline documents" in waiting["status"]["message"]
+    place.write_documents(count=200)
+    place.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    place.namespace.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)
+    try:
+        yield place
+    finally:
+        place.remove()
+        remove_namespace(place.namespace)
+
+
+def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
+    blocks: Workplace, operator: Operator
+) -> None:
+    namespace = blocks.namespace
+    blocks.apply("PretrainJob", "run", small_run())
+    namespace.wait_for("pretrainjob", "run", _has_checkpoint, 240)
+
+    blocks.apply("PretrainJob", "run", small_run(suspend=True))
+    held = namespace.wait_for("pretrainjob", "run", is_condition("Suspended"))
+    assert [attempt["reason"] for attempt in held["status"]["attempts"]] == ["suspended"]
+    wait_until(lambda: True if not namespace.list("pods", f"{OWNED}run") else None, "no pods")
+
+    blocks.apply("PretrainJob", "run", small_run(suspend=False))
+    second = f"{OWNED}run,pretrain.dev/attempt=2"
+    pods = wait_until(lambda: namespace.list("pods", second) or None, "pods of attempt 2")
+    namespace.kubectl("delete", "pod", pods[-1]["metadata"]["name"], "--grace-period=1")
+    operator.kill()
+    operator.start()
+
+    done = namespace.wait_for("pretrainjob", "run", is_condition("Complete"), 300)
+    status = done["status"]
+    ends = [(attempt["number"], attempt["reason"]) for attempt in status["attempts"]]
+    assert ends == [(1, "suspended"), (2, "infrastructure"), (3, "complete")]
+    assert status["summary"]["toStep"] == status["progress"]["totalSteps"] == 24
+    assert status["attempts"][-1]["fromStep"] > 0
+    assert status["inputs"]["dataset"]["uri"].startswith("file:///pretrain/data/artifacts/")
+
+    namespace.kubectl("delete", "jobs", f"--selector={OWNED}run", "--wait=true")
+    blocks.apply("PretrainJob", "run", small_run(suspend=False, ttlAfterFinished="1s"))
+    wait_until(lambda: True if namespace.get("pretrainjob", "run") is None else None, "the end")
+    assert namespace.list("jobs", f"{OWNED}run") == []
+
+
+def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Workplace) -> None:
+    training = {**small_run()["training"], "sequenceLength": 64}
+    blocks.apply("PretrainJob", "unfit", small_run(training=training))
+    refused = blocks.namespace.wait_for(
+        "pretrainjob", "unfit", lambda item: is_condition("Accepted", "False")(item)
+    )
+    assert "spec.training.sequenceLength: 64" in refused["status"]["message"]
+    assert blocks.namespace.list("jobs", f"{OWNED}unfit") == []
+
+
+def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
+    namespace = workplace.namespace
+    workplace.apply("PretrainJob", "run", small_run())
+    workplace.apply("TokenDataset", "blocks", dataset_spec())
+    workplace.apply("Tokenizer", "tokens", tokenizer_spec())
+    workplace.apply("DataPipeline", "documents", pipeline_spec())
+    failed = namespace.wait_for(
+        "pretrainjob",
+        "run",
+        lambda item: "/pretrain/data/raw/*.jsonl" in item.get("status", {}).get("message", ""),
+    )
+    found = condition(failed, "Stalled")
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("True", "DependencyFailed")
+
+
+def _has_checkpoint(item: Json) -> bool:
+    return "checkpoint" in item.get("status", {})

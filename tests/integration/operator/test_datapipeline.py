@@ -1,0 +1,189 @@
+"""DataPipelines on a real API server, with the real Job controller and real pods."""
+
+from typing import Any
+
+import pytest
+
+from builders import pipeline_spec
+from cluster import condition, is_condition, wait_until
+from pretrain_api.meta import RETRY_ANNOTATION
+from workplace import Operator, Workplace
+
+pytestmark = pytest.mark.integration
+
+Json = dict[str, Any]
+STAGES = ["list", "prepare", "match", "decide", "write", "report"]
+OWNED = "pretrain.dev/name=documents"
+
+
+def says(item: Json, kind: str, truth: str, reason: str) -> bool:
+    found = condition(item, kind)
+    return found is not None and (found["status"], found["reason"]) == (truth, reason)
+
+
+def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.apply("DataPipeline", "documents", pipeline_spec())
+    done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+    status = done["status"]
+    assert status["summary"]["read"] == 40
+    assert [stage["name"] for stage in status["stages"]] == STAGES
+    artifact = workplace.folder / status["artifact"]["uri"].removeprefix("file:///pretrain/data/")
+    assert (artifact / "MANIFEST.json").exists()
+    for kind in ("jobs", "configmaps"):
+        children = namespace.list(kind, OWNED)
+        assert len(children) == len(STAGES)
+        for child in children:
+            (owner,) = child["metadata"]["ownerReferences"]
+            assert (owner["uid"], owner["controller"]) == (done["metadata"]["uid"], True)
+
+    namespace.delete("datapipeline", "documents")
+    workplace.apply("DataPipeline", "documents", pipeline_spec())
+    again = namespace.wait_for("datapipeline", "documents", is_condition("Ready"))
+    assert again["status"]["artifact"] == status["artifact"]
+    assert again["status"]["reused"] is True
+    assert again["status"]["summary"] == status["summary"]
+    assert len(again["status"]["stages"]) == 1
+
+
+def test_a_finished_pipeline_does_not_run_again_because_its_jobs_vanished(
+    workplace: Workplace, operator: Operator
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+    namespace.kubectl("delete", "jobs", f"--selector={OWNED}", "--wait=true")
+    operator.kill()
+    operator.start()
+    # An object that comes later and is served shows that the earlier one has been looked at.
+    workplace.apply("DataPipeline", "later", pipeline_spec(tasks=1))
+    namespace.wait_for("datapipeline", "later", is_condition("Ready"), 180)
+    assert namespace.list("jobs", OWNED) == []
+    after = namespace.get("datapipeline", "documents")
+    assert after is not None
+    assert after["status"] == done["status"]
+
+
+def test_a_source_without_files_fails_with_its_field_and_is_cured_by_a_retry(
+    workplace: Workplace,
+) -> None:
+    namespace = workplace.namespace
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    failed = namespace.wait_for("datapipeline", "documents", is_condition("Failed"))
+    found = condition(failed, "Stalled")
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("True", "UserError")
+    assert "/pretrain/data/raw/*.jsonl" in found["message"]
+
+    workplace.write_documents()
+    namespace.kubectl("annotate", "datapipeline", "documents", f"{RETRY_ANNOTATION}=1")
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+
+
+def test_an_edit_keeps_the_old_artifact_until_the_new_one_is_complete(
+    workplace: Workplace,
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    first = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+    long_only = [{"length": {"minCharacters": 100_000}}, {"length": {"minCharacters": 10}}]
+    for rules in (long_only, [{"length": {"minCharacters": 10}}]):
+        workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1, rules=rules))
+    during = namespace.wait_for("datapipeline", "documents", is_condition("Reconciling"))
+    assert during["status"]["artifact"] == first["status"]["artifact"]
+    after = namespace.wait_for(
+        "datapipeline",
+        "documents",
+        lambda item: is_condition("Ready")(item) and item["status"]["observedGeneration"] == 3,
+        180,
+    )
+    assert after["status"]["artifact"] != first["status"]["artifact"]
+    jobs = {stage["job"] for stage in after["status"]["stages"]}
+    assert {job["metadata"]["name"] for job in namespace.list("jobs", OWNED)} == jobs
+
+
+def test_a_missing_secret_is_named_with_its_keys_and_healed_by_creating_it(
+    workplace: Workplace,
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    output = {
+        "uri": "file:///pretrain/data/artifacts",
+        "credentialsSecretRef": {"name": "storage"},
+    }
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1, output=output))
+    waiting = namespace.wait_for(
+        "datapipeline",
+        "documents",
+        lambda item: says(item, "DataReady", "False", "SecretNotFound"),
+    )
+    found = condition(waiting, "DataReady")
+    assert found is not None
+    assert f"no Secret storage in namespace {namespace.name}" in found["message"]
+    assert "endpoint, accessKey, secretKey" in found["message"]
+    assert namespace.list("jobs", OWNED) == []
+
+    keys = ("endpoint", "accessKey", "secretKey")
+    literals = [f"--from-literal={key}=x" for key in keys]
+    namespace.kubectl("create", "secret", "generic", "storage", *literals)
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+
+
+def test_a_job_that_the_api_server_refuses_is_told_with_its_words_and_tried_again(
+    workplace: Workplace,
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.write_profile(nodeSelector={"no label!": "x"})
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    blocked = namespace.wait_for(
+        "datapipeline", "documents", lambda item: says(item, "Stalled", "True", "ChildRejected")
+    )
+    assert "no label!" in blocked["status"]["message"]
+    workplace.write_profile()
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+
+
+def test_a_name_that_is_too_long_is_not_accepted(workplace: Workplace) -> None:
+    name = "x" * 70
+    workplace.apply("DataPipeline", name, pipeline_spec())
+    refused = workplace.namespace.wait_for(
+        "datapipeline", name, lambda item: says(item, "Accepted", "False", "InvalidSpec")
+    )
+    assert "use at most 63" in refused["status"]["message"]
+
+
+def test_no_profile_is_told_and_healed_by_creating_it(workplace: Workplace) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.remove()
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    waiting = namespace.wait_for(
+        "datapipeline",
+        "documents",
+        lambda item: says(item, "DataReady", "False", "ProfileNotFound"),
+    )
+    assert workplace.profile in waiting["status"]["message"]
+    workplace.write_profile()
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+
+
+def test_killing_the_operator_during_any_stage_changes_nothing_in_the_end(
+    workplace: Workplace, operator: Operator
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.apply("DataPipeline", "documents", pipeline_spec())
+    for stage in ("list", "prepare", "decide", "report"):
+        running = f"{OWNED},pretrain.dev/stage={stage}"
+        wait_until(lambda found=running: namespace.list("jobs", found) or None, stage, 120)
+        operator.kill()
+        operator.start()
+    done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+    assert done["status"]["summary"]["kept"] == 40
+    jobs = namespace.list("jobs", OWNED)
+    assert sorted(job["metadata"]["labels"]["pretrain.dev/stage"] for job in jobs) == sorted(STAGES)
+    assert not any(job["status"].get("failed") for job in jobs)

@@ -1,0 +1,124 @@
+"""What tests of the operator work with: the operator as a process, a namespace and a folder.
+
+Import the fixtures into a `conftest.py`:
+
+    from workplace import operator, workplace
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import make_body
+from cluster import Cluster, Namespace
+
+Json = dict[str, Any]
+
+
+class Operator:
+    """The operator as a real process, which a test may kill."""
+
+    def __init__(self, kubeconfig: Path, log: Path) -> None:
+        self._kubeconfig, self._log = kubeconfig, log
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again or for the first time."""
+        command = [sys.executable, "-m", "kopf", "run", "-m", "pretrain_operator.app", "-A"]
+        variables = {**os.environ, "KUBECONFIG": str(self._kubeconfig)}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """End it at once, without a chance to say goodbye."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order; show its errors, if it had any of its own."""
+        self._process.terminate()
+        self._process.wait(timeout=60)
+        log = self._log.read_text(encoding="utf-8")
+        assert "an error of ours" not in log, log
+
+
+@pytest.fixture(scope="session")
+def operator(
+    local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """Run the operator beside the cluster."""
+    local_cluster.install_crds()
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    running = Operator(local_cluster.kubeconfig, log)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+class Workplace:
+    """A namespace, a folder that its pods see as /pretrain/data, and a profile for both."""
+
+    def __init__(self, namespace: Namespace, folder: Path) -> None:
+        self.namespace, self.folder = namespace, folder
+        self.profile = f"profile-{namespace.name}"
+        self.write_profile()
+
+    def write_profile(self, **pods: Any) -> None:
+        """Apply the profile, with changes to its pods."""
+        volume = {"name": "data", "mountPath": "/pretrain/data", "hostPath": str(self.folder)}
+        spec = {
+            "accelerator": {"name": "cpu", "perNode": 2},
+            "pods": {"env": {"GLOO_SOCKET_IFNAME": "lo"}, "volumes": [volume], **pods},
+        }
+        body = make_body("ComputeProfile", self.profile, spec=spec)
+        self.namespace.cluster.kubectl(
+            "apply", "--server-side", "-f", "-", stdin=json.dumps(_plain(body))
+        )
+
+    def apply(self, kind: str, name: str, spec: Json, **metadata: Any) -> None:
+        """Apply an object whose pods are placed by the profile."""
+        placed = {"profileRef": {"name": self.profile}, **spec}
+        body = _plain(make_body(kind, name, spec=placed))
+        body["metadata"] |= {**metadata, "namespace": self.namespace.name}
+        self.namespace.apply(body)
+
+    def write_documents(self, name: str = "web.jsonl", count: int = 40) -> None:
+        """Write English text as JSON lines below raw/."""
+        path = self.folder / "raw" / name
+        path.parent.mkdir(exist_ok=True)
+        lines = [json.dumps({"id": str(index), "text": _text(index)}) for index in range(count)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def remove(self) -> None:
+        """Delete the profile."""
+        self.namespace.cluster.kubectl("delete", "computeprofile", self.profile, "--wait=false")
+
+
+def _plain(body: Json) -> Json:
+    metadata = {key: body["metadata"][key] for key in ("name",)}
+    return {**body, "metadata": metadata}
+
+
+def _text(index: int) -> str:
+    words = ("river", "mountain", "library", "engine", "garden", "letter", "window", "harvest")
+    chosen = [words[(index * 7 + step * (index + 3)) % len(words)] for step in range(30)]
+    return f"Document number {index} of this small collection. " + " ".join(chosen) + "."
+
+
+@pytest.fixture
+def workplace(operator: Operator, namespace: Namespace, tmp_path: Path) -> Iterator[Workplace]:
+    """Give a place to work in: the operator runs, and pods can read and write a folder."""
+    made = Workplace(namespace, tmp_path)
+    try:
+        yield made
+    finally:
+        made.remove()
