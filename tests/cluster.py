@@ -32,7 +32,7 @@ RESOURCES = NodeResources(cpus=64, memory_bytes=256 * 2**30, gpus=8)
 """More than the machine has: tests ask for what real runs ask for, and use little of it."""
 
 WAIT_SECONDS = 60.0
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 
 class KubectlFailed(Exception):

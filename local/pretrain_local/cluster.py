@@ -135,9 +135,9 @@ class LocalCluster:
     def _explain_deaths(self) -> None:
         for name in COMPONENTS:
             if self._processes.has(name) and self._processes.pid(name) is None:
-                self._report(
-                    f"{ComponentDied(name, self._processes.tail(name))}\nstarting it again"
-                )
+                death = ComponentDied(name, self._processes.tail(name))
+                self._report(f"{death}\nstarting it again")
+                self._processes.forget(name)
 
     def _has_survivors(self) -> bool:
         running = any(self._processes.pid(name) for name in COMPONENTS)
@@ -156,8 +156,9 @@ class LocalCluster:
             sandbox=sandbox.choose(self._sandbox, self._report),
             node_name=NODE_NAME,
         )
-        authority = pki.Authority(layout.pki)
-        authority.issue(pki.identities(block.host, controlplane.SERVICE_HOST, NODE_NAME))
+        identities = pki.identities(block.host, controlplane.SERVICE_HOST, NODE_NAME)
+        pki.Authority(layout.pki).issue(identities)
+        pki.Authority(layout.pki, pki.FRONT_PROXY_AUTHORITY).issue([pki.FRONT_PROXY])
         pki.ensure_service_account_key(layout.pki)
         for user in ("controller-manager", "scheduler"):
             kubeconfig.write_kubeconfig(layout.client(user), state.server, layout.pki, user)

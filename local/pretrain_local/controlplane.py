@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from pretrain_local.layout import ClusterState, Layout
+from pretrain_local.pki import FRONT_PROXY, FRONT_PROXY_AUTHORITY
 
 SERVICES = "10.96.0.0/16"
 """Cluster addresses of Services; nothing routes them here, pods find each other by name."""
@@ -44,7 +45,8 @@ def etcd(layout: Layout, state: ClusterState) -> list[str]:
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
+        "--name=local",
+        f"--initial-cluster=local={peer}",
         "--client-cert-auth",
         f"--trusted-ca-file={pki}/ca.crt",
         f"--cert-file={pki}/etcd.crt",
@@ -83,6 +85,13 @@ def apiserver(layout: Layout, state: ClusterState) -> list[str]:
         f"--kubelet-client-key={pki}/apiserver-logs.key",
         f"--kubelet-certificate-authority={pki}/ca.crt",
         "--kubelet-preferred-address-types=InternalIP",
+        f"--requestheader-client-ca-file={pki}/{FRONT_PROXY_AUTHORITY}.crt",
+        f"--requestheader-allowed-names={FRONT_PROXY.common_name}",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-username-headers=X-Remote-User",
+        f"--proxy-client-cert-file={pki}/{FRONT_PROXY.file}.crt",
+        f"--proxy-client-key-file={pki}/{FRONT_PROXY.file}.key",
         "--profiling=false",
     ]
 

@@ -16,7 +16,6 @@ from pretrain_local.layout import LOGS_READER
 
 _VALID = datetime.timedelta(days=365)
 _SKEW = datetime.timedelta(minutes=5)
-_AUTHORITY = "pretrain-local"
 
 NODE_USER = "system:node:{name}"
 
@@ -51,15 +50,21 @@ def identities(host: str, service_host: str, node: str) -> list[Identity]:
     ]
 
 
-class Authority:
-    """A certificate authority whose files lie in `folder`."""
+FRONT_PROXY_AUTHORITY = "front-proxy-ca"
+"""An authority of its own: who it vouches for may speak for any user."""
+FRONT_PROXY = Identity("front-proxy", "front-proxy-client")
+"""The API server, when it passes a user's request on to another API server."""
 
-    def __init__(self, folder: Path) -> None:
+
+class Authority:
+    """A certificate authority whose files lie in `folder` and begin with its name."""
+
+    def __init__(self, folder: Path, name: str = "ca") -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key_file, certificate_file = folder / "ca.key", folder / "ca.crt"
+        key_file, certificate_file = folder / f"{name}.key", folder / f"{name}.crt"
         if not (key_file.exists() and certificate_file.exists()):
-            key, certificate = _make_authority()
+            key, certificate = _make_authority(f"pretrain-local-{name}")
             write_atomically(certificate_file, _pem(certificate))
             write_atomically(key_file, _pem_key(key))
         loaded = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
@@ -115,16 +120,16 @@ def ensure_service_account_key(folder: Path) -> None:
     write_atomically(folder / "sa.key", _pem_key(key))
 
 
-def _make_authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+def _make_authority(name: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _AUTHORITY)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(
         digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
         key_encipherment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
     certificate = (
-        _builder(name, name, key.public_key())
+        _builder(subject, subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

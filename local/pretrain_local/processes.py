@@ -11,6 +11,10 @@ from pretrain_local import procfs
 from pretrain_local.files import write_atomically
 
 _POLL_SECONDS = 0.02
+_LONGEST_LINE = 300
+"""Characters of a log line that are shown; some hold whole objects."""
+_KILLED_SECONDS = 5.0
+"""The kernel needs a moment to take the memory of a killed process back."""
 
 
 class Processes:
@@ -77,7 +81,8 @@ class Processes:
             text = self.log(name).read_text(errors="replace")
         except OSError:
             return "(no log)"
-        return "\n".join(text.splitlines()[-lines:]) or "(nothing was written)"
+        shown = [line[:_LONGEST_LINE] for line in text.splitlines()[-lines:]]
+        return "\n".join(shown) or "(nothing was written)"
 
     def stop(self, name: str, grace_seconds: float) -> None:
         """Ask `name` to end, and kill it after `grace_seconds`."""
@@ -86,7 +91,11 @@ class Processes:
             procfs.send(pid, signal.SIGTERM)
             if not self._ended(name, grace_seconds):
                 procfs.send(pid, signal.SIGKILL)
-                self._ended(name, grace_seconds)
+                self._ended(name, _KILLED_SECONDS)
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Take away the pid file of a process that has ended."""
         self._record(name).unlink(missing_ok=True)
 
     def _ended(self, name: str, seconds: float) -> bool:

@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-_STATE, _PARENT, _SESSION, _START = 0, 1, 3, 19
+_STATE, _PARENT, _START = 0, 1, 19
 """Fields of `/proc/<pid>/stat` after the command's closing parenthesis (see proc(5))."""
 
 
@@ -23,12 +23,6 @@ def parent(pid: int) -> int | None:
     """Return the parent of `pid`, or None if it is gone."""
     fields = _stat(pid)
     return None if fields is None else int(fields[_PARENT])
-
-
-def session(pid: int) -> int | None:
-    """Return the session of `pid`, or None if it is gone."""
-    fields = _stat(pid)
-    return None if fields is None else int(fields[_SESSION])
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -72,21 +72,3 @@ def back_off_seconds(number: int) -> float:
     # Bounded before the power is taken: a container may restart for months.
     doublings = min(number - 1, 10)
     return min(FIRST_BACK_OFF_SECONDS * 2.0**doublings, LONGEST_BACK_OFF_SECONDS)
-
-
-def is_over(pod: Pod, attempts: Mapping[str, Attempt | None]) -> bool:
-    """Return whether nothing of `pod` runs or will ever run again by itself."""
-    never = pod.spec.restart_policy == "Never"
-    for container in pod.spec.init_containers:
-        attempt = attempts[container.name]
-        if attempt is None or attempt.exit is None:
-            return False
-        if attempt.exit.code != 0:
-            return never
-    ended = [attempts[container.name] for container in pod.spec.containers]
-    return all(
-        attempt is not None
-        and attempt.exit is not None
-        and not restarts(pod.spec.restart_policy, attempt.exit.code)
-        for attempt in ended
-    )

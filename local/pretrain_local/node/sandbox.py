@@ -70,8 +70,3 @@ def prepare(kind: str, launch: Launch, folder: Path, hosts: Mapping[str, str]) -
         command = bubblewrap.prepare(launch, folder)
     require_program(launch.argv[0], command.environment.get("PATH", ""))
     return command
-
-
-def termination_file(folder: Path) -> Path:
-    """Return the file of the machine that holds an attempt's termination message."""
-    return folder / "termination-log"

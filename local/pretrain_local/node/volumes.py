@@ -1,6 +1,5 @@
 """The volumes of a pod as folders of this machine."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +147,3 @@ def _host_path(name: str, volume: HostPath) -> Path:
             "exist on this machine; make it, or set the type DirectoryOrCreate"
         )
     return path
-
-
-def remove_volumes(folder: Path) -> None:
-    """Remove the volumes of a pod that is gone; paths of the machine stay."""
-    shutil.rmtree(folder, ignore_errors=True)

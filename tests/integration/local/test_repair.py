@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from cluster import RESOURCES, Cluster, Namespace, is_phase, make_namespace, wait_until
+from cluster import (
+    RESOURCES,
+    Cluster,
+    Namespace,
+    is_phase,
+    make_namespace,
+    remove_namespace,
+    wait_until,
+)
 from pods import make_pod, terminated
 from pretrain_local import binaries, procfs
 from pretrain_local.cluster import LocalCluster
@@ -25,19 +33,26 @@ _SLEEP = (
 _SCRATCH = "/pretrain/gate"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lines() -> list[str]:
     return []
 
 
-@pytest.fixture
-def local(tmp_path: Path, lines: list[str]) -> Iterator[LocalCluster]:
-    with LocalCluster(tmp_path / "state", RESOURCES, "auto", lines.append) as cluster:
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> Iterator[LocalCluster]:
+    state = tmp_path_factory.mktemp("repair") / "state"
+    with LocalCluster(state, RESOURCES, "auto", lines.append) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def own_space(local: LocalCluster) -> Namespace:
+def own_space(local: LocalCluster) -> Iterator[Namespace]:
+    made = _space(local)
+    yield made
+    remove_namespace(made)
+
+
+def _space(local: LocalCluster) -> Namespace:
     return make_namespace(Cluster(local.kubeconfig, str(binaries.find("kubectl")), local))
 
 
@@ -55,20 +70,34 @@ def _run_gated(space: Namespace, folder: Path) -> None:
     space.wait_for("pod", "gated", is_phase("Running"))
 
 
-def test_up_twice_changes_nothing_and_down_leaves_nothing(
-    local: LocalCluster, own_space: Namespace, lines: list[str], tmp_path: Path
-) -> None:
-    before = _pids(local)
-    assert list(before) == list(COMPONENTS)
-    local.up()
-    assert _pids(local) == before
-    assert not [line for line in lines if "starting it again" in line]
-    _run_gated(own_space, tmp_path / "gate")
-    local.down()
-    assert local.status() == []
-    assert not (tmp_path / "state").exists()
+def test_up_twice_changes_nothing_and_down_leaves_nothing(tmp_path: Path) -> None:
+    lines: list[str] = []
+    state = tmp_path / "state"
+    with LocalCluster(state, RESOURCES, "auto", lines.append) as local:
+        before = _pids(local)
+        assert list(before) == list(COMPONENTS)
+        local.up()
+        assert _pids(local) == before
+        assert not [line for line in lines if "starting it again" in line]
+        _run_gated(_space(local), tmp_path / "gate")
+        local.down()
+        assert local.status() == []
+        assert not state.exists()
     assert [pid for pid in before.values() if pid and procfs.start_ticks(pid)] == []
     assert procfs.with_environment(f"PRETRAIN_CONTAINER={tmp_path}") == []
+
+
+def test_a_cluster_whose_processes_were_all_killed_comes_back_with_its_pods(
+    local: LocalCluster, own_space: Namespace, tmp_path: Path
+) -> None:
+    _run_gated(own_space, tmp_path / "gate")
+    for pid in _pids(local).values():
+        _kill(pid)
+    local.up()
+    assert all(_pids(local).values())
+    (tmp_path / "gate" / "open").touch()
+    found = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
+    assert terminated(found)["message"] == "through"
 
 
 def test_a_killed_api_server_is_reported_and_comes_back_while_pods_run(
@@ -109,15 +138,17 @@ def test_a_pod_whose_supervisor_was_killed_fails_and_says_so(
     local: LocalCluster, own_space: Namespace, tmp_path: Path
 ) -> None:
     _run_gated(own_space, tmp_path / "gate")
-    marker = f"PRETRAIN_CONTAINER={local.layout.pods}"
-    (folder,) = local.layout.pods.glob("*/containers/main/0")
+    pod = own_space.get("pod", "gated")
+    assert pod is not None
+    folder = local.layout.pods / pod["metadata"]["uid"] / "containers/main/0"
+    marker = f"PRETRAIN_CONTAINER={folder}/"
     supervisors = {procfs.parent(pid) for pid in procfs.with_environment(marker)}
     (supervisor,) = {pid for pid in supervisors if pid and not _is_marked(pid, marker)}
     _kill(supervisor)
     found = own_space.wait_for("pod", "gated", is_phase("Failed"))
     assert terminated(found)["reason"] == "ContainerStatusUnknown"
     assert "supervisor vanished" in terminated(found)["message"]
-    assert procfs.with_environment(f"PRETRAIN_CONTAINER={folder}/") == []
+    assert procfs.with_environment(marker) == []
 
 
 def test_the_node_can_be_given_other_resources_while_pods_run(

@@ -57,6 +57,33 @@ def test_a_machine_without_go_is_told_what_to_install() -> None:
         binaries.find("etcd")
 
 
+def _go(tmp_path: Path, script: str) -> None:
+    """Put a program called `go` on PATH; the file that it shall write is its sixth argument."""
+    _program(tmp_path / "no-programs" / "go").write_text(f"#!/bin/sh\n{script}\n")
+
+
+def test_a_build_is_reported_with_its_time_and_done_once(tmp_path: Path) -> None:
+    _go(tmp_path, 'echo \'#!/bin/sh\' >"$6"; /bin/chmod +x "$6"')
+    lines: list[str] = []
+    path = binaries.find("etcd", lines.append)
+    assert path.is_relative_to(tmp_path / "cache")
+    assert lines == [
+        "[1/1] etcd: building with Go, once; took 28 s on two cores",
+        "[1/1] etcd: built in 0 s",
+    ]
+    assert binaries.find("etcd", lines.append) == path
+    assert len(lines) == 2
+    assert not [file for file in path.parent.iterdir() if file.name.startswith(".etcd")]
+
+
+def test_a_build_that_fails_leaves_nothing_half_made(tmp_path: Path) -> None:
+    _go(tmp_path, "echo half >\"$6\"; echo 'dial tcp: no such host'; exit 1")
+    with pytest.raises(LocalError, match="check the network"):
+        binaries.find("etcd")
+    left = (tmp_path / "cache").rglob("*etcd")
+    assert [file for file in left if file.is_file()] == []
+
+
 @pytest.mark.parametrize(
     ("output", "advice"),
     [
