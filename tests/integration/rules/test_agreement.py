@@ -1,0 +1,94 @@
+"""The API server's CEL and ours are one: the same specs pass, and the same sentences come back."""
+
+import copy
+from typing import Any
+
+import pytest
+from api_server import ApiServer
+from hypothesis import HealthCheck, given, settings
+from spec_strategies import specs
+
+from pretrain_api.problems import parse
+from pretrain_api.rules import Severity, check, check_change
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = 2000
+
+SPEC = {
+    "model": {"preset": "llama3-8b"},
+    "data": {"datasetRef": {"name": "blocks"}},
+    "parallelism": {"nodes": 2, "gpusPerNode": 8, "tensor": 2},
+    "training": {"tokens": "100G", "sequenceLength": 4096, "globalBatchSize": 512},
+    "checkpoint": {"uri": "s3://checkpoints/run"},
+}
+
+
+def _errors(spec: dict[str, Any]) -> list[str]:
+    problems = check("PretrainJob", spec)
+    if any(p.rule == "schema" for p in problems):
+        return ["schema"]
+    return sorted(str(p) for p in problems if p.severity is Severity.ERROR)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(spec=specs())
+def test_api_server_and_python_say_the_same_of_thousands_of_specs(
+    api_server: ApiServer, spec: dict[str, Any]
+) -> None:
+    ours = _errors(spec)
+    answer = api_server.create("PretrainJob", spec)
+    assert answer.is_accepted == (not ours), (ours, answer.said)
+    if ours != ["schema"]:
+        assert sorted(answer.said) == ours
+
+
+CHANGES = {
+    "more tokens": ({"training": {"tokens": "200G"}}, True),
+    "fewer tokens": ({"training": {"tokens": "50G"}}, False),
+    "the same tokens, written otherwise": ({"training": {"tokens": 100_000_000_000}}, True),
+    "another batch": ({"training": {"globalBatchSize": 1024}}, False),
+    "another optimizer": ({"training": {"optimizer": {"learningRate": 0.001}}}, False),
+    "a micro-batch that was not said": ({"training": {"microBatchSize": 2}}, False),
+    "another preset": ({"model": {"preset": "llama2-7b"}}, False),
+    "another layout": ({"parallelism": {"tensor": 4}}, False),
+    "another dataset": ({"data": {"datasetRef": {"name": "others"}}}, False),
+    "another profile": ({"profileRef": {"name": "h100"}}, False),
+    "an export": ({"export": {"huggingFace": {"uri": "s3://m/m"}}}, False),
+    "another checkpoint folder": ({"checkpoint": {"uri": "s3://checkpoints/other"}}, False),
+    "saving more often": ({"checkpoint": {"every": {"steps": 10}}}, True),
+    "keeping more": ({"checkpoint": {"keep": {"last": 10}}}, True),
+    "an evaluation": ({"evaluation": {"everySteps": 100}}, True),
+    "a budget": ({"recovery": {"budgets": {"user": {"max": 5}}}}, True),
+    "a pause": ({"suspend": True}, True),
+    "an end of life": ({"ttlAfterFinished": "7d"}, True),
+}
+
+
+def _merged(spec: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(spec)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def test_a_run_stays_what_it_was_but_for_what_may_change(api_server: ApiServer) -> None:
+    assert api_server.create("PretrainJob", SPEC, dry_run=False).is_accepted
+    try:
+        old = parse(PretrainJobSpec, SPEC)
+        for name, (change, want) in CHANGES.items():
+            changed = _merged(SPEC, change)
+            answer = api_server.change("PretrainJob", changed)
+            assert answer.is_accepted is want, (name, answer.said)
+            ours = check_change("PretrainJob", old, parse(PretrainJobSpec, changed))
+            assert sorted(answer.said) == sorted(str(problem) for problem in ours), name
+    finally:
+        api_server.delete("PretrainJob")

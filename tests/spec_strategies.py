@@ -1,0 +1,152 @@
+"""Random PretrainJob specs: mostly plausible, so that every rule is reached from both sides."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Spec = dict[str, Any]
+
+_SMALL = [1, 1, 1, 2, 2, 3, 4, 6, 8]
+_TOKENS: list[int | str] = ["100G", "1T", "20M", 4096, "1.5G", "300k", "2Gi", 0]
+_SEQUENCES = [1024, 2048, 4096, 4100, 6144, 8192, 1030, 16]
+_BATCHES = [1, 4, 8, 12, 16, 48, 60, 64, 96, 128, 255, 256, 512]
+
+
+def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Spec]:
+    """Give any subset of the fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def models() -> st.SearchStrategy[Spec]:
+    """Give shapes: presets, overridden presets, and shapes of their own."""
+    heads = st.sampled_from([4, 8, 12, 16, 24, 30, 32, 40, 64])
+    widths = st.sampled_from([512, 768, 1000, 1024, 1536, 2048, 4096, 5120])
+    own = {
+        "layers": st.sampled_from([1, 2, 4, 6, 12, 16, 24, 30, 32, 61, 94, 126]),
+        "hiddenSize": widths,
+        "ffnHiddenSize": st.sampled_from([1024, 2048, 2730, 4096, 5461, 8192, 11008]),
+        "attentionHeads": heads,
+    }
+    optional = {
+        "queryGroups": st.sampled_from([1, 2, 3, 4, 6, 8, 12, 32]),
+        "headDim": st.sampled_from([32, 63, 64, 80, 128, 512]),
+        "vocabularySize": st.sampled_from([32000, 32001, 50257, 128256]),
+        "tieEmbeddings": st.booleans(),
+        "experts": experts(),
+    }
+    rare = {name: optional[name] for name in ("queryGroups", "vocabularySize")}
+    presets = st.sampled_from(["llama2-7b", "llama3-8b", "llama3-405b", "llama3.2-1b"])
+    return st.one_of(
+        st.fixed_dictionaries(own, optional=rare),
+        st.fixed_dictionaries(own, optional=optional),
+        st.fixed_dictionaries({"preset": presets}, optional={**own, **rare}),
+        st.fixed_dictionaries({}, optional=own),
+    )
+
+
+def experts() -> st.SearchStrategy[Spec]:
+    """Give mixtures of experts."""
+    return st.fixed_dictionaries(
+        {
+            "count": st.sampled_from([2, 4, 6, 8, 64]),
+            "ffnHiddenSize": st.sampled_from([512, 1023, 2048]),
+        },
+        optional={
+            "topK": st.sampled_from([1, 2, 4, 8]),
+            "sharedFfnHiddenSize": st.sampled_from([512, 1023]),
+            "denseLayers": st.sampled_from([0, 1, 3, 40]),
+            "groups": st.sampled_from([1, 2, 3, 4]),
+            "groupTopK": st.sampled_from([1, 2, 4]),
+        },
+    )
+
+
+def layouts() -> st.SearchStrategy[Spec]:
+    """Give degrees: often few, sometimes with an uneven cut."""
+    degree = st.sampled_from(_SMALL)
+    grid = {
+        "nodes": st.sampled_from([1, 2, 3, 4, 8, 16]),
+        "gpusPerNode": st.sampled_from([1, 2, 4, 8]),
+        "tensor": degree,
+        "pipeline": degree,
+        "context": degree,
+        "virtualPipeline": degree,
+        "sequence": st.booleans(),
+        "distributedOptimizer": st.booleans(),
+    }
+    uneven = {
+        "expert": degree,
+        "expertTensor": degree,
+        "countEmbedding": st.booleans(),
+        "countLoss": st.booleans(),
+        "firstStageLayers": st.integers(1, 12),
+        "lastStageLayers": st.integers(1, 12),
+        "stageLayers": st.lists(st.integers(0, 16), min_size=1, max_size=6),
+    }
+    plain = {name: grid[name] for name in ("nodes", "gpusPerNode", "tensor", "pipeline")}
+    counts = {name: uneven[name] for name in ("countEmbedding", "countLoss", "firstStageLayers")}
+    return st.one_of(
+        _some(**plain), _some(**grid), _some(**plain, **counts), _some(**grid, **uneven)
+    )
+
+
+def trainings() -> st.SearchStrategy[Spec]:
+    """Give lengths, batches and schedules."""
+    tokens = st.sampled_from(_TOKENS)
+    batch = st.sampled_from(_BATCHES)
+    rate = st.sampled_from([0.0, 1e-5, 3e-5, 3e-4, 0.01, 0.5])
+    schedule = _some(
+        warmup=_some(tokens=tokens),
+        decay=_some(tokens=tokens, shape=st.sampled_from(["cosine", "linear", "constant", "wsd"])),
+        anneal=st.fixed_dictionaries({"tokens": tokens}),
+    )
+    step = st.fixed_dictionaries({"fromTokens": tokens, "globalBatchSize": batch})
+    phase = st.fixed_dictionaries(
+        {"sequenceLength": st.sampled_from([2048, 8192, 32768, 32770]), "tokens": tokens},
+        optional={"globalBatchSize": batch},
+    )
+    betas = st.lists(st.sampled_from([0.0, 0.9, 0.95, 1.0]), min_size=2, max_size=2)
+    required = {
+        "tokens": st.sampled_from(_TOKENS[:3]),
+        "sequenceLength": st.sampled_from(_SEQUENCES),
+        "globalBatchSize": batch,
+    }
+    micro = {"microBatchSize": st.sampled_from([1, 1, 2, 3, 4])}
+    rest = {
+        **micro,
+        "precision": st.sampled_from(["bf16", "fp32", "fp8"]),
+        "optimizer": _some(learningRate=rate, minLearningRate=rate, betas=betas),
+        "schedule": schedule,
+        "batchSchedule": st.lists(step, min_size=1, max_size=3),
+        "longContext": phase,
+        "recompute": st.sampled_from(["none", "selective", "full"]),
+    }
+    return st.one_of(
+        st.fixed_dictionaries(required, optional=micro),
+        st.fixed_dictionaries(required, optional=rest),
+    )
+
+
+def specs() -> st.SearchStrategy[Spec]:
+    """Give specs with the right types and fields; whether they keep the rules is open."""
+    saving = st.fixed_dictionaries(
+        {"uri": st.sampled_from(["s3://checkpoints/run", "file:///pretrain/data/c", "/tmp/c"])},
+        optional={
+            "every": _some(steps=st.sampled_from([100, 1000])),
+            "keep": _some(everySteps=st.sampled_from([1000, 1500])),
+        },
+    )
+    usual = st.just({"uri": "s3://checkpoints/run"})
+    return st.fixed_dictionaries(
+        {
+            "model": models(),
+            "data": st.just({"datasetRef": {"name": "blocks"}}),
+            "training": trainings(),
+            "checkpoint": st.one_of(usual, usual, saving),
+        },
+        optional={
+            "parallelism": layouts(),
+            "evaluation": _some(everySteps=st.sampled_from([10, 10_000_000])),
+            "export": st.just({"huggingFace": {"uri": "s3://models/run"}}),
+        },
+    )
