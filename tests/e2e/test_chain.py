@@ -151,7 +151,7 @@ def folder(place: Place, uri: str) -> Path:
 def first_checkpoint(place: Place, name: str) -> Path | None:
     """Return a complete checkpoint of a run, if there is one."""
     root = place.data / "checkpoints" / f"pretrainjob-{name}"
-    return next(root.glob("*/step-*/metadata.json"), None)
+    return next(root.glob("*/checkpoints/step-*/COMPLETE.json"), None)
 
 
 def _new_job_or_end(place: Place, seen: set[str]) -> str | None:

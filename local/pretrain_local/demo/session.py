@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,31 @@ from pretrain_local.demo.objects import SHOWN, Kubectl, KubectlError, Seen, is_o
 from pretrain_local.demo.operator import OperatorProcess
 
 _POLL_SECONDS = 1.0
+_LINE_SECONDS = 5.0
+"""Least time between two lines about one object, in a log."""
 _NAMESPACE = "default"
 _LOADER = "quickstart-loader"
 
 type Show = Callable[[list[Seen], float], None]
 """Shows a snapshot, some seconds after the manifests were applied."""
+
+
+class _Lines:
+    """Prints one line for each object whose description changed, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: dict[str, tuple[float, str]] = {}
+
+    def __call__(self, objects: list[Seen], elapsed_seconds: float) -> None:
+        for one in objects:
+            name, line = f"{one.kind}/{one.name}", view.describe(one)
+            at, last = self._said.get(name, (-math.inf, ""))
+            is_ended = one.is_true("Ready") or one.is_true("Stalled")
+            if line != last and (is_ended or elapsed_seconds - at >= _LINE_SECONDS):
+                self._said[name] = (elapsed_seconds, line)
+                text = f"{elapsed_seconds:6.1f} s  {name}: {line}"
+                self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class DemoFailed(Exception):
@@ -141,16 +162,7 @@ class Demo:
             with Live(console=self._console, refresh_per_second=4) as live:
                 yield lambda objects, elapsed: live.update(view.render(objects, elapsed))
             return
-        said: dict[str, str] = {}
-
-        def lines(objects: list[Seen], elapsed: float) -> None:
-            for one in objects:
-                line = f"{one.kind}/{one.name}: {view.describe(one)}"
-                if said.get(one.kind + one.name) != line:
-                    said[one.kind + one.name] = line
-                    self._console.print(f"{elapsed:6.1f} s  {line}", highlight=False, markup=False)
-
-        yield lines
+        yield _Lines(self._console)
 
     def _explain(self, kubeconfig: Path, operator_pid: int) -> None:
         kubectl = binaries.find("kubectl")
@@ -167,7 +179,7 @@ class Demo:
         self._console.print(f"\n[bold blue]==>[/] [bold]{text}[/]", highlight=False)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _row(row: corpus.Written) -> str:

@@ -50,9 +50,13 @@ def require_artifact(field: str, key: Key, observed: ObservedObject | None) -> O
         )
     stalled = find_condition(status.conditions, ConditionType.STALLED)
     if is_current and stalled and stalled.status == "True":
-        raise Unmet(Reason.DEPENDENCY_FAILED, f"{key.title} cannot go on: {stalled.message}")
-    doing = f" ({status.message})" if is_current and status.message else ""
-    raise Unmet(Reason.WAITING_FOR_DEPENDENCY, f"waits for {key.title}{doing}")
+        # Down a chain everyone tells of the same root, not of each other.
+        is_root = stalled.reason != Reason.DEPENDENCY_FAILED
+        message = f"{key.title} cannot go on: {stalled.message}" if is_root else stalled.message
+        raise Unmet(Reason.DEPENDENCY_FAILED, message)
+    # Its phase, not its message: that one changes with every task, and each change is a write here.
+    phase = f" ({status.phase})" if is_current else ""
+    raise Unmet(Reason.WAITING_FOR_DEPENDENCY, f"waits for {key.title}{phase}")
 
 
 def artifact_secret(observed: ObservedObject) -> str | None:
