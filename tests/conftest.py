@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+# A busy machine is no bug: how long an example takes is never what a test is about.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
