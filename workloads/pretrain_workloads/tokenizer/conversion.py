@@ -5,9 +5,12 @@ from typing import Any
 import sentencepiece
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
-from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, SPACE, UNKNOWN
+from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, LAYOUT, SPACE, UNKNOWN
 
 _SPECIAL = ("<unk>", "<s>", "</s>")
+
+_NEVER = -10_000.0
+"""Score of what no text may become: control pieces, and bytes as text."""
 
 
 def convert(model: bytes) -> Tokenizer:
@@ -18,39 +21,42 @@ def convert(model: bytes) -> Tokenizer:
     learnt = {
         piece: number
         for number, piece in enumerate(pieces)
-        if not (
-            processor.is_control(number)
-            or processor.is_unknown(number)
-            or processor.is_byte(number)
-            or _is_layout(processor, number)
-        )
+        if _is_text(processor, number) and not _is_layout(processor, number)
     }
     tokenizer = Tokenizer(_model(processor, pieces, learnt))
     tokenizer.normalizer = normalizers.Replace(" ", SPACE)
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    layout = [pieces[number] for number in range(size) if _is_layout(processor, number)]
-    # `normalized`: they are looked for after spaces were replaced, as SentencePiece does.
-    tokenizer.add_tokens([AddedToken(piece, normalized=True, special=False) for piece in layout])
+    if not _is_unigram(processor, learnt):
+        # SentencePiece cuts text at them first (in a unigram model they are pieces like others).
+        # `normalized`: they are looked for after spaces were replaced, as SentencePiece does.
+        layout = [pieces[number] for number in range(size) if _is_layout(processor, number)]
+        tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in layout])
     tokenizer.add_special_tokens(
         [AddedToken(piece, normalized=False, special=True) for piece in _SPECIAL]
     )
     return tokenizer
 
 
-def _is_layout(processor: Any, number: int) -> bool:
-    """Return whether a piece is user-defined: SentencePiece gives those a score of zero."""
-    plain = not (
+def _is_text(processor: Any, number: int) -> bool:
+    """Return whether a piece stands for its own text."""
+    return not (
         processor.is_control(number) or processor.is_unknown(number) or processor.is_byte(number)
     )
-    piece = processor.id_to_piece(number)
-    return plain and (not piece.strip("\n\t") or (len(piece) > 1 and not piece.strip(SPACE)))
+
+
+def _is_layout(processor: Any, number: int) -> bool:
+    """Return whether a piece is one of `LAYOUT`."""
+    return _is_text(processor, number) and processor.id_to_piece(number) in LAYOUT
 
 
 def _model(processor: Any, pieces: list[str], learnt: dict[str, int]) -> Any:
     if _is_unigram(processor, learnt):
-        scores = [(piece, processor.get_score(number)) for number, piece in enumerate(pieces)]
+        scores = [
+            (piece, processor.get_score(number) if _is_text(processor, number) else _NEVER)
+            for number, piece in enumerate(pieces)
+        ]
         return models.Unigram(scores, unk_id=UNKNOWN, byte_fallback=True)
     return models.BPE(
         vocab={piece: number for number, piece in enumerate(pieces)},

@@ -45,11 +45,11 @@ def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
+            sentence_iterator=iter(without_rare(lines, int(pieces * _CHARACTER_SHARE))),
             model_writer=model,
             model_type=spec.algorithm,
             vocab_size=spec.vocabulary_size,
-            character_coverage=coverage(lines, int(pieces * _CHARACTER_SHARE)),
+            character_coverage=1.0,  # of what `without_rare` leaves
             byte_fallback=True,
             split_digits=spec.split_digits,
             # Lossless: no change of the text, no space before it, no lost space in it.
@@ -78,15 +78,24 @@ def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
     return model.getvalue()
 
 
-def coverage(lines: list[str], most: int) -> float:
-    """Return the share of characters to cover so that at most `most` become pieces."""
+def without_rare(lines: list[str], most: int) -> list[str]:
+    """Cut `lines` at their rarest characters, so that at most `most` different ones are left.
+
+    SentencePiece makes a piece of nearly every character that it sees, whatever the size of the
+    vocabulary: the many rare characters of Chinese would leave no room for words.
+    """
     counts = np.zeros(0x110000, np.int64)
     for start in range(0, len(lines), 10_000):
         joined = "".join(lines[start : start + 10_000]).encode("utf-32-le")
         counts += np.bincount(np.frombuffer(joined, np.uint32), minlength=0x110000)
-    frequent = np.sort(counts[counts > 0])[::-1]
-    share = int(frequent[:most].sum()) / max(1, int(frequent.sum()))
-    return min(_COVERAGE, share)
+    frequent = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    covered = np.cumsum(counts[frequent])
+    enough = int(np.searchsorted(covered, _COVERAGE * covered[-1])) + 1 if len(covered) else 0
+    rare = frequent[min(most, enough) :].tolist()
+    if not rare:
+        return lines
+    cut = re.compile("[" + "".join(re.escape(chr(point)) for point in rare) + "]")
+    return [part for line in lines for part in cut.split(line) if part]
 
 
 def training_lines(texts: Iterable[str]) -> Iterator[str]:

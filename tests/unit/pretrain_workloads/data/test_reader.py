@@ -1,5 +1,6 @@
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_byte_ranges_read_every_line_once(
     bounds = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
     whole, _ = read(folder, "a.jsonl")
     parts: list[tuple[str, str]] = []
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds):
         parts += read(folder, "a.jsonl", start=start, end=end)[0]
     assert parts == whole
 

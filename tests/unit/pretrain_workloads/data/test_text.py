@@ -1,10 +1,10 @@
 import unicodedata
 
 import pytest
-from data_runs import code, english, poems
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_runs import code, english, poems
 from pretrain_api.v1alpha1.datapipeline import RepetitionRule
 from pretrain_workloads.data.languages import code_share, detect
 from pretrain_workloads.data.normalise import normalise

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +5,7 @@ from hypothesis import strategies as st
 
 from pretrain_workloads.dataset.indexed import index_bytes, token_type
 from pretrain_workloads.dataset.mixture import USE
-from pretrain_workloads.dataset.streams import TokenFiles, cut, publish_pair
-from pretrain_workloads.storage import open_uri
+from pretrain_workloads.dataset.streams import TokenFiles, cut
 
 
 @pytest.mark.parametrize(
@@ -16,18 +13,6 @@ from pretrain_workloads.storage import open_uri
 )
 def test_small_vocabularies_take_two_bytes(vocabulary: int, want: str) -> None:
     assert token_type(vocabulary).name == want
-
-
-@pytest.mark.parametrize("vocabulary", [1_000, 100_000])
-def test_megatron_reads_the_pair_back(vocabulary: int, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("megatron.core.datasets.indexed_dataset")
-    lengths = np.array([3, 1, 5])
-    tokens = np.arange(9).astype(token_type(vocabulary))
-    publish_pair(open_uri(f"file://{tmp_path}"), "blocks/00000", tokens, lengths)
-    dataset = datasets.IndexedDataset(str(tmp_path / "blocks" / "00000"))
-    assert [dataset[i].tolist() for i in range(3)] == [[0, 1, 2], [3], [4, 5, 6, 7, 8]]
-    assert dataset.document_indices.tolist() == [0, 1, 2, 3]
-    assert dataset.index.dtype == tokens.dtype.type
 
 
 def test_an_index_without_documents_is_well_formed() -> None:

@@ -107,4 +107,4 @@ def test_enough_for_one_sequence_is_held_out_but_never_more_than_half() -> None:
 
 def test_the_mixing_of_hashes_never_changes() -> None:
     found = mix(np.array([0, 1, 2**63], np.uint64), 7).tolist()
-    assert found == [13390604834353166439, 5266705631892356520, 9186105160139440044]
+    assert found == [4659817285964113758, 16920444926201547018, 6591543692610946555]

@@ -58,9 +58,14 @@ def test_what_is_written_can_be_read_and_found(root: Path) -> None:
 
 def test_a_writer_that_fails_leaves_nothing(root: Path) -> None:
     folder = open_uri("file:///pretrain/data")
-    with pytest.raises(RuntimeError), folder.publish("x") as publication:
-        publication.local.write_bytes(b"half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with folder.publish("x") as publication:
+            publication.local.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list((root / "data").iterdir()) == []
 
 

@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import sentencepiece
-from data_runs import code, english, poems, tokenizer_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_runs import code, english, poems, tokenizer_spec
 from pretrain_api.v1alpha1.tokenizer import TokenizerCorpus, TokenizerSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.conversion import configuration, convert
 from pretrain_workloads.tokenizer.measure import NotEqual, measure
 from pretrain_workloads.tokenizer.sample import LEARN, MEASURE, draw
-from pretrain_workloads.tokenizer.training import coverage, train, training_lines
+from pretrain_workloads.tokenizer.training import train, training_lines, without_rare
 from pretrain_workloads.tokenizer.vocabulary import LAYOUT, SPACE
 
 
@@ -26,7 +26,7 @@ def spec(**changes: Any) -> TokenizerSpec:
 
 
 def corpus_texts() -> list[str]:
-    return [record["text"] for record in (*poems(), *english(30), *code(20))]
+    return [record["text"] for record in (*poems(), *english(16), *code(8))]
 
 
 @lru_cache
@@ -44,15 +44,18 @@ def both(algorithm: str) -> tuple[Any, Any]:
 
 
 pieces = st.sampled_from(
-    [*"aeiou 0159=_-#", "the", " the", "ing", "天", "床前", "。", "\n", "\n\n", "\t", "    ", "é"]
-    + ["e\u0301", "😀", "👩‍👩‍👧", "\u3000", "\u00a0", "\x00", "\x7f", "</s>", "<s>", "<0x41>"]
-    + ["<reserved_1>", "<unk>", "def f(x):\n    return x", "\u202e", "\U0010ffff", "ﷺ"]
+    [
+        *"aeiou 0159=_-#\n\t天。é\x00\x7f\u3000\u00a0\u202e\U0010ffffﷺ😀",
+        *"the| the|ing|床前|    |</s>|<s>|<0x41>|<unk>|<reserved_1>|👩‍👩‍👧|e\u0301".split("|"),
+        "def f(x):\n    return x",
+        "\n\n",
+    ]
 )
 anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
 
 
 @pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=anything)
 def test_text_comes_back_as_it_was(algorithm: str, text: str) -> None:
     processor, huggingface = both(algorithm)
@@ -63,7 +66,7 @@ def test_text_comes_back_as_it_was(algorithm: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=anything)
 def test_both_forms_give_the_same_ids(algorithm: str, text: str) -> None:
     processor, huggingface = both(algorithm)
@@ -111,7 +114,7 @@ def test_training_twice_gives_the_same_model() -> None:
 def test_too_large_a_vocabulary_says_which_would_do(algorithm: str) -> None:
     lines = ["one two three four five six", "seven eight nine ten eleven twelve"]
     with pytest.raises(
-        UserError, match=r"20000 is too large for the 60 char.*use \d+ or less"
+        UserError, match=r"20000 is too large for the 61 char.*use \d+ or less"
     ) as e:
         train(spec(vocabularySize=20_000, algorithm=algorithm), lines)
     largest = int(str(e.value).split("use ")[1].split()[0])
@@ -129,9 +132,10 @@ def test_too_many_reserved_tokens_say_what_is_left() -> None:
 
 
 def test_rare_characters_do_not_fill_the_vocabulary() -> None:
-    lines = ["".join(chr(0x4E00 + n) for n in range(5000)), "天" * 5000]
-    assert coverage(lines, 1) == pytest.approx(0.5001)
-    assert coverage(["aaab"], 10) == 0.9995
+    lines = ["天地玄黄" * 10 + "宇" + "天地" * 10, "洪"]
+    assert without_rare(lines, 2) == ["天地"] * 10 + ["天地" * 10]
+    assert without_rare(lines, 100) == lines
+    assert without_rare([], 5) == []
 
 
 def test_long_lines_are_cut_and_line_ends_left_out() -> None:
@@ -140,7 +144,7 @@ def test_long_lines_are_cut_and_line_ends_left_out() -> None:
 
 
 def test_measures_are_taken_by_language() -> None:
-    texts = [("zh", poems()[0]["text"]), ("en", english(30)[5]["text"])]
+    texts = [("zh", poems()[0]["text"]), ("en", english(16)[5]["text"])]
     found = measure(model(), convert(model()), texts)
     assert set(found.characters_per_token) == {"zh", "en"}
     assert 0.5 < found.characters_per_token["zh"] < found.characters_per_token["en"] < 6
@@ -150,7 +154,7 @@ def test_measures_are_taken_by_language() -> None:
 def test_a_form_that_disagrees_is_found_out() -> None:
     other = convert(model("unigram"))
     with pytest.raises(NotEqual, match="other ids"):
-        measure(model(), other, [("en", english(30)[5]["text"])])
+        measure(model(), other, [("en", english(16)[5]["text"])])
 
 
 def test_the_configuration_keeps_special_tokens_out_of_text() -> None:
