@@ -31,6 +31,7 @@ SHAPE_RULES = (
         + ")",
         "the shape is incomplete; give layers, hiddenSize, ffnHiddenSize and attentionHeads, or"
         " a preset",
+        source=_MEGATRON + "training/arguments.py, required arguments",
         otherwise="Megatron-LM asks for the first missing argument only",
     ),
     Rule(

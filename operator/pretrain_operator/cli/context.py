@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
@@ -25,8 +27,7 @@ def context_of(
 ) -> JobContext:
     """Return the context of `job`; `accelerator` wins over the manifests' profiles.
 
-    Raises:
-        InvalidManifest: If a manifest that the job refers to is none.
+    What is invalid beside the job is left out: it has problems of its own.
     """
     profile, notes = _profile(job, beside, accelerator, per_node)
     return JobContext(profile, _vocabulary(job, beside), notes)
@@ -41,33 +42,37 @@ def _profile(
     profiles = [d for d in beside if d.kind == "ComputeProfile"]
     if job.profile_ref is not None:
         profiles = [d for d in profiles if d.name == job.profile_ref.name]
-    if profiles:
-        return parse(ComputeProfileSpec, dict(profiles[0].spec)), ()
+    if len(profiles) == 1 and (spec := _parsed(ComputeProfileSpec, profiles[0])) is not None:
+        return spec, ()
     devices = job.parallelism.gpus_per_node or per_node
     unknown = ComputeProfileSpec(accelerator=Accelerator(name="unknown", per_node=devices))
     wanted = f" {job.profile_ref.name!r}" if job.profile_ref else ""
     note = (
-        f"no ComputeProfile{wanted} among the manifests: memory and time are not checked; add it,"
-        " or use --accelerator"
+        f"no valid ComputeProfile{wanted} among the manifests: memory and time are not checked;"
+        " add it, or use --accelerator"
     )
     return unknown, (note,)
 
 
 def _vocabulary(job: PretrainJobSpec, beside: Sequence[Document]) -> int | None:
     """Follow the references from the dataset to its tokenizer, among the manifests."""
-    for document in beside:
-        if document.kind != "TokenDataset" or document.name != job.data.dataset_ref.name:
-            continue
-        dataset = _parsed(TokenDatasetSpec, document)
-        for other in beside:
-            if other.kind == "Tokenizer" and other.name == dataset.tokenizer_ref.name:
-                return _parsed(TokenizerSpec, other).vocabulary_size
-    return None
+    dataset = _named(TokenDatasetSpec, "TokenDataset", job.data.dataset_ref.name, beside)
+    if dataset is None:
+        return None
+    tokenizer = _named(TokenizerSpec, "Tokenizer", dataset.tokenizer_ref.name, beside)
+    return None if tokenizer is None else tokenizer.vocabulary_size
 
 
-def _parsed[M: TokenDatasetSpec | TokenizerSpec](model: type[M], document: Document) -> M:
+def _named[M: BaseModel](
+    model: type[M], kind: str, name: str, beside: Sequence[Document]
+) -> M | None:
+    found = (d for d in beside if (d.kind, d.name) == (kind, name))
+    document = next(found, None)
+    return None if document is None else _parsed(model, document)
+
+
+def _parsed[M: BaseModel](model: type[M], document: Document) -> M | None:
     try:
         return parse(model, dict(document.spec))
-    except InvalidManifest as error:
-        lines = [f"{document.title}: {problem}" for problem in error.problems]
-        raise InvalidManifest(lines) from None
+    except InvalidManifest:
+        return None

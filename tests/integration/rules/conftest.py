@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from api_server import ApiServer
 from cluster import Cluster, local_cluster
 

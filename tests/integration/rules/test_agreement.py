@@ -4,13 +4,13 @@ import copy
 from typing import Any
 
 import pytest
-from api_server import ApiServer
 from hypothesis import HealthCheck, given, settings
-from spec_strategies import specs
 
+from api_server import ApiServer
 from pretrain_api.problems import parse
 from pretrain_api.rules import Severity, check, check_change
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from spec_strategies import specs
 
 pytestmark = pytest.mark.integration
 

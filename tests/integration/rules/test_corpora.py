@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from api_server import ApiServer
 
+from api_server import ApiServer
 from pretrain_api.rules import check
 from pretrain_api.rules.document import notes
 

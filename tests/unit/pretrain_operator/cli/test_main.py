@@ -1,0 +1,156 @@
+"""The command line: files, standard input, exit codes, output for machines."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.profiles import DEVICES
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.cli.main import ACCEPTED, REFUSED, UNUSABLE, main
+from pretrain_operator.cli.manifests import parse_text
+
+ROOT = Path(__file__).resolve().parents[4]
+WRONG = ROOT / "tests" / "wrong_manifests"
+JOB = """\
+apiVersion: pretrain.dev/v1alpha1
+kind: ComputeProfile
+metadata: {name: h100x8}
+spec: {accelerator: {name: h100, perNode: 8}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: other}
+---
+apiVersion: pretrain.dev/v1alpha1
+kind: PretrainJob
+metadata: {name: run}
+spec:
+  model: {preset: llama3-8b}
+  data: {datasetRef: {name: blocks}}
+  parallelism: {nodes: 4}
+  training: {tokens: 100G, sequenceLength: 8192, globalBatchSize: 512,
+             optimizer: {learningRate: 3e-4}}
+  checkpoint: {uri: "s3://checkpoints/run"}
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> str:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB, encoding="utf-8")
+    return str(path)
+
+
+def test_a_plan_is_shown_with_the_memory_of_each_stage(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "-f", job]) == ACCEPTED
+    shown = capsys.readouterr().out
+    for word in ("PretrainJob/run: accepted", "GiB", "step time", "MFU", "Best layouts", "days"):
+        assert word in shown
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_a_plan_is_data_for_machines(
+    job: str, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "-f", job, "-o", output]) == ACCEPTED
+    text = capsys.readouterr().out
+    [result] = json.loads(text) if output == "json" else yaml.safe_load(text)
+    assert result["accepted"] is True
+    assert result["plan"]["worldSize"] == 32
+
+
+def test_standard_input_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(JOB))
+    assert main(["validate", "-f", "-"]) == ACCEPTED
+    assert "ComputeProfile/h100x8: accepted" in capsys.readouterr().out
+
+
+def test_every_wrong_manifest_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-f", str(WRONG), "-o", "json"]) == REFUSED
+    results = json.loads(capsys.readouterr().out)
+    assert len(results) == len(list(WRONG.glob("*.yaml")))
+    assert not [result["name"] for result in results if result["accepted"]]
+
+
+def test_warnings_refuse_only_if_asked(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB.replace("3e-4", "3e+0"), encoding="utf-8")
+    assert main(["validate", "-f", str(path)]) == ACCEPTED
+    assert main(["validate", "-f", str(path), "--strict"]) == REFUSED
+
+
+def test_why_not_is_answered(job: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "-f", job, "--explain", "tensor=8"]) == ACCEPTED
+    assert "slower than the best" in capsys.readouterr().out
+
+
+def test_sizes_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["suggest", "--accelerator", "h100", "--nodes", "1", "--days", "5"]
+    assert main([*arguments, "--tokens", "20G"]) == ACCEPTED
+    assert " B " in capsys.readouterr().out
+
+
+def test_profiles_of_all_known_devices_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles"]) == ACCEPTED
+    manifests = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert len(manifests) == len(DEVICES)
+    for manifest in manifests:
+        parse(ComputeProfileSpec, manifest["spec"])
+
+
+UNUSABLE_ARGUMENTS = {
+    "no such file": ["validate", "-f", "/nonexistent.yaml"],
+    "nothing to read": ["plan"],
+    "no degree": ["plan", "-f", str(WRONG), "--explain", "size=8"],
+    "unknown device": ["suggest", "--accelerator", "abacus", "--nodes", "1", "--days", "1"],
+    "no time": ["suggest", "--accelerator", "h100", "--nodes", "1", "--days", "nan"],
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE_ARGUMENTS)
+def test_what_cannot_be_checked_has_its_own_exit_code(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(UNUSABLE_ARGUMENTS[name]) == UNUSABLE
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+TEXTS = {
+    "no YAML": "a: [",
+    "no object": "- 1",
+    "no kind": "apiVersion: pretrain.dev/v1alpha1",
+    "a tab": "a:\n\tb: 1",
+    "too deep": "[" * 5000,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_that_is_no_manifest_is_refused(name: str) -> None:
+    with pytest.raises(InvalidManifest):
+        parse_text(TEXTS[name], "file")
+
+
+def test_numbers_and_dates_are_read_as_kubernetes_reads_them() -> None:
+    [value] = parse_text("kind: x\na: 3e-4\nb: 2026-01-01\nc: 1.5\nd: 1e3", "file")
+    assert value["a"] == 0.0003
+    assert value["b"] == "2026-01-01"
+    assert value["d"] == 1000.0
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
+def test_no_text_makes_the_parser_raise_anything_else(text: str) -> None:
+    try:
+        parse_text(text, "file")
+    except InvalidManifest as error:
+        assert error.problems
