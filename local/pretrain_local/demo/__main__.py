@@ -30,7 +30,8 @@ def main() -> int:
     parser.add_argument("--quickstart", type=Path, default=ROOT / "examples" / "quickstart")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds until it gives up")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     console = Console()
     demo = Demo(console, arguments.state.resolve(), arguments.quickstart.resolve())
     try:
@@ -44,6 +45,9 @@ def main() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the demo; further signals wait, since half a clean-up would leave processes behind."""
+    for later in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(later, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
