@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from pydoc_data import topics
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ class Workplace:
         """Write English text as JSON lines below raw/."""
         path = self.folder / "raw" / name
         path.parent.mkdir(exist_ok=True)
-        lines = [json.dumps({"id": str(index), "text": _text(index)}) for index in range(count)]
+        lines = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(_texts(count))]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def remove(self) -> None:
@@ -108,10 +109,9 @@ def _plain(body: Json) -> Json:
     return {**body, "metadata": metadata}
 
 
-def _text(index: int) -> str:
-    words = ("river", "mountain", "library", "engine", "garden", "letter", "window", "harvest")
-    chosen = [words[(index * 7 + step * (index + 3)) % len(words)] for step in range(30)]
-    return f"Document number {index} of this small collection. " + " ".join(chosen) + "."
+def _texts(count: int) -> list[str]:
+    """Return real English: the first topics of Python's language reference."""
+    return [text for _, text in sorted(topics.topics.items())][:count]
 
 
 @pytest.fixture

@@ -53,9 +53,10 @@ def blocks(
     )
     assert "waits for Tokenizer tokens" in waiting["status"]["message"]
     assert "there is no DataPipeline documents" in waiting["status"]["message"]
-    place.write_documents(count=200)
+    place.write_documents(count=60)
     place.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
-    place.namespace.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)
+    ended = place.namespace.wait_for("tokendataset", "blocks", _has_ended, 300)
+    assert is_condition("Ready")(ended), ended["status"]["message"]
     try:
         yield place
     finally:
@@ -82,8 +83,9 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
     operator.kill()
     operator.start()
 
-    done = namespace.wait_for("pretrainjob", "run", is_condition("Complete"), 300)
+    done = namespace.wait_for("pretrainjob", "run", _has_ended, 300)
     status = done["status"]
+    assert is_condition("Complete")(done), status["message"]
     ends = [(attempt["number"], attempt["reason"]) for attempt in status["attempts"]]
     assert ends == [(1, "suspended"), (2, "infrastructure"), (3, "complete")]
     assert status["summary"]["toStep"] == status["progress"]["totalSteps"] == 24
@@ -120,6 +122,10 @@ def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
     found = condition(failed, "Stalled")
     assert found is not None
     assert (found["status"], found["reason"]) == ("True", "DependencyFailed")
+
+
+def _has_ended(item: Json) -> bool:
+    return is_condition("Ready")(item) or is_condition("Stalled")(item)
 
 
 def _has_checkpoint(item: Json) -> bool:

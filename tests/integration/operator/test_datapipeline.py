@@ -1,5 +1,6 @@
 """DataPipelines on a real API server, with the real Job controller and real pods."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ pytestmark = pytest.mark.integration
 Json = dict[str, Any]
 STAGES = ["list", "prepare", "match", "decide", "write", "report"]
 OWNED = "pretrain.dev/name=documents"
+
+
+def _jobs(workplace: Workplace, labels: str) -> list[Json] | None:
+    return workplace.namespace.list("jobs", labels) or None
 
 
 def says(item: Json, kind: str, truth: str, reason: str) -> bool:
@@ -179,7 +184,7 @@ def test_killing_the_operator_during_any_stage_changes_nothing_in_the_end(
     workplace.apply("DataPipeline", "documents", pipeline_spec())
     for stage in ("list", "prepare", "decide", "report"):
         running = f"{OWNED},pretrain.dev/stage={stage}"
-        wait_until(lambda found=running: namespace.list("jobs", found) or None, stage, 120)
+        wait_until(partial(_jobs, workplace, running), stage, 120)
         operator.kill()
         operator.start()
     done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
