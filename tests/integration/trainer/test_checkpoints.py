@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integration.trainer.conftest import Pods
 from integration.trainer.training_runs import BATCH, LENGTH, losses
-
 from pretrain_api.reports import ExitClass, ExitReport
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from integration.trainer.conftest import Pods
 from integration.trainer.training_runs import LENGTH, losses, make_run
-
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass
 

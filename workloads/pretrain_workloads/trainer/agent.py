@@ -77,9 +77,11 @@ def import_once() -> None:
 
 
 def _launch_config(assignment: Assignment) -> Any:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig
 
     return LaunchConfig(
+        logs_specs=DefaultLogsSpecs(str(Workspace.of_pod().folder("agent"))),
         min_nodes=assignment.nodes,
         max_nodes=assignment.nodes,
         nproc_per_node=assignment.processes,

@@ -9,7 +9,8 @@ MAX_POINTS = 64
 class LossCurve:
     """Keeps every point while there is room, then every second, every fourth, …
 
-    What is kept depends on the steps alone, so a resumed run has the curve of an undisturbed one.
+    What is kept depends on the steps alone: a resumed run has the points of an undisturbed one, and
+    those where it was interrupted.
     """
 
     def __init__(self, points: list[CurvePoint] | None = None) -> None:

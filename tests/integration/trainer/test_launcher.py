@@ -1,0 +1,201 @@
+"""The launcher of real pods: ranks that are killed, and nodes that ask it to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from integration.trainer.conftest import Pods, free_port
+from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run
+from pretrain_api import paths
+from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_api.v1alpha1.progress import Progress
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+STEPS = 40
+TRAINING = {"tokens": STEPS * BATCH * LENGTH}
+GRID = {"tensor": 2, "pipeline": 2}
+
+
+class Pod:
+    """A launcher as its own process."""
+
+    def __init__(self, root: Path, rank: int, address: str, environment: dict[str, str]) -> None:
+        self.root, self.address = root, address
+        self.log = root / "log.txt"
+        variables = {
+            "PRETRAIN_ROOT": str(root),
+            "POD_IP": address,
+            "JOB_COMPLETION_INDEX": str(rank),
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pretrain_workloads.trainer"],
+                env={**os.environ, **variables, **environment},
+                stderr=log,
+            )
+
+    def wait_for(self, is_true: Callable[[], bool]) -> None:
+        """Wait until something is true while the pod lives."""
+        while not is_true():
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+
+    @property
+    def step(self) -> int:
+        """Return the last step that rank 0 has done."""
+        return self.log.read_text().count("INFO step ")
+
+    @property
+    def ranks(self) -> list[psutil.Process]:
+        """Return the processes below the agent."""
+        children = psutil.Process(self.process.pid).children()
+        return [rank for agent in children for rank in agent.children()]
+
+    def report(self) -> ExitReport:
+        """Wait for the end and return the termination message."""
+        code = self.process.wait(200)
+        text = (self.root / "termination-log").read_bytes()
+        assert len(text) <= 4096
+        report = ExitReport.model_validate_json(text)
+        assert report.exit_class.exit_code == code
+        return report
+
+
+@pytest.fixture
+def start(pods: Pods) -> Iterator[Callable[[dict[str, Any]], list[Pod]]]:
+    """Start the launchers of an attempt; whatever is left of them is killed in the end."""
+    started: list[Pod] = []
+
+    def attempt(run: dict[str, Any]) -> list[Pod]:
+        pods.attempts += 1
+        run |= {"rendezvousPort": free_port(), "rendezvousHost": "run-0.run", "attempt": 1}
+        hosts = pods.root / "hosts"
+        hosts.write_text(f"# names of pods\n127.78.{pods.attempts}.1 run-0.run run-0\n")
+        new = [
+            Pod(
+                pods.pod_root(node, run),
+                node,
+                f"127.78.{pods.attempts}.{node + 1}",
+                {paths.HOSTS_VARIABLE: str(hosts)},
+            )
+            for node in range(run["spec"]["parallelism"].get("nodes", 1))
+        ]
+        started.extend(new)
+        return new
+
+    yield attempt
+    for pod in started:
+        if pod.process.poll() is None:
+            pod.process.kill()
+            pod.process.wait()
+
+
+def two_pods(name: str, **changes: Any) -> dict[str, Any]:
+    run = make_run(
+        parallelism={"nodes": 2, "processes": 2, **GRID},
+        training=TRAINING,
+        checkpoint={"uri": "file:///pretrain/checkpoints", "every": {"steps": 4}},
+        **changes,
+    )
+    return run | {"name": name}
+
+
+def test_a_killed_rank_costs_nothing_but_the_steps_after_the_last_checkpoint(
+    pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
+) -> None:
+    undisturbed = pods.attempt_of(two_pods("undisturbed"))[0]
+    assert undisturbed.exit_class is ExitClass.COMPLETE, undisturbed.message
+
+    first, second = start(two_pods("disturbed"))
+    first.wait_for(lambda: first.step >= 6)
+    victim = second.ranks[0]
+    victim.send_signal(signal.SIGKILL)
+    ends = [first.report(), second.report()]
+    assert [end.exit_class for end in ends] == [ExitClass.INFRASTRUCTURE] * 2
+    assert "lost the connection to node 1" in ends[0].message
+    assert "killed by SIGKILL" in ends[1].message
+    assert ends[0].checkpoint is not None
+    assert ends[0].checkpoint.step >= 4
+    assert ends[0].training is not None
+    assert ends[0].training.to_step >= ends[0].checkpoint.step
+
+    resumed = pods.attempt_of(two_pods("disturbed"))[0]
+    assert resumed.exit_class is ExitClass.COMPLETE, resumed.message
+    assert resumed.training is not None
+    assert resumed.training.from_step >= ends[0].checkpoint.step
+    assert losses(resumed) == losses(undisturbed)
+
+
+def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
+    pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
+) -> None:
+    (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=TRAINING))
+    pod.wait_for(lambda: pod.step >= 2)
+    address = f"http://{pod.address}:{paths.PROGRESS_PORT}"
+    progress = Progress.model_validate_json(urllib.request.urlopen(f"{address}/progress").read())
+    metrics = urllib.request.urlopen(f"{address}/metrics").read().decode()
+    tree = psutil.Process(pod.process.pid).children(recursive=True)
+    pod.process.terminate()
+    report = pod.report()
+    assert report.exit_class is ExitClass.PREEMPTED
+    assert report.checkpoint is not None
+    assert report.training is not None
+    assert report.checkpoint.step == report.training.to_step < STEPS
+    assert not [process for process in tree if process.is_running()]
+    assert progress.total_steps == STEPS
+    assert progress.step >= 2
+    assert "pretrain_step " in metrics
+
+    resumed = pods.attempt(parallelism={"processes": 2, "pipeline": 2}, training=TRAINING)
+    assert resumed.training is not None
+    assert resumed.training.from_step == report.checkpoint.step
+    assert resumed.exit_class is ExitClass.COMPLETE
+
+
+def test_a_finished_run_ends_at_once_without_torch(
+    pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
+) -> None:
+    first = pods.attempt()
+    began = time.monotonic()
+    (pod,) = start(make_run())
+    report = pod.report()
+    assert report.exit_class is ExitClass.COMPLETE
+    assert report.reused
+    assert report.training == first.training
+    assert report.checkpoint == first.checkpoint
+    assert report.curve == first.curve
+    assert "step 1:" not in pod.log.read_text()
+    assert time.monotonic() - began < 60
+
+
+def test_a_killed_launcher_takes_its_ranks_with_it(
+    start: Callable[[dict[str, Any]], list[Pod]],
+) -> None:
+    (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=TRAINING))
+    pod.wait_for(lambda: pod.step >= 1)
+    tree = psutil.Process(pod.process.pid).children(recursive=True)
+    assert len(tree) >= 3
+    pod.process.kill()
+    pod.process.wait()
+    gone, alive = psutil.wait_procs(tree, timeout=30)
+    assert not alive
+    assert len(gone) == len(tree)
+
+
+def test_a_missing_spec_is_a_user_error_with_the_path(tmp_path: Path) -> None:
+    (tmp_path / "spec").mkdir()
+    pod = Pod(tmp_path, 0, "127.0.0.1", {})
+    report = pod.report()
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert json.dumps(str(tmp_path))[1:-1] in report.message
