@@ -6,6 +6,7 @@ from datetime import datetime
 from pretrain_api.conditions import Reason
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import (
     AttemptStatus,
     PretrainJobSpec,
@@ -16,7 +17,7 @@ from pretrain_operator.build.service import build_service
 from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Refused
-from pretrain_operator.plan.admission import name_problems, run_problems
+from pretrain_operator.plan.admission import name_problems
 from pretrain_operator.plan.clock import format_time, seconds_between
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.names import attempt_job_name
@@ -24,10 +25,11 @@ from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.profiles import choose_profile
+from pretrain_operator.plan.run_admission import Admission, admit_run
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import Phase, Situation, Unmet
-from pretrain_operator.reconcile.run_inputs import open_inputs, pinned_inputs
+from pretrain_operator.reconcile.run_inputs import known_vocabulary, open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
@@ -72,9 +74,25 @@ async def _advance(
     now: datetime,
 ) -> RunOutcome:
     observed = _observe(cluster, owner, spec, previous)
-    if not observed.jobs and not previous.attempts:
-        if problems := _problems(cluster, owner, spec):
-            return RunOutcome(RunPlan(_invalid(problems), ()), None, None, 0)
+    has_started = bool(observed.jobs or previous.attempts)
+    admission = _admit(cluster, owner, spec, previous.plan if has_started else None)
+    if not has_started:
+        problems = name_problems(owner.key.name) + list(admission.problems)
+        if problems:
+            refused = RunPlan(_invalid(problems), ())
+            return RunOutcome(refused, None, None, 0, admission.plan)
+    outcome = await _run(cluster, owner, admission.spec, previous, observed, now)
+    return replace(outcome, plan=admission.plan)
+
+
+async def _run(
+    cluster: Cluster,
+    owner: ObservedObject,
+    spec: PretrainJobSpec,
+    previous: PretrainJobStatus,
+    observed: ObservedRun,
+    now: datetime,
+) -> RunOutcome:
     plan = plan_run(observed, now)
     await cluster.delete_jobs(owner, plan.delete)
     inputs = pinned_inputs(previous, observed.jobs)
@@ -119,13 +137,15 @@ def _profile(cluster: Cluster, spec: PretrainJobSpec) -> ComputeProfileSpec:
     return choose_profile(spec.profile_ref, cluster.store.all("ComputeProfile"))
 
 
-def _problems(cluster: Cluster, owner: ObservedObject, spec: PretrainJobSpec) -> list[str]:
-    """Return what is wrong before anything is created; a missing profile is told of later."""
+def _admit(
+    cluster: Cluster, owner: ObservedObject, spec: PretrainJobSpec, earlier: PlanStatus | None
+) -> Admission:
+    """Return what is planned before anything is created; a missing profile is told of later."""
     try:
         profile = _profile(cluster, spec)
     except Unmet:
         profile = None
-    return name_problems(owner.key.name) + run_problems(spec, profile)
+    return admit_run(spec, profile, known_vocabulary(cluster.store, owner, spec), earlier)
 
 
 def _devices(spec: PretrainJobSpec) -> int | None:

@@ -10,6 +10,7 @@ from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetStatus
+from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.build.trainer_job import INPUTS_ANNOTATION
 from pretrain_operator.cluster.store import Store
 from pretrain_operator.plan.admission import dataset_problems
@@ -63,6 +64,24 @@ def open_inputs(
     if problems := dataset_problems(spec, read_status(TokenDatasetStatus, dataset).summary):
         raise InvalidManifest(problems)
     return OpenedInputs(opened, found)
+
+
+def known_vocabulary(store: Store, owner: ObservedObject, spec: PretrainJobSpec) -> int | None:
+    """Return the ids of the run's tokenizer: those it has, or those it will have, if known."""
+    dataset = store.get(Key("TokenDataset", owner.key.namespace, spec.data.dataset_ref.name))
+    if dataset is None:
+        return None
+    summary = read_status(TokenDatasetStatus, dataset).summary
+    if summary is not None:
+        return summary.vocabulary_size
+    key = _tokenizer_key(dataset)
+    tokenizer = store.get(key) if key else None
+    if tokenizer is None:
+        return None
+    try:
+        return parse(TokenizerSpec, dict(tokenizer.spec)).vocabulary_size
+    except InvalidManifest:
+        return None
 
 
 def _tokenizer_key(dataset: ObservedObject | None) -> Key | None:

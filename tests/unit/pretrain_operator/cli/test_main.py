@@ -1,5 +1,6 @@
 """The command line: files, standard input, exit codes, output for machines."""
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -150,7 +151,5 @@ def test_numbers_and_dates_are_read_as_kubernetes_reads_them() -> None:
 @settings(deadline=None, max_examples=100)
 @given(text=st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
 def test_no_text_makes_the_parser_raise_anything_else(text: str) -> None:
-    try:
+    with contextlib.suppress(InvalidManifest):
         parse_text(text, "file")
-    except InvalidManifest as error:
-        assert error.problems
