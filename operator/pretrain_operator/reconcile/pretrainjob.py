@@ -25,10 +25,11 @@ from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.profiles import choose_profile
-from pretrain_operator.plan.run_admission import Admission, admit_run
+from pretrain_operator.plan.run_admission import Admission
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import Phase, Situation, Unmet
+from pretrain_operator.reconcile.admission import admit
 from pretrain_operator.reconcile.run_inputs import known_vocabulary, open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
@@ -75,7 +76,7 @@ async def _advance(
 ) -> RunOutcome:
     observed = _observe(cluster, owner, spec, previous)
     has_started = bool(observed.jobs or previous.attempts)
-    admission = _admit(cluster, owner, spec, previous.plan if has_started else None)
+    admission = await _admit(cluster, owner, spec, previous.plan if has_started else None)
     if not has_started:
         problems = name_problems(owner.key.name) + list(admission.problems)
         if problems:
@@ -137,7 +138,7 @@ def _profile(cluster: Cluster, spec: PretrainJobSpec) -> ComputeProfileSpec:
     return choose_profile(spec.profile_ref, cluster.store.all("ComputeProfile"))
 
 
-def _admit(
+async def _admit(
     cluster: Cluster, owner: ObservedObject, spec: PretrainJobSpec, earlier: PlanStatus | None
 ) -> Admission:
     """Return what is planned before anything is created; a missing profile is told of later."""
@@ -145,7 +146,7 @@ def _admit(
         profile = _profile(cluster, spec)
     except Unmet:
         profile = None
-    return admit_run(spec, profile, known_vocabulary(cluster.store, owner, spec), earlier)
+    return await admit(spec, profile, known_vocabulary(cluster.store, owner, spec), earlier)
 
 
 def _devices(spec: PretrainJobSpec) -> int | None:

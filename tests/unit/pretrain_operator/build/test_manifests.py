@@ -1,0 +1,137 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from builders import (
+    DIGEST,
+    artifact,
+    gpu_profile_spec,
+    make_object,
+    parsed_pipeline,
+    parsed_run,
+    profile_spec,
+)
+from pretrain_api.runs import OpenedArtifact, PipelineRun, TrainingRun
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.build.service import build_service
+from pretrain_operator.build.stage_job import build_stage
+from pretrain_operator.build.trainer_job import build_attempt
+from pretrain_operator.plan.placement import Placement, plan_placement
+from pretrain_operator.plan.run_inputs import OpenedInputs, pin_inputs, training_run
+from pretrain_operator.plan.work import Work, plan_chain
+
+Snapshot = Callable[[str, list[Any]], None]
+
+S3 = {"credentialsSecretRef": {"name": "s3"}}
+OPENED = OpenedInputs(
+    OpenedArtifact(uri="s3://b/blocks", digest=DIGEST, credentials_secret="s3"),
+    OpenedArtifact(uri="s3://b/tokens", digest=DIGEST[::-1]),
+)
+
+
+def stage(name: str) -> list[dict[str, Any]]:
+    owner = make_object("DataPipeline", "documents")
+    source = {"name": "web", "uri": "s3://raw/*.jsonl", "credentialsSecretRef": {"name": "raw"}}
+    spec = parsed_pipeline(sources=[source], output={"uri": "s3://corpus", **S3}, parallelism=1)
+    placement = plan_placement(ComputeProfileSpec.model_validate(profile_spec()), "data")
+    chain = plan_chain(Work(owner, spec, {}), placement.digest)
+    return [*build_stage(owner, chain.build(name, artifact()), placement)]
+
+
+def attempt(profile: dict[str, Any], **labels: str) -> list[dict[str, Any]]:
+    owner = make_object("PretrainJob", "llama", labels=labels)
+    parsed, spec = ComputeProfileSpec.model_validate(profile), parsed_run()
+    run = training_run(owner, spec, parsed, (pin_inputs(spec, OPENED), OPENED), 2)
+    return [build_service(owner), *build_attempt(owner, run, plan_placement(parsed, "trainer"))]
+
+
+def pods(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    spec: dict[str, Any] = manifests[-1]["spec"]["template"]["spec"]
+    return spec
+
+
+def shown(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return manifests without what pods are told: it changes with every new field of the API."""
+    return [{**m, "data": sorted(m["data"])} if "data" in m else m for m in manifests]
+
+
+def test_the_job_of_a_stage(assert_snapshot: Snapshot) -> None:
+    assert_snapshot("data_stage", shown(stage("prepare")))
+
+
+def test_an_attempt_on_two_cpu_nodes(assert_snapshot: Snapshot) -> None:
+    assert_snapshot("attempt_on_cpus", shown(attempt(profile_spec())))
+
+
+def test_an_attempt_on_gpus(assert_snapshot: Snapshot) -> None:
+    assert_snapshot("attempt_on_gpus", shown(attempt(gpu_profile_spec())))
+
+
+def test_what_pods_are_told_is_read_back_as_it_was_written() -> None:
+    told = stage("prepare")[0]["data"]["spec.json"]
+    assert PipelineRun.model_validate_json(told).artifact == artifact()
+    told = attempt(profile_spec())[1]["data"]["spec.json"]
+    assert TrainingRun.model_validate_json(told).attempt == 2
+
+
+@pytest.mark.parametrize("manifests", [stage("list"), attempt(gpu_profile_spec())])
+def test_every_child_is_owned_and_labelled(manifests: list[dict[str, Any]]) -> None:
+    for manifest in manifests:
+        (owner,) = manifest["metadata"]["ownerReferences"]
+        assert owner["controller"] is True
+        assert manifest["metadata"]["labels"]["pretrain.dev/name"] == owner["name"]
+        assert manifest["metadata"]["labels"]["pretrain.dev/kind"] == owner["kind"].lower()
+
+
+@pytest.mark.parametrize("manifests", [stage("list"), attempt(gpu_profile_spec())])
+def test_pods_have_no_kubernetes_credentials_and_no_privileges(
+    manifests: list[dict[str, Any]],
+) -> None:
+    spec = pods(manifests)
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = spec["containers"]
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_on_nodes_without_devices_everything_is_mounted_below_pretrain() -> None:
+    for manifests in (stage("list"), attempt(profile_spec())):
+        (container,) = pods(manifests)["containers"]
+        for mount in container["volumeMounts"]:
+            assert mount["mountPath"].startswith("/pretrain/")
+
+
+def test_gpu_pods_get_shared_memory_and_their_devices() -> None:
+    (container,) = pods(attempt(gpu_profile_spec()))["containers"]
+    assert {"name": "shm", "mountPath": "/dev/shm"} in container["volumeMounts"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
+
+
+def test_under_a_queue_the_job_is_made_suspended_with_the_queue_label() -> None:
+    job = attempt(profile_spec(), **{"kueue.x-k8s.io/queue-name": "research"})[-1]
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
+
+
+def test_without_a_queue_the_suspend_field_is_left_to_others() -> None:
+    assert "suspend" not in attempt(profile_spec())[-1]["spec"]
+
+
+def test_a_claim_may_be_mounted_read_only() -> None:
+    volume = {
+        "name": "raw",
+        "mountPath": "/pretrain/raw",
+        "persistentVolumeClaim": "raw",
+        "readOnly": True,
+    }
+    placement: Placement = plan_placement(
+        ComputeProfileSpec.model_validate({"pods": {"volumes": [volume]}}), "data"
+    )
+    owner = make_object("DataPipeline", "documents")
+    chain = plan_chain(Work(owner, parsed_pipeline(), {}), placement.digest)
+    (_, job) = build_stage(owner, chain.build("list", None), placement)
+    spec = pods([job])
+    assert spec["volumes"][-1]["persistentVolumeClaim"] == {"claimName": "raw", "readOnly": True}
+    assert spec["containers"][0]["volumeMounts"][-1]["readOnly"] is True
