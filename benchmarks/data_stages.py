@@ -48,7 +48,8 @@ class Bench:
     def run(self, module: str, stage: str, run: dict[str, Any], tasks: int) -> dict[str, Any]:
         """Run a stage, and return the report of its first task."""
         (self.folder / "spec" / "spec.json").write_text(json.dumps(run), encoding="utf-8")
-        wall, cpu, peak, first = 0.0, 0.0, 0, {}
+        wall, cpu, peak = 0.0, 0.0, 0
+        first: dict[str, Any] = {}
         for rank in range(tasks):
             started, before = time.monotonic(), _children_cpu()
             report = self._task(module, stage, rank)

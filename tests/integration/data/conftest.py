@@ -41,7 +41,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
         listener.bind((ADDRESS, 0))
         port = listener.getsockname()[1]
     program = binaries.find("versitygw")
-    command = [program, "--port", f"{ADDRESS}:{port}", "--quiet", "posix", str(folder)]
+    command = [str(program), "--port", f"{ADDRESS}:{port}", "--quiet", "posix", str(folder)]
     environment = {"ROOT_ACCESS_KEY": "test", "ROOT_SECRET_KEY": "testsecret"}
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)

@@ -99,7 +99,8 @@ def _uses_of_part(
     uses = uses[before < budget]
     if len(uses):  # the last document gives what is still missing
         uses["tokens"][-1] = budget - before[len(uses) - 1]
-    return uses
+    chosen: npt.NDArray[Any] = uses
+    return chosen
 
 
 def hold_out(

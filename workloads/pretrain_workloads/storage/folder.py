@@ -78,15 +78,29 @@ class Folder:
             UserError: If there is none.
         """
         with told(self.uri_of(path), self._opener):
-            return _stored(path, self._filesystem.info(self._at(path)))
+            if self.is_local:
+                return _on_volume(path, Path(self._at(path)))
+            return _on_s3(path, self._filesystem.info(self._at(path)))
 
     def find(self, under: str = "") -> list[StoredFile]:
         """Return all files below `under`, at any depth, sorted by path; none if it is absent."""
         with told(self.uri_of(under), self._opener):
-            found = self._filesystem.find(self._at(under), detail=True)
-        start = len(self._base) + 1
-        files = [_stored(name[start:], info) for name, info in found.items()]
+            if self.is_local:
+                files = [_on_volume(path, Path(self._at(path))) for path in self._walk(under)]
+            else:
+                found = self._filesystem.find(self._at(under), detail=True)
+                start = len(self._base) + 1
+                files = [_on_s3(name[start:], info) for name, info in found.items()]
         return sorted((f for f in files if not _is_partial(f.path)), key=lambda f: f.path)
+
+    def _walk(self, under: str) -> Iterator[str]:
+        """Yield the paths of all files of a volume below `under`, through links too."""
+        top = Path(self._at(under))
+        if top.is_file():
+            yield under
+        for folder, _, names in os.walk(top, followlinks=True):
+            inside = Path(folder).relative_to(self._base)
+            yield from ((inside / name).as_posix() for name in names)
 
     def is_readable(self, path: str) -> bool:
         """Return whether this process may read a file on a volume; on S3, opening tells."""
@@ -223,11 +237,13 @@ def file_checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _stored(path: str, info: dict[str, Any]) -> StoredFile:
-    version = info.get("ETag")
-    if version is None:
-        version = f"{info.get('mtime', 0):.9f}"
-    return StoredFile(path, int(info["size"] or 0), str(version).strip('"'))
+def _on_s3(path: str, info: dict[str, Any]) -> StoredFile:
+    return StoredFile(path, int(info["size"] or 0), str(info.get("ETag", "")).strip('"'))
+
+
+def _on_volume(path: str, file: Path) -> StoredFile:
+    found = file.stat()  # of what a link points at: ConfigMaps are mounted as links
+    return StoredFile(path, found.st_size, str(found.st_mtime_ns))
 
 
 def _is_partial(path: str) -> bool:

@@ -21,7 +21,10 @@ def apply(rules: list[dict[str, Any]], documents: list[Document]) -> tuple[list[
 
 
 def test_a_document_is_charged_to_the_first_rule_that_drops_it() -> None:
-    rules = [{"length": {"minCharacters": 3}}, {"languageId": {"keep": ["en"]}}]
+    rules: list[dict[str, Any]] = [
+        {"length": {"minCharacters": 3}},
+        {"languageId": {"keep": ["en"]}},
+    ]
     documents = [
         document("short", "a", language="fr"),
         document("french", "abcd", language="fr"),

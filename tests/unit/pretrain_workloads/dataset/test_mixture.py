@@ -87,7 +87,8 @@ def test_the_order_is_that_of_ids_not_of_files() -> None:
 
 def held(count: int, fraction: float, least: int = 1) -> list[int]:
     lengths = np.full(count, 10)
-    return hold_out(np.arange(count), lengths, names(count), fraction, least).tolist()
+    found: list[int] = hold_out(np.arange(count), lengths, names(count), fraction, least).tolist()
+    return found
 
 
 def test_about_the_fraction_is_held_out() -> None:

@@ -178,6 +178,19 @@ def test_the_version_of_a_file_changes_with_its_content(root: Path) -> None:
     assert folder.stat("x").version != before.version
 
 
+def test_links_are_the_files_that_they_point_at(root: Path) -> None:
+    (root / "real").mkdir()
+    (root / "real" / "a.txt").write_bytes(b"content")
+    (root / "data").mkdir()
+    (root / "data" / "b.txt").symlink_to(root / "real" / "a.txt")
+    (root / "data" / "deep").symlink_to(root / "real")
+    folder = open_uri("file:///pretrain/data")
+    found = folder.find()
+    assert [file.path for file in found] == ["b.txt", "deep/a.txt"]
+    assert {file.size for file in found} == {7}
+    assert [folder.stat(file.path) for file in found] == found
+
+
 def test_an_artifact_is_there_only_with_its_manifest() -> None:
     folder = open_uri("file:///pretrain/data")
     folder.write_bytes("documents/0", b"x")
