@@ -43,7 +43,7 @@ def _stand_in_for_triton() -> None:
 def _answer_devices() -> None:
     torch.cuda.current_device = lambda: _CPU  # type: ignore[assignment, return-value]
     torch.cuda.synchronize = _nothing
-    torch.Tensor.cuda = _itself  # type: ignore[method-assign]
+    torch.Tensor.cuda = _itself  # type: ignore[method-assign, assignment]
 
 
 class _Stream:
@@ -84,7 +84,7 @@ def _answer_streams() -> None:
     cuda: Any = torch.cuda
     cuda.Stream = cuda.Event = _Stream
     cuda.current_stream = cuda.stream = _Stream
-    torch.Tensor.record_stream = _nothing  # type: ignore[method-assign, assignment]
+    torch.Tensor.record_stream = _nothing  # type: ignore[method-assign]
 
 
 def _answer_random_states() -> None:

@@ -16,6 +16,9 @@ _LOST = re.compile(
 _HUNG = re.compile(r"timed out|timeout", re.IGNORECASE)
 _MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
 
+_PLACE = re.compile(r"^\[[^\]]*\]\s*")
+"""The line of the library's source that a message starts with."""
+
 _PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 2.0
 """How long a rank that lost a peer waits for the answers of the ranks that still live."""
@@ -52,11 +55,24 @@ def _advice(text: str) -> str:
     )
 
 
-def find_lost_nodes() -> list[int]:
-    """Return the nodes none of whose ranks answers this one, which has lost a peer.
+def explain_loss(text: str) -> str:
+    """Return the message of a rank that has lost a peer: which ones do not answer, and `text`."""
+    reason = _PLACE.sub("", text).partition(". ")[0][:200]
+    silent = _silent_ranks()
+    if not silent:
+        return f"lost the connection to a rank of this node: {reason}"
+    per_node = int(os.environ["LOCAL_WORLD_SIZE"])
+    names = ", ".join(f"rank {rank} on node {rank // per_node}" for rank in silent[:4])
+    more = f" and {len(silent) - 4} more" if len(silent) > 4 else ""
+    return f"lost the connection to {names}{more}: {reason}"
+
+
+def _silent_ranks() -> list[int]:
+    """Return the ranks of other nodes that do not answer this one.
 
     Every rank that loses a peer leaves a mark in the store of pod 0, and looks for the others'.
-    If the store is gone, so is pod 0.
+    A rank of this node may not have noticed yet; its own launcher knows whether it lives. If the
+    store is gone, so is pod 0.
     """
     import torch
 
@@ -64,14 +80,14 @@ def find_lost_nodes() -> list[int]:
         return []
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
     per_node = int(os.environ["LOCAL_WORLD_SIZE"])
-    nodes, alive = set(range(ranks // per_node)), {rank // per_node}
+    silent = {n for n in range(ranks) if n // per_node != rank // per_node}
     try:
         store = torch.distributed.distributed_c10d._get_default_store()
         store.set(f"alive/{rank}", "1")
         deadline = time.monotonic() + ANSWER_SECONDS
-        while alive != nodes and time.monotonic() < deadline:
-            alive |= {n // per_node for n in range(ranks) if store.check([f"alive/{n}"])}
+        while silent and time.monotonic() < deadline:
+            silent -= {n for n in silent if store.check([f"alive/{n}"])}
             time.sleep(_PAUSE_SECONDS)
     except (RuntimeError, OSError):
         return [0] if rank >= per_node else []
-    return sorted(nodes - alive)
+    return sorted(silent)

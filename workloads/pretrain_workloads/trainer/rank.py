@@ -64,7 +64,4 @@ def _explain(error: BaseException) -> tuple[ExitReport, bool]:
     report, collateral = failure.report_of(error)
     if not collateral:
         return report, False
-    nodes = failure.find_lost_nodes()
-    where = f"node {', '.join(map(str, nodes))}" if nodes else "another rank of this node"
-    message = f"lost the connection to {where}: {report.message}"
-    return report.model_copy(update={"message": message[:600]}), True
+    return report.model_copy(update={"message": failure.explain_loss(report.message)}), True

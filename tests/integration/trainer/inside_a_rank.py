@@ -1,0 +1,47 @@
+"""A rank that looks into its own optimizer and model; prints what it found as JSON."""
+
+import dataclasses
+import json
+import os
+import sys
+
+from pretrain_api.runs import TrainingRun
+from pretrain_workloads.exit import load_run
+from pretrain_workloads.trainer import backend as backends
+from pretrain_workloads.trainer.stopping import StopRequest
+from pretrain_workloads.trainer.workspace import Workspace
+
+
+def main() -> None:
+    """Save after three steps, load into a fresh optimizer, do one more, and build a wrong model."""
+    run = load_run(TrainingRun)
+    backend = backends.prepare(run.device)
+    from pretrain_workloads.trainer import model, setup
+
+    workspace = Workspace.of_pod()
+    workspace.clear()
+    training = setup.build_training(run, backend, workspace, StopRequest(workspace))
+    training.train()
+    chunks = training.chunks
+    fresh = setup.build_optimizer(run.spec, training.chunks[0].config, chunks)
+    fresh_training = dataclasses.replace(training, optimizer=fresh)
+    marker = training.checkpoints.load(chunks, fresh)
+    assert marker is not None
+    fresh_training.step = marker.step
+    fresh_training._run_step()
+    states = fresh.chained_optimizers[0].optimizer.state.values()
+    steps = [int(state["step"]) for state in states]
+
+    wrong = dataclasses.replace(training.layout, pattern="*-*-|*-*-")
+    try:
+        model.build_model(run.spec, wrong, model.model_config(run.spec, wrong))
+        refusal = ""
+    except RuntimeError as error:
+        refusal = str(error)
+    sys.stdout.write(json.dumps({"saved": marker.step, "steps": steps, "refusal": refusal}))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
