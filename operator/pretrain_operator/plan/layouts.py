@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pretrain_operator.plan.estimates.devices import Speeds
 from pretrain_operator.plan.estimates.memory import fullest_rank
@@ -49,6 +50,14 @@ def search(
     model: Model, work: Work, room: Room, distributed_optimizer: bool = True
 ) -> list[Candidate]:
     """Return the layouts that fit, best first: by predicted time, then the simplest."""
+    return list(_search(model, work, room, distributed_optimizer))
+
+
+@lru_cache(maxsize=256)
+def _search(
+    model: Model, work: Work, room: Room, distributed_optimizer: bool
+) -> tuple[Candidate, ...]:
+    # The same question comes again with every reconcile, and with every try of a user.
     fitting = []
     for layout, counted in legal_layouts(model, work, room, distributed_optimizer):
         _, memory = fullest_rank(model, layout, work)
@@ -56,7 +65,7 @@ def search(
             continue
         seconds = step_time(model, layout, work, room.speeds).total if room.speeds else 0.0
         fitting.append(Candidate(layout, work, counted, memory.total, seconds))
-    return sorted(fitting, key=lambda found: (found.seconds, found.simplicity))
+    return tuple(sorted(fitting, key=lambda found: (found.seconds, found.simplicity)))
 
 
 def legal_layouts(
