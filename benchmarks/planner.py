@@ -60,7 +60,7 @@ class Benchmark:
     def memory_rows(self, rows: Iterable[dict[str, str]]) -> None:
         """Score peak memory on the last pipeline rank, which is the one that was measured."""
         for row in rows:
-            name = f"{row['test_case']} ({row.get('env')}, {row.get('platform')})"
+            name = f"{row.get('test_case')} ({row.get('env')}, {row.get('platform')})"
             try:
                 model, layout, work, measured = planner_memory_rows.read(row)
             except (Unscorable, ValueError, KeyError) as reason:
@@ -116,12 +116,15 @@ class Benchmark:
 def main() -> None:
     """Read the rows, print the tables, end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--time-rows", type=Path, default=DATA / "planner_fit.csv")
-    parser.add_argument("--memory-rows", type=Path, default=DATA / "planner_fit_memory.csv")
+    parser.add_argument("--time-rows", type=Path, help="unset: the fit data, if both are unset")
+    parser.add_argument("--memory-rows", type=Path, help="likewise")
     arguments = parser.parse_args()
+    time_rows, memory_rows = arguments.time_rows, arguments.memory_rows
+    if time_rows is None and memory_rows is None:
+        time_rows, memory_rows = DATA / "planner_fit.csv", DATA / "planner_fit_memory.csv"
     benchmark = Benchmark()
-    benchmark.memory_rows(_rows(arguments.memory_rows))
-    benchmark.time_rows(_rows(arguments.time_rows))
+    benchmark.memory_rows(_rows(memory_rows))
+    benchmark.time_rows(_rows(time_rows))
     matches = korthikanti_matches()
     _print_unscored(benchmark.unscored)
     _print_groups(benchmark)
@@ -135,7 +138,9 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path | None) -> list[dict[str, str]]:
+    if path is None:
+        return []
     with path.open(encoding="utf-8", newline="") as lines:
         return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(lines)]
 

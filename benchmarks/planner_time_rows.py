@@ -108,25 +108,33 @@ def _counted_flops(row: Row, run: Run) -> float:
     raise Unscorable("only FLOP/s were published, and not how they were counted")
 
 
+def _count(row: Row, column: str, default: int) -> int:
+    """Return a whole number; blank, `-` and `n/a` mean the default."""
+    try:
+        return int(float(row.get(column) or default))
+    except ValueError:
+        return default
+
+
 def _model(row: Row) -> Model:
     for column in ("layers", "hidden", "heads", "vocab"):
         if not row[column]:
             raise Unscorable(f"{column} was not published")
-    hidden, heads = int(row["hidden"]), int(row["heads"])
-    ffn = int(float(row["ffn"] or 4 * hidden))
-    count = int(float(row["num_experts"] or 0))
-    tensor = int(row["tp"] or 1)
+    hidden, heads = _count(row, "hidden", 0), _count(row, "heads", 0)
+    ffn = _count(row, "ffn", 4 * hidden)
+    count = _count(row, "num_experts", 0)
+    tensor = _count(row, "tp", 1)
     gated = "glu" in row["mlp"].lower()
     return Model(
-        layers=int(row["layers"]),
+        layers=_count(row, "layers", 0),
         hidden=hidden,
         ffn=ffn,
         heads=heads,
-        groups=int(float(row["kv_heads"] or heads)),
+        groups=_count(row, "kv_heads", heads),
         head_dim=hidden // heads,
-        vocabulary=padded_vocabulary(int(row["vocab"]), tensor),
+        vocabulary=padded_vocabulary(_count(row, "vocab", 0), tensor),
         is_tied="gelu" in row["mlp"].lower() and not gated,
-        experts=Experts(count, int(float(row["topk"] or 2)), ffn) if count else None,
+        experts=Experts(count, _count(row, "topk", 2), ffn) if count else None,
         is_gated=gated,
         hidden_dropout="(202" in row["framework"],
         attention_dropout="(202" in row["framework"],
@@ -146,16 +154,18 @@ def _refuse_other_size(row: Row, model: Model) -> None:
 
 
 def _layout(row: Row, model: Model) -> Layout:
-    tensor, pipeline, context = (int(float(row[c] or 1)) for c in ("tp", "pp", "cp"))
-    world, expert = int(float(row["n_gpus"])), int(float(row["ep"] or 1))
+    tensor, pipeline, context = (_count(row, c, 1) for c in ("tp", "pp", "cp"))
+    world, expert = _count(row, "n_gpus", 0), _count(row, "ep", 1)
+    if not world:
+        raise Unscorable("the number of devices was not published")
     if world % (tensor * pipeline * context):
         raise Unscorable(f"{world} devices do not divide by {tensor} · {pipeline} · {context}")
-    data = int(float(row["dp"] or 0))
+    data = _count(row, "dp", 0)
     if data and data * tensor * pipeline * context != world:
         raise Unscorable(
             f"{tensor} · {pipeline} · {context} · {data} devices are not the {world} of the row"
         )
-    virtual = int(float(row["vpp"] or 1))
+    virtual = max(1, _count(row, "vpp", 1))
     sharded = bool(row["fsdp"]) and row["fsdp"].lower() not in ("no", "0", "1", "false")
     return Layout(
         world=world,

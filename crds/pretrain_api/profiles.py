@@ -111,6 +111,9 @@ _ALIASES = {
     "ascend910b": "910b",
 }
 
+_FAMILIES = ("gb200", "b200", "h200", "h100", "l40s", "910b")
+"""Names that may be followed by form factor and memory."""
+
 
 def find_device(name: str) -> Device | None:
     """Return the known device that `name` means, however it is spelt, or nothing."""
@@ -118,7 +121,12 @@ def find_device(name: str) -> Device | None:
     for known in DEVICES.values():
         if bare == known.name.replace("-", ""):
             return known
-    return DEVICES.get(_ALIASES.get(bare, ""))
+    if bare in _ALIASES:
+        return DEVICES[_ALIASES[bare]]
+    bare = bare.removeprefix("dgx").removeprefix("hgx")
+    if bare.startswith("a100"):
+        return DEVICES["a100-40gb" if "40gb" in bare else "a100-80gb"]
+    return next((DEVICES[name] for name in _FAMILIES if bare.startswith(name)), None)
 
 
 def device_of(profile: ComputeProfileSpec) -> Device | None:
