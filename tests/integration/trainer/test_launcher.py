@@ -22,7 +22,10 @@ from pretrain_api.v1alpha1.progress import Progress
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-STEPS = 20
+STEPS = 30
+LONG = 3000
+"""Steps of a run that is not meant to reach its end."""
+
 TRAINING = {"tokens": STEPS * BATCH * LENGTH}
 GRID = {"tensor": 2, "pipeline": 2}
 
@@ -141,7 +144,9 @@ def test_a_killed_rank_costs_nothing_but_the_steps_after_the_last_checkpoint(
 def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
 ) -> None:
-    (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=TRAINING))
+    layout = {"processes": 2, "pipeline": 2}
+    long = {"tokens": LONG * BATCH * LENGTH}
+    (pod,) = start(make_run(parallelism=dict(layout), training=long))
     pod.wait_for(lambda: pod.step >= 2)
     address = f"http://{pod.address}:{paths.PROGRESS_PORT}"
     progress = Progress.model_validate_json(urllib.request.urlopen(f"{address}/progress").read())
@@ -152,16 +157,17 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     assert report.exit_class is ExitClass.PREEMPTED
     assert report.checkpoint is not None
     assert report.training is not None
-    assert report.checkpoint.step == report.training.to_step < STEPS
+    assert report.checkpoint.step == report.training.to_step < LONG
     assert not [process for process in tree if process.is_running()]
-    assert progress.total_steps == STEPS
+    assert progress.total_steps == LONG
     assert progress.step >= 2
     assert "pretrain_step " in metrics
 
-    resumed = pods.attempt(parallelism={"processes": 2, "pipeline": 2}, training=TRAINING)
+    rest = {"tokens": (report.checkpoint.step + 2) * BATCH * LENGTH}
+    resumed = pods.attempt(parallelism=dict(layout), training=rest)
+    assert resumed.exit_class is ExitClass.COMPLETE
     assert resumed.training is not None
     assert resumed.training.from_step == report.checkpoint.step
-    assert resumed.exit_class is ExitClass.COMPLETE
 
 
 def test_a_finished_run_ends_at_once_without_torch(
@@ -183,7 +189,8 @@ def test_a_finished_run_ends_at_once_without_torch(
 def test_a_killed_launcher_takes_its_ranks_with_it(
     start: Callable[[dict[str, Any]], list[Pod]],
 ) -> None:
-    (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=TRAINING))
+    long = {"tokens": LONG * BATCH * LENGTH}
+    (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=long))
     pod.wait_for(lambda: pod.step >= 1)
     tree = psutil.Process(pod.process.pid).children(recursive=True)
     assert len(tree) >= 3
