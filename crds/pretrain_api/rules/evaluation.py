@@ -103,7 +103,8 @@ def _format(template: str, values: Sequence[Any]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_shown(item) for item in value)}]"
+        items = (f'"{item}"' if isinstance(item, str) else _shown(item) for item in value)
+        return f"[{', '.join(items)}]"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
