@@ -65,9 +65,11 @@ class ApiServer:
 
     def delete(self, kind: str) -> None:
         """Delete the object that was created."""
-        self._api.delete_namespaced_custom_object(
-            GROUP, VERSION, "default", _PLURALS[kind], "asked"
-        )
+        if _NAMESPACED[kind]:
+            where = (GROUP, VERSION, "default", _PLURALS[kind], "asked")
+            self._api.delete_namespaced_custom_object(*where)
+        else:
+            self._api.delete_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], "asked")
 
 
 def _answer(call: Any) -> Answer:

@@ -1,5 +1,6 @@
 """Read a PretrainJob, and what it refers to, from the cluster that kubectl would use."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +21,9 @@ def read_cluster(name: str, namespace: str | None) -> tuple[Document, ...]:
         InvalidManifest: If the cluster cannot be reached, or has no such PretrainJob.
     """
     try:
-        config.load_kube_config()
-        _, context = config.list_kube_config_contexts()
+        files = os.environ.get("KUBECONFIG") or None
+        config.load_kube_config(config_file=files)
+        _, context = config.list_kube_config_contexts(config_file=files)
     except (config.ConfigException, OSError) as error:
         raise InvalidManifest([f"there is no cluster to ask: {error}"]) from None
     where = namespace or context.get("context", {}).get("namespace") or "default"
