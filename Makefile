@@ -46,6 +46,7 @@ format: install ## Format the code
 
 generate: install ## Write the generated files (CRDs, reference pages)
 	$(BIN)/python -m pretrain_api crds docs/api
+	$(BIN)/python -m pretrain_api.rules tests/wrong_manifests docs/wrong-manifests.md
 
 unit: install ## Tests without a cluster
 	$(BIN)/python -m pytest tests/unit
