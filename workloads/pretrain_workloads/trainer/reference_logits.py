@@ -59,13 +59,19 @@ def reference_logits(
     )
     for chunk in chunks:
         chunk.train()
+    return _assemble(results, parts["positions"][0], layout, world)
+
+
+def _assemble(
+    results: list[Any], positions_of_rank: torch.Tensor, layout: Layout, world: World
+) -> torch.Tensor:
+    """Return the logits of all ranks, each of which has some positions and some ids."""
     positions = min(POSITIONS, layout.seq_length)
     whole = torch.zeros(positions, layout.padded_vocabulary_size, device=world.device)
     if results and parallel_state.get_data_parallel_rank() == 0:
         logits = results[0][0].float()  # [positions of this rank, ids of this rank]
         first = parallel_state.get_tensor_model_parallel_rank() * logits.shape[1]
-        mine = parts["positions"][0]
-        kept = mine < positions
-        whole[mine[kept], first : first + logits.shape[1]] = logits[kept]
+        kept = positions_of_rank < positions
+        whole[positions_of_rank[kept], first : first + logits.shape[1]] = logits[kept]
     torch.distributed.all_reduce(whole)
     return whole.cpu()
