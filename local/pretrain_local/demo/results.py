@@ -15,10 +15,12 @@ from pretrain_local.demo.objects import SHOWN, Kubectl, Seen
 def show(console: Console, kubectl: Kubectl, objects: Sequence[Seen], folder: Path) -> None:
     """Print everything that a finished demo has to show; pictures go to `folder`."""
     profiles = kubectl.run("get", "computeprofiles")
-    console.print(f"\n[bold]$ kubectl get computeprofiles[/]\n{profiles.rstrip()}", highlight=False)
+    console.print("\n[bold]$ kubectl get computeprofiles[/]", highlight=False)
+    _verbatim(console, profiles)
     for kind in SHOWN:
         table = kubectl.run("get", kind.plural)
-        console.print(f"\n[bold]$ kubectl get {kind.plural}[/]\n{table.rstrip()}", highlight=False)
+        console.print(f"\n[bold]$ kubectl get {kind.plural}[/]", highlight=False)
+        _verbatim(console, table)
     console.print()
     console.print(stage_table(objects))
     for one in objects:
@@ -66,7 +68,7 @@ def terminal_plot(points: Sequence[CurvePoint], width: int) -> str:
     plotext.plot_size(min(width, 100), 16)
     plotext.plot([p.step for p in points], [p.loss for p in points], marker="braille")
     plotext.title("training loss (nats per token) over optimizer steps")
-    text: str = plotext.build()
+    text: str = plotext.uncolorize(plotext.build())
     return text
 
 
@@ -75,7 +77,7 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
     if len(curve) > 1:
         picture = folder / f"{name}-loss.png"
         plot(curve, picture)
-        console.print(terminal_plot(curve, console.width), markup=False, highlight=False)
+        _verbatim(console, terminal_plot(curve, console.width))
         console.print(f"loss curve: {picture}")
     summary = status.summary
     if summary is None:
@@ -92,3 +94,7 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
         console.print(continuation.text, markup=False, highlight=False)
     if summary.export is not None:
         console.print(f"\nHugging Face model: {summary.export.uri}", highlight=False)
+
+
+def _verbatim(console: Console, text: str) -> None:
+    console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)

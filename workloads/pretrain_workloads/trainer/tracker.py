@@ -1,5 +1,6 @@
 """What is known about the run while it goes on, in the form that others read."""
 
+import math
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -41,8 +42,9 @@ class Tracker:
 
     def set_progress(self, **changes: Any) -> None:
         """Note new values of `Progress`."""
+        shown = {name: _shown(value) for name, value in changes.items()}
         with self._lock:
-            progress = self._note.progress.model_copy(update=changes | {"updated_at": now()})
+            progress = self._note.progress.model_copy(update=shown | {"updated_at": now()})
             self._note = self._note.model_copy(update={"progress": progress})
 
     def set_summary(self, **changes: Any) -> None:
@@ -55,3 +57,8 @@ class Tracker:
         """Note the loss of a step."""
         with self._lock:
             self.curve.add(step, loss)
+
+
+def _shown(value: Any) -> Any:
+    """Return a measured value with the four digits that `kubectl get` has room for."""
+    return float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
