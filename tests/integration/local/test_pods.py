@@ -39,13 +39,16 @@ def test_exit_codes_reach_the_failure_policy_of_a_job(space: Namespace) -> None:
     assert terminated(pod)["reason"] == "Error"
 
 
+_SETTINGS_AND_KEYS: tuple[Json, ...] = (
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"},
+     "data": {"colour": "blue", "shape": "round"}},
+    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"},
+     "data": {"token": base64.b64encode(b"hidden").decode()}},
+)  # fmt: skip
+
+
 def test_a_container_is_told_what_its_pod_says(space: Namespace) -> None:
-    space.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"},
-         "data": {"colour": "blue", "shape": "round"}},
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"},
-         "data": {"token": base64.b64encode(b"hidden").decode()}},
-    )  # fmt: skip
+    space.apply(*_SETTINGS_AND_KEYS)
     names = ["POD", "TEAM", "LIMIT", "COLOUR", "TOKEN", "all_shape", "GREETING"]
     script = (
         "import os, sys, pathlib;"
