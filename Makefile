@@ -29,7 +29,7 @@ demo: install ## Raw text to a trained model on this machine (KEEP=1 leaves the 
 
 test: install ## All tests: unit, integration, end to end
 	$(BIN)/python -m pretrain_local build
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests/unit tests/integration tests/e2e
 
 check: lint test generate ## What CI runs: lint, all tests, generated files unchanged
 	git diff --exit-code -- crds docs charts

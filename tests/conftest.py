@@ -1,7 +1,9 @@
 """What all tests share: snapshots of rendered manifests, refreshed by `--update-snapshots`."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +15,15 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 # A busy machine is no bug: how long an example takes is never what a test is about.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+def pytest_configure() -> None:
+    """Let a terminated session end its clusters and operators as an interrupted one does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
