@@ -64,11 +64,25 @@ def next_number(attempts: Iterable[AttemptStatus], jobs: Iterable[ObservedJob]) 
 
 
 def keep_attempts(attempts: Sequence[AttemptStatus], budgets: Budgets) -> tuple[AttemptStatus, ...]:
-    """Return the attempts to remember: the newest in full, older ones if a budget counts them."""
-    counted = max(budgets.infrastructure.max, budgets.user.max) + 1
-    kept = list(attempts)[-max(SHOWN_ATTEMPTS, counted) :]
-    older = [a.model_copy(update={"message": ""}) for a in kept[:-SHOWN_ATTEMPTS]]
-    return (*older, *kept[-SHOWN_ATTEMPTS:])
+    """Return the attempts to remember: the newest in full, older ones if a budget counts them.
+
+    Each budget keeps its own: ends that are free, or that another budget pays for, must not push
+    them out, or a run that is preempted now and then would fail for ever.
+    """
+    counted = _newest(attempts, "infrastructure", budgets.infrastructure.max + 1)
+    counted |= _newest(attempts, "user", budgets.user.max + 1)
+    older = [
+        attempt.model_copy(update={"message": ""})
+        for attempt in attempts[:-SHOWN_ATTEMPTS]
+        if attempt.number in counted
+    ]
+    return (*older, *attempts[-SHOWN_ATTEMPTS:])
+
+
+def _newest(attempts: Sequence[AttemptStatus], budget: Budget, count: int) -> set[int]:
+    """Return the numbers of the newest `count` attempts that `budget` pays for."""
+    charged = [a.number for a in attempts if _CHARGES.get(a.reason or "") == budget]
+    return set(charged[-count:])
 
 
 def decide_next_attempt(

@@ -105,3 +105,39 @@ def test_all_attempts_that_a_budget_counts_are_remembered() -> None:
         decide_next_attempt(kept, [], Budgets(infrastructure=RestartBudget(max=30)), NOW), GiveUp
     )
     assert len(keep_attempts(attempts, TIGHT)) == SHOWN_ATTEMPTS
+
+
+LIVELY = st.lists(
+    st.sampled_from([*FREE, *FREE, *FREE, "infrastructure", "hang", UNREPORTED, "lossSpike"]),
+    max_size=200,
+)
+
+
+@given(LIVELY, st.integers(0, 6), st.integers(0, 6))
+def test_budgets_bound_the_charged_ends_of_any_history(
+    ends: list[str], infrastructure: int, user: int
+) -> None:
+    budgets = Budgets(
+        infrastructure=RestartBudget(max=infrastructure), user=RestartBudget(max=user)
+    )
+    kept: tuple[AttemptStatus, ...] = ()
+    charged = {"infrastructure": 0, "user": 0}
+    for end in history(*ends):
+        decision = decide_next_attempt(kept, [], budgets, NOW)
+        if isinstance(decision, GiveUp):
+            break
+        assert decision.number == end.number
+        kept = keep_attempts([*kept, end], budgets)
+        if end.reason not in FREE:
+            charged["infrastructure" if end.reason in ("infrastructure", "hang") else "user"] += 1
+    assert charged["infrastructure"] <= infrastructure + 1
+    assert charged["user"] <= user + 1
+    assert len(kept) <= SHOWN_ATTEMPTS + infrastructure + user + 2
+
+
+def test_ends_free_of_charge_do_not_push_out_those_that_a_budget_counts() -> None:
+    attempts = history(UNREPORTED, *["preempted"] * 30, UNREPORTED)
+    kept = keep_attempts(attempts, TIGHT)
+    assert kept[0].number == 1
+    assert len(kept) == SHOWN_ATTEMPTS + 1
+    assert isinstance(decide_next_attempt(kept, [], TIGHT, NOW), GiveUp)
