@@ -61,17 +61,22 @@ def _start_agent(run: TrainingRun, address: str) -> subprocess.Popen[bytes]:
         run_id=f"{run.namespace}-{run.name}-{run.attempt}",
     )
     command = [sys.executable, "-m", "pretrain_workloads.trainer.agent", assignment.to_json()]
-    return subprocess.Popen(command, env=_environment(run, address))
+    environment = build_environment(run.device, run.processes_per_node, address)
+    return subprocess.Popen(command, env=environment)
 
 
-def _environment(run: TrainingRun, address: str) -> dict[str, str]:
-    threads = max(1, resources.cores() // run.processes_per_node)
+def build_environment(device: str, processes: int, address: str) -> dict[str, str]:
+    """Return the environment of `processes` ranks in this pod; what the pod already sets wins."""
+    threads = max(1, resources.cores() // processes)
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
     if rendezvous.is_loopback(os.environ.get("POD_IP", address)):
         environment["GLOO_SOCKET_IFNAME"] = "lo"  # the host's name may lead elsewhere
-    if run.device == "cuda":
+    if device == "cuda":
         # Overlaps communication with computing in tensor parallelism before Blackwell.
         environment["CUDA_DEVICE_MAX_CONNECTIONS"] = "1"
+        # The planner's memory limit counts on it. Of the names that torch reads, this one is
+        # read last, so that a profile may set any of them.
+        environment["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
     return environment | dict(os.environ)
 
 

@@ -1,0 +1,37 @@
+"""The environment that the launcher gives to the ranks."""
+
+import pytest
+
+from pretrain_workloads.trainer.launcher import build_environment
+
+ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+
+
+@pytest.fixture(autouse=True)
+def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ALLOCATOR:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_ranks_on_a_gpu_use_expandable_segments_as_the_planner_assumes() -> None:
+    found = build_environment("cuda", 8, "10.0.0.1")
+    assert found["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
+
+
+def test_an_allocator_setting_of_the_profile_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "expandable_segments:False")
+    found = build_environment("cuda", 8, "10.0.0.1")
+    assert found["PYTORCH_ALLOC_CONF"] == "expandable_segments:False"
+
+
+def test_an_allocator_setting_under_the_older_name_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # torch reads the older name first, so it decides.
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
+    found = build_environment("cuda", 8, "10.0.0.1")
+    assert found["PYTORCH_CUDA_ALLOC_CONF"] == "max_split_size_mb:64"
+
+
+def test_ranks_on_cpus_have_no_allocator_setting() -> None:
+    assert "PYTORCH_ALLOC_CONF" not in build_environment("cpu", 2, "10.0.0.1")
