@@ -10,7 +10,7 @@ from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage.folder import Folder
 from pretrain_workloads.storage.places import local_path
-from pretrain_workloads.storage.secrets import Credentials, read_credentials
+from pretrain_workloads.storage.secrets import Credentials, read_credentials, shown_endpoint
 
 
 def open_location(location: Location) -> Folder:
@@ -47,7 +47,7 @@ def open_uri(uri: str, secret: str | None = None) -> Folder:
     if scheme == "s3" and rest.strip("/"):
         credentials = read_credentials(secret) if secret else None
         opener = (
-            f"Secret {credentials.secret} ({credentials.endpoint})"
+            f"Secret {credentials.secret} ({shown_endpoint(credentials.endpoint)})"
             if credentials
             else "the pod's identity"
         )

@@ -1,6 +1,6 @@
 """Credentials of an S3 location, from the files that Kubernetes makes of a Secret."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pretrain_api import paths
@@ -18,8 +18,8 @@ class Credentials:
     """Name of the Secret they came from, for messages."""
 
     endpoint: str
-    access_key: str
-    secret_key: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
     region: str | None = None
 
 
@@ -51,14 +51,33 @@ def read_credentials(secret: str) -> Credentials:
     )
 
 
+def shown_endpoint(endpoint: str) -> str:
+    """Return scheme, host and port for messages: the rest of a URL may be secret."""
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        return "(not shown)"
+    host = parts.netloc.rpartition("@")[2]
+    if not host or "@" in endpoint.removeprefix(f"{parts.scheme}://{parts.netloc}"):
+        # A password with a slash in it ends the host early, and part of it would be shown.
+        return "(not shown)"
+    return f"{parts.scheme}://{host}"
+
+
 def _check_endpoint(secret: str, endpoint: str) -> None:
     try:
         parts = urlsplit(endpoint)
         good = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
     except ValueError:
         good = False
+    shown = shown_endpoint(endpoint)
+    if "@" in endpoint:
+        raise UserError(
+            f"Secret {secret}: endpoint {shown} has a user or a password before an @; write the "
+            "URL without them, and give the keys as accessKey and secretKey"
+        )
     if not good:
         raise UserError(
-            f"Secret {secret}: endpoint {endpoint!r} is not a URL; write for example "
+            f"Secret {secret}: endpoint {shown} is not a URL; write for example "
             "https://s3.example.com or http://10.0.0.5:9000"
         )

@@ -16,7 +16,7 @@ from pretrain_workloads.storage import (
     seal_manifest,
 )
 from pretrain_workloads.storage.globs import glob_pattern, split_glob
-from pretrain_workloads.storage.secrets import read_credentials
+from pretrain_workloads.storage.secrets import read_credentials, shown_endpoint
 
 
 @pytest.fixture(autouse=True)
@@ -118,10 +118,41 @@ def test_missing_keys_of_a_secret_are_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "http://", "ftp://x", "http://h:port"])
-def test_a_bad_endpoint_is_shown(root: Path, endpoint: str) -> None:
+def test_a_bad_endpoint_is_refused(root: Path, endpoint: str) -> None:
     write_secret(root, "store", endpoint=endpoint, accessKey="a", secretKey="b")
-    with pytest.raises(UserError, match=r"Secret store: endpoint '.*' is not a URL"):
+    with pytest.raises(UserError, match=r"Secret store: endpoint .* is not a URL"):
         read_credentials("store")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://me:hidden@s3.example.com:9000",
+        "https://hidden@s3.example.com",
+        "https://me:hid/hidden@s3.example.com",
+        "https://hidden/den@s3.example.com",
+        "me:hidden@s3.example.com",
+        "https://me:hidden@[s3",
+    ],
+)
+def test_an_endpoint_with_a_password_is_refused_and_never_shown(root: Path, endpoint: str) -> None:
+    write_secret(root, "store", endpoint=endpoint, accessKey="a", secretKey="b")
+    with pytest.raises(UserError, match=r"Secret store: endpoint .* before an @") as raised:
+        read_credentials("store")
+    assert "hid" not in str(raised.value)
+
+
+def test_messages_show_scheme_and_host_of_an_endpoint() -> None:
+    endpoint = "https://s3.example.com:9000/prefix?token=hidden"
+    assert shown_endpoint(endpoint) == "https://s3.example.com:9000"
+
+
+def test_credentials_never_show_their_keys(root: Path) -> None:
+    write_secret(root, "store", endpoint="http://h", accessKey="open-me", secretKey="hidden")
+    shown = repr(read_credentials("store"))
+    assert "store" in shown
+    assert "open-me" not in shown
+    assert "hidden" not in shown
 
 
 def test_globs_are_divided_before_their_first_star() -> None:
