@@ -64,5 +64,6 @@ bench-planner: install ## Score the planner on measured runs (TIME_ROWS=a.csv ME
 	$(BIN)/python benchmarks/planner.py $(if $(TIME_ROWS),--time-rows $(TIME_ROWS)) $(if $(MEMORY_ROWS),--memory-rows $(MEMORY_ROWS))
 
 clean: ## Remove the virtual environment, the demo's files and caches
-	-[ -x $(BIN)/python ] && $(BIN)/python -m pretrain_local down
+	-[ ! -x $(BIN)/python ] || $(BIN)/python -m pretrain_local.demo --down
+	-[ ! -x $(BIN)/python ] || $(BIN)/python -m pretrain_local down
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,9 +6,6 @@ Import the fixtures into a `conftest.py`:
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data import topics
@@ -18,51 +15,23 @@ import pytest
 
 from builders import make_body
 from cluster import Cluster, Namespace
+from pretrain_local.demo.operator import OperatorProcess
 
 Json = dict[str, Any]
 
 
-class Operator:
-    """The operator as a real process, which a test may kill."""
-
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
-        self._kubeconfig, self._log = kubeconfig, log
-        self.start()
-
-    def start(self) -> None:
-        """Start it, again or for the first time."""
-        command = [sys.executable, "-m", "kopf", "run", "-m", "pretrain_operator.app", "-A"]
-        variables = {**os.environ, "KUBECONFIG": str(self._kubeconfig)}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def kill(self) -> None:
-        """End it at once, without a chance to say goodbye."""
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order; show its errors, if it had any of its own."""
-        self._process.terminate()
-        self._process.wait(timeout=60)
-        log = self._log.read_text(encoding="utf-8")
-        assert "an error of ours" not in log, log
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def operator(
     local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Operator]:
-    """Run the operator beside the cluster."""
+) -> Iterator[OperatorProcess]:
+    """Run the operator beside the cluster, for one module: two of them would hide a dead one."""
     local_cluster.install_crds()
-    log = tmp_path_factory.mktemp("operator") / "operator.log"
-    running = Operator(local_cluster.kubeconfig, log)
-    try:
+    folder = tmp_path_factory.mktemp("operator")
+    with OperatorProcess(local_cluster.kubeconfig, folder) as running:
         yield running
-    finally:
-        running.stop()
+        running.check()
+    said = running.log.read_text(encoding="utf-8")
+    assert "an error of ours" not in said, said
 
 
 class Workplace:
@@ -115,7 +84,9 @@ def _texts(count: int) -> list[str]:
 
 
 @pytest.fixture
-def workplace(operator: Operator, namespace: Namespace, tmp_path: Path) -> Iterator[Workplace]:
+def workplace(
+    operator: OperatorProcess, namespace: Namespace, tmp_path: Path
+) -> Iterator[Workplace]:
     """Give a place to work in: the operator runs, and pods can read and write a folder."""
     made = Workplace(namespace, tmp_path)
     try:

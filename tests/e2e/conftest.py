@@ -14,20 +14,9 @@ from cluster import (
     remove_namespace,
 )
 from pretrain_local.demo.operator import OperatorProcess
+from workplace import operator
 
-__all__ = ["local_cluster", "namespace"]
-
-
-@pytest.fixture(scope="session")
-def operator(
-    local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OperatorProcess]:
-    """Give a running operator."""
-    local_cluster.install_crds()
-    log = tmp_path_factory.mktemp("operator") / "operator.log"
-    with OperatorProcess(local_cluster.kubeconfig, log) as running:
-        yield running
-        running.check()
+__all__ = ["local_cluster", "namespace", "operator"]
 
 
 @pytest.fixture(scope="module")

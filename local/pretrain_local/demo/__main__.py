@@ -26,6 +26,7 @@ def main() -> int:
     """Run the demo; return 0 when a model was trained."""
     parser = argparse.ArgumentParser(prog="pretrain_local.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the cluster and operator up")
+    parser.add_argument("--down", action="store_true", help="end what --keep left up")
     parser.add_argument("--state", type=Path, default=ROOT / ".demo", help="folder for everything")
     parser.add_argument("--quickstart", type=Path, default=ROOT / "examples" / "quickstart")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds until it gives up")
@@ -35,6 +36,9 @@ def main() -> int:
     console = Console()
     demo = Demo(console, arguments.state.resolve(), arguments.quickstart.resolve())
     try:
+        if arguments.down:
+            demo.down()
+            return 0
         return demo.run(os.environ.get("KUBECONFIG"), arguments.keep, arguments.timeout)
     except (LocalError, FetchError, KubectlError, OperatorEnded, DemoFailed) as error:
         console.print(str(error), style="red", highlight=False, markup=False)

@@ -1,9 +1,13 @@
 """The manifests that the demo applies: the quickstart, fitted to the place where it runs."""
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.problems import parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, Volume
 
@@ -18,19 +22,19 @@ def write_overlay(folder: Path, quickstart: Path, data: Path) -> None:
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [str(Path("..", "..", quickstart.relative_to(folder.parent.parent)))],
+        "resources": [os.path.relpath(quickstart, folder)],
         "patches": [{"target": {"kind": "ComputeProfile"}, "patch": yaml.safe_dump([replace])}],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization, sort_keys=False))
 
 
-def loader_pod(name: str, profile: object) -> dict[str, object]:
-    """Return a Pod that mounts the data volume of a cluster's ComputeProfile, to copy text into it.
+def loader_pod(name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """Return a Pod that mounts the data volume of the default ComputeProfile, to copy text there.
 
     Raises:
-        LookupError: If the profile mounts nothing at `DATA_PATH`.
+        LookupError: If there is no default profile, or it mounts nothing at `DATA_PATH`.
     """
-    spec = parse(ComputeProfileSpec, profile)
+    spec = parse(ComputeProfileSpec, _default(profiles)["spec"])
     volume = next((v for v in spec.pods.volumes if v.mount_path == DATA_PATH), None)
     if volume is None:
         raise LookupError(
@@ -54,6 +58,22 @@ def loader_pod(name: str, profile: object) -> dict[str, object]:
             "volumes": [{"name": volume.name, **_volume_source(volume)}],
         },
     }
+
+
+def _default(profiles: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    marked = [
+        profile
+        for profile in profiles
+        if profile["metadata"].get("annotations", {}).get(DEFAULT_PROFILE_ANNOTATION) == "true"
+    ]
+    chosen = marked or profiles
+    if len(chosen) != 1:
+        raise LookupError(
+            f"the cluster has {len(chosen)} ComputeProfiles to choose from; install the operator, "
+            "write one with your images and a volume at /pretrain/data as in "
+            f"examples/quickstart/1-profile.yaml, and annotate it {DEFAULT_PROFILE_ANNOTATION}=true"
+        )
+    return chosen[0]
 
 
 def _volume_source(volume: Volume) -> dict[str, object]:

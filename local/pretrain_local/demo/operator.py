@@ -1,37 +1,37 @@
 """The operator as a process beside the local cluster, as `kopf run` starts it."""
 
 import os
-import subprocess
+import signal
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pretrain_local import procfs
+from pretrain_local.processes import Processes
+
+_NAME = "operator"
 _GRACE_SECONDS = 30
 
 
 class OperatorProcess:
-    """A running operator; leave the context to stop it."""
+    """A running operator, found again by its pid file; leave the context to stop it."""
 
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
         self._kubeconfig = kubeconfig
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes = Processes(folder, folder)
 
-    def start(self) -> int:
-        """Start the operator and return its process id."""
-        command = [sys.executable, "-m", "kopf", "run", "-m", "pretrain_operator.app"]
+    @property
+    def log(self) -> Path:
+        """Return the file that it writes to."""
+        return self._processes.log(_NAME)
+
+    def start(self) -> None:
+        """Start the operator; one that was left running here ends first."""
+        self.stop()
+        command = [sys.executable, "-m", "kopf", "run", "-m", "pretrain_operator.app", "-A"]
         variables = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONSAFEPATH": "1"}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--all-namespaces"],
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops it in order
-            )
-        return self._process.pid
+        self._processes.start(_NAME, command, variables)
 
     def check(self) -> None:
         """Raise if the operator has ended by itself.
@@ -39,27 +39,19 @@ class OperatorProcess:
         Raises:
             OperatorEnded: With the last lines of its log.
         """
-        if self._process is not None and self._process.poll() is not None:
-            tail = self._log.read_text(errors="replace").splitlines()[-8:]
-            code = self._process.returncode
-            raise OperatorEnded(f"the operator ended with code {code}:\n" + "\n".join(tail))
+        if self._processes.pid(_NAME) is None:
+            raise OperatorEnded(f"the operator has ended:\n{self._processes.tail(_NAME)}")
 
     def stop(self) -> None:
         """End the operator, gracefully if it lets us."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._processes.stop(_NAME, _GRACE_SECONDS)
 
     def kill(self) -> None:
         """End the operator as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        pid = self._processes.pid(_NAME)
+        if pid is not None:
+            procfs.send(pid, signal.SIGKILL)
+        self.stop()
 
     def __enter__(self) -> Self:
         """Start the operator."""

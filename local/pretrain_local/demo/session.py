@@ -57,6 +57,8 @@ class Demo:
         self._state = state
         self._quickstart = quickstart
         self._raw = state / "data" / "raw"
+        self._cluster = LocalCluster(state / "cluster", report=self._say)
+        self._operator = OperatorProcess(self._cluster.kubeconfig, state / "operator")
 
     def run(self, kubeconfig: str | None, keep: bool, timeout_seconds: float) -> int:
         """Run the demo; return 0, or raise.
@@ -83,8 +85,7 @@ class Demo:
     @contextlib.contextmanager
     def _local_cluster(self, keep: bool) -> Iterator[tuple[Kubectl, OperatorProcess]]:
         self._step("Kubernetes on this machine")
-        cluster = LocalCluster(self._state / "cluster", report=self._say)
-        operator = OperatorProcess(cluster.kubeconfig, self._state / "operator.log")
+        cluster, operator = self._cluster, self._operator
         kept = False
         try:
             started = time.monotonic()
@@ -94,15 +95,19 @@ class Demo:
             kubectl.run("apply", "--server-side", "-f", str(_crds()))
             crds = [f"crd/{kind.plural}.pretrain.dev" for kind in SHOWN]
             kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *crds)
-            pid = operator.start()
+            operator.start()
             yield kubectl, operator
             kept = keep
             if keep:
-                self._explain(cluster.kubeconfig, pid)
+                self._explain(cluster.kubeconfig)
         finally:
             if not kept:
-                operator.stop()
-                cluster.down()
+                self.down()
+
+    def down(self) -> None:
+        """End what a demo left up."""
+        self._operator.stop()
+        self._cluster.down()
 
     def _apply_here(self, kubectl: Kubectl) -> None:
         overlay = self._state / "overlay"
@@ -114,13 +119,11 @@ class Demo:
         """Copy the text into the cluster's volume and apply all but the profile: it has its own."""
         self._step("your cluster: copying the text into its volume")
         profiles = json.loads(kubectl.run("get", "computeprofiles", "-o", "json"))["items"]
-        if not profiles:
-            raise DemoFailed(
-                "the cluster has no ComputeProfile; install the operator and write one with your "
-                "images and a volume at /pretrain/data, as in examples/quickstart/1-profile.yaml"
-            )
         path = self._state / "loader.json"
-        path.write_text(json.dumps(manifests.loader_pod(_LOADER, profiles[0]["spec"])))
+        try:
+            path.write_text(json.dumps(manifests.loader_pod(_LOADER, profiles)))
+        except LookupError as error:
+            raise DemoFailed(str(error)) from None
         try:
             kubectl.run("apply", "-f", str(path))
             kubectl.run("wait", "--for=condition=Ready", f"pod/{_LOADER}", "--timeout=300s")
@@ -164,16 +167,13 @@ class Demo:
             return
         yield _Lines(self._console)
 
-    def _explain(self, kubeconfig: Path, operator_pid: int) -> None:
+    def _explain(self, kubeconfig: Path) -> None:
         kubectl = binaries.find("kubectl")
         self._step("left up, as you asked")
         self._say(f"export KUBECONFIG={kubeconfig} PATH={kubectl.parent}:$PATH")
         self._say("kubectl get pretrain; kubectl get jobs,pods; kubectl logs -f job/…")
         self._say("kubectl explain pretrainjob.spec.training; kubectl describe pj llama-tiny")
-        self._say(
-            f"to end it: kill {operator_pid}; {sys.executable} -m pretrain_local down --state "
-            f"{self._state / 'cluster'}"
-        )
+        self._say(f"to end it: {sys.executable} -m pretrain_local.demo --down")
 
     def _step(self, text: str) -> None:
         self._console.print(f"\n[bold blue]==>[/] [bold]{text}[/]", highlight=False)
@@ -193,7 +193,7 @@ def _words(objects: list[Seen]) -> str:
         for one in objects
         if one.status is not None and not one.is_true("Ready")
     ]
-    return "\n".join(lines) or "no object has a status yet; see operator.log"
+    return "\n".join(lines) or "no object has a status yet; see the operator's log"
 
 
 def _crds() -> Path:

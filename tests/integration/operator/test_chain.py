@@ -14,7 +14,8 @@ from cluster import (
     remove_namespace,
     wait_until,
 )
-from workplace import Operator, Workplace
+from pretrain_local.demo.operator import OperatorProcess
+from workplace import Workplace
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,7 @@ def small_run(**changes: Any) -> Json:
 
 @pytest.fixture(scope="module")
 def blocks(
-    operator: Operator, local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    operator: OperatorProcess, local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workplace]:
     """Give a workplace in which token blocks are ready; kinds are applied in the wrong order."""
     place = Workplace(make_namespace(local_cluster), tmp_path_factory.mktemp("blocks"))
@@ -65,7 +66,7 @@ def blocks(
 
 
 def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
-    blocks: Workplace, operator: Operator
+    blocks: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = blocks.namespace
     blocks.apply("PretrainJob", "run", small_run())

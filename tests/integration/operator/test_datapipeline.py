@@ -8,7 +8,8 @@ import pytest
 from builders import pipeline_spec
 from cluster import condition, is_condition, wait_until
 from pretrain_api.meta import RETRY_ANNOTATION
-from workplace import Operator, Workplace
+from pretrain_local.demo.operator import OperatorProcess
+from workplace import Workplace
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +54,7 @@ def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> No
 
 
 def test_a_finished_pipeline_does_not_run_again_because_its_jobs_vanished(
-    workplace: Workplace, operator: Operator
+    workplace: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = workplace.namespace
     workplace.write_documents()
@@ -177,7 +178,7 @@ def test_no_profile_is_told_and_healed_by_creating_it(workplace: Workplace) -> N
 
 
 def test_killing_the_operator_during_any_stage_changes_nothing_in_the_end(
-    workplace: Workplace, operator: Operator
+    workplace: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = workplace.namespace
     workplace.write_documents()
