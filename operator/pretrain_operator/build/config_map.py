@@ -3,18 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pretrain_api.digests import digest
 from pretrain_api.runs import Run
 from pretrain_operator.build.metadata import build_metadata
 from pretrain_operator.plan.observed import ObservedObject
 
 SPEC_FILE = "spec.json"
 
+_DIGITS = 8
+
 
 def build_config_map(
-    owner: ObservedObject, name: str, run: Run, labels: Mapping[str, str]
+    owner: ObservedObject, job: str, run: Run, labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the ConfigMap `name` with `run` as JSON; it never changes, as its Job never does."""
+    """Return the ConfigMap of the Job `job` with `run` as JSON; it never changes.
+
+    It is called after its text: one that was made just before a crash is in nobody's way when the
+    spec is edited before the Job is made. The name has 61 characters at most.
+    """
     text = run.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+    name = f"{job}-{digest(text)[:_DIGITS]}"
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

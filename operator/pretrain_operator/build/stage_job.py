@@ -7,7 +7,7 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST, IGNORE_DISRUPTIONS
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
-from pretrain_operator.plan.observed import ObservedObject
+from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, ObservedObject
 from pretrain_operator.plan.placement import Placement
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, StageJob
 
@@ -20,14 +20,18 @@ def build_stage(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the ConfigMap and the Job of a stage, in the order in which they are applied."""
     labels = {STAGE_LABEL: stage.stage, DIGEST_LABEL: stage.digest}
+    told = build_config_map(owner, stage.name, stage.run, labels)
     parts = PodParts(
         command=("python", "-m", stage.program, *stage.arguments),
-        config_map=stage.name,
+        config_map=told["metadata"]["name"],
         secrets=stage.secrets,
         labels={**owner_labels(owner.key), **labels},
         grace_seconds=GRACE_SECONDS,
     )
-    annotations = {PLACEMENT_ANNOTATION: placement.digest}
+    annotations = {
+        PLACEMENT_ANNOTATION: placement.digest,
+        CONFIG_MAP_ANNOTATION: told["metadata"]["name"],
+    }
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -43,4 +47,4 @@ def build_stage(
             "template": build_pod_template(parts, placement),
         },
     }
-    return build_config_map(owner, stage.name, stage.run, labels), job
+    return told, job

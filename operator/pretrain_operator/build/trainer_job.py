@@ -11,7 +11,7 @@ from pretrain_operator.build.job import FAIL_FAST
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
 from pretrain_operator.plan.names import attempt_job_name, service_name
-from pretrain_operator.plan.observed import ObservedObject
+from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, ObservedObject
 from pretrain_operator.plan.placement import Placement
 from pretrain_operator.plan.secrets import secret_names
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
@@ -37,7 +37,10 @@ def build_attempt(
         DIGEST_LABEL: short(run.inputs.digest),
     }
     queue = {label: owner.labels[label] for label in QUEUE_LABELS if label in owner.labels}
+    told = build_config_map(owner, name, run, labels)
+    config_map = told["metadata"]["name"]
     annotations = {
+        CONFIG_MAP_ANNOTATION: config_map,
         PLACEMENT_ANNOTATION: placement.digest,
         INPUTS_ANNOTATION: run.inputs.model_dump_json(by_alias=True),
     }
@@ -48,7 +51,7 @@ def build_attempt(
         # One lost pod ends the attempt: the others cannot go on without it.
         "backoffLimit": 0,
         "podFailurePolicy": {"rules": [FAIL_FAST]},
-        "template": build_pod_template(_parts(owner, run, name, labels), placement),
+        "template": build_pod_template(_parts(owner, run, config_map, labels), placement),
     }
     if queue:
         # Made suspended, once; from then on the field is Kueue's.
@@ -59,7 +62,7 @@ def build_attempt(
         "metadata": build_metadata(owner, name, {**labels, **queue}, annotations),
         "spec": spec,
     }
-    return build_config_map(owner, name, run, labels), job
+    return told, job
 
 
 def trainer_secrets(run: TrainingRun) -> tuple[str, ...]:
@@ -69,10 +72,12 @@ def trainer_secrets(run: TrainingRun) -> tuple[str, ...]:
     )
 
 
-def _parts(owner: ObservedObject, run: TrainingRun, name: str, labels: dict[str, str]) -> PodParts:
+def _parts(
+    owner: ObservedObject, run: TrainingRun, config_map: str, labels: dict[str, str]
+) -> PodParts:
     return PodParts(
         command=("python", "-m", "pretrain_workloads.trainer"),
-        config_map=name,
+        config_map=config_map,
         secrets=trainer_secrets(run),
         labels={**owner_labels(owner.key), **labels},
         grace_seconds=GRACE_SECONDS,

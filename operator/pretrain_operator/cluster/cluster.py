@@ -8,7 +8,7 @@ from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import CHILDREN, CONFIG_MAP, JOB, OURS, SECRET
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, Key, ObservedObject
 
 logger = logging.getLogger("pretrain_operator")
 
@@ -53,8 +53,11 @@ class Cluster:
         for name in names:
             namespace = owner.key.namespace
             logger.info("deletes Job %s/%s: %s does not need it", namespace, name, owner.key)
+            job = self.store.job(namespace, name)
+            told = job.annotations.get(CONFIG_MAP_ANNOTATION) if job else None
             await self.api.delete(JOB, namespace, name)
-            await self.api.delete(CONFIG_MAP, namespace, name)
+            if told:
+                await self.api.delete(CONFIG_MAP, namespace, told)
 
     async def resize_job(self, owner: ObservedObject, name: str, parallelism: int) -> None:
         """Let more or fewer tasks of a Job run at once."""

@@ -14,6 +14,9 @@ from pretrain_operator.plan.clock import seconds_between
 MAIN_CONTAINER = "main"
 """Name of the one container of a workload pod."""
 
+CONFIG_MAP_ANNOTATION = "pretrain.dev/config-map"
+"""Annotation of a Job: the ConfigMap of its pods, to be deleted with it."""
+
 LOST_AFTER_SECONDS = 30
 """A pod that is still there so long after its grace period lies on a node that does not answer."""
 

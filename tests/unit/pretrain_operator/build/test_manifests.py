@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,11 @@ def pods(manifests: list[dict[str, Any]]) -> dict[str, Any]:
 
 def shown(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return manifests without what pods are told: it changes with every new field of the API."""
-    return [{**m, "data": sorted(m["data"])} if "data" in m else m for m in manifests]
+    (name,) = [m["metadata"]["name"] for m in manifests if "data" in m]
+    bare = [{**m, "data": sorted(m["data"])} if "data" in m else m for m in manifests]
+    text = json.dumps(bare).replace(name, f"{manifests[-1]['metadata']['name']}-digest")
+    parsed: list[dict[str, Any]] = json.loads(text)
+    return parsed
 
 
 def test_the_job_of_a_stage(assert_snapshot: Snapshot) -> None:
@@ -73,6 +78,20 @@ def test_what_pods_are_told_is_read_back_as_it_was_written() -> None:
     assert PipelineRun.model_validate_json(told).artifact == artifact()
     told = attempt(profile_spec())[1]["data"]["spec.json"]
     assert TrainingRun.model_validate_json(told).attempt == 2
+
+
+def test_an_edited_spec_is_told_in_a_config_map_of_its_own() -> None:
+    owner, parsed = make_object("PretrainJob", "l" * 80), ComputeProfileSpec()
+    names = set()
+    for spec in (parsed_run(), parsed_run(recovery={"budgets": {"user": {"max": 7}}})):
+        run = training_run(owner, spec, parsed, (pin_inputs(spec, OPENED), OPENED), 99_999)
+        config_map, job = build_attempt(owner, run, plan_placement(parsed, "trainer"))
+        name = config_map["metadata"]["name"]
+        assert len(name) <= 63
+        assert pods([job])["volumes"][0]["configMap"]["name"] == name
+        assert job["metadata"]["annotations"]["pretrain.dev/config-map"] == name
+        names.add(name)
+    assert len(names) == 2
 
 
 @pytest.mark.parametrize("manifests", [stage("list"), attempt(gpu_profile_spec())])
