@@ -6,11 +6,12 @@ What is written there is all that the node knows, so a restarted node knows the 
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from pretrain_local.files import write_atomically
 from pretrain_local.layout import MARKER_VARIABLE
 from pretrain_local.node.launch import Command
 
+_log = logging.getLogger(__name__)
+
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 NOT_STARTED = 128
 """Exit code of a container that could not be started, as container runtimes give it."""
@@ -28,6 +31,8 @@ _LOST_CODE = 137
 _VANISHED = "the container's supervisor vanished, so no one saw how the container ended"
 _SAID_CHARACTERS = 500
 _POLL_SECONDS = 0.02
+_KILL_SECONDS = 5.0
+"""How long killed processes may take to end: one in the kernel's hands may never."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,15 @@ def read_attempt(folder: Path) -> Attempt:
     return Attempt(folder, int(folder.name), ended.started_at if ended else started, ended)
 
 
+def has_vanished(pod: Path, container: str) -> bool:
+    """Return whether the newest attempt of a container lost its supervisor, and nothing says so."""
+    numbers = attempt_numbers(pod, container)
+    if not numbers:
+        return False
+    folder = attempt_folder(pod, container, numbers[-1])
+    return not is_running(folder) and not (folder / "exit.json").exists()
+
+
 def is_running(folder: Path) -> bool:
     """Return whether a supervisor holds the folder's lock."""
     try:
@@ -126,12 +140,13 @@ def _moment(file: Path, key: str) -> datetime:
 
 def _vanished(folder: Path, started: datetime) -> Exit:
     """End what is left of an attempt whose supervisor is gone, and say so."""
-    kill_marked(folder)
+    survivors = kill_marked(folder)
+    told = f"{_VANISHED}; not gone though killed: {survivors}" if survivors else _VANISHED
     try:
         said = (folder / "supervisor.log").read_text(errors="replace")[-_SAID_CHARACTERS:]
     except OSError:
         said = ""
-    return write_lost(folder, started, f"{_VANISHED}\n{said}".strip())
+    return write_lost(folder, started, f"{told}\n{said}".strip())
 
 
 def write_lost(folder: Path, started: datetime, message: str) -> Exit:
@@ -149,13 +164,28 @@ def write_lost(folder: Path, started: datetime, message: str) -> Exit:
     return lost
 
 
-def kill_marked(folder: Path) -> None:
-    """Kill every process that was started in a container whose folder is, or is in, `folder`."""
+def kill_marked(folder: Path, seconds: float = _KILL_SECONDS) -> list[int]:
+    """Kill every process that was started in a container whose folder is, or is in, `folder`.
+
+    Return those that had not ended after `seconds`; the log names them too.
+    """
     marker = f"{MARKER_VARIABLE}={folder}/"
-    while remaining := procfs.with_environment(marker):
+    survivors = kill_found(lambda: procfs.with_environment(marker), seconds)
+    if survivors:
+        _log.warning("%s: killed, but not gone after %g s: %s", folder, seconds, survivors)
+    return survivors
+
+
+def kill_found(find: Callable[[], list[int]], seconds: float) -> list[int]:
+    """Kill what `find` returns until it returns nothing; after `seconds`, return the rest."""
+    deadline = time.monotonic() + seconds
+    while remaining := find():
         for pid in remaining:
             procfs.send(pid, signal.SIGKILL)
+        if time.monotonic() >= deadline:
+            return remaining
         time.sleep(_POLL_SECONDS)
+    return []
 
 
 async def start(folder: Path, command: Command, memory_limit_bytes: int | None) -> None:

@@ -74,7 +74,7 @@ class PodWorker:
 
     async def _step(self) -> float | None:
         """Bring the pod one step on; return the seconds until the next look, None at its end."""
-        attempts = self._observe()
+        attempts = await self._observe()
         running = [a for a in attempts.values() if a is not None and a.exit is None]
         if self._is_gone:
             return self._dispose(running)
@@ -84,15 +84,19 @@ class PodWorker:
         now = datetime.now(UTC)
         delay = self._stop_if_due(placement, running, now)
         if self._ended is None:
-            delay = await self._start_due(placement, self._observe(), now)
-        observed = self._describe(placement)
+            delay = await self._start_due(placement, await self._observe(), now)
+        observed = await self._describe(placement)
         await self._report(observed)
         running = [a for a in observed.attempts.values() if a is not None and a.exit is None]
         if self._ended is not None and not running:
             return await self._delete_if_asked(observed)
         return delay
 
-    def _observe(self) -> dict[str, containers.Attempt | None]:
+    async def _observe(self) -> dict[str, containers.Attempt | None]:
+        for container in self._containers():
+            if containers.has_vanished(self._folder, container.name):
+                # Ends what is left, which may take seconds: other pods go on meanwhile.
+                await asyncio.to_thread(containers.observe, self._folder, container.name)
         found = {c.name: containers.observe(self._folder, c.name) for c in self._containers()}
         for attempt in found.values():
             if attempt is not None and attempt.exit is None:
@@ -194,8 +198,8 @@ class PodWorker:
                 delay = min(delay, _RETRY_SECONDS)
         return delay
 
-    def _describe(self, placement: Placement) -> status.Observed:
-        attempts = self._observe()
+    async def _describe(self, placement: Placement) -> status.Observed:
+        attempts = await self._observe()
         messages, previous = {}, {}
         for container in self._containers():
             attempt = attempts[container.name]

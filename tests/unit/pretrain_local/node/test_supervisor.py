@@ -1,6 +1,7 @@
 """Real containers without a cluster: the supervisor and what it leaves on disk."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -104,14 +105,25 @@ def test_a_container_whose_supervisor_was_killed_is_ended_and_called_lost(folder
     child = int((folder / "log").read_text())
     supervisor = containers.supervisor_pid(folder)
     assert supervisor is not None
+    assert not containers.has_vanished(folder.parents[2], "main")
     procfs.send(supervisor, signal.SIGKILL)
+    wait_for(lambda: containers.has_vanished(folder.parents[2], "main"))
     ended = end(folder)
+    assert not containers.has_vanished(folder.parents[2], "main"), "its end is written down"
     assert (ended.code, ended.reason) == (137, "ContainerStatusUnknown")
     assert procfs.start_ticks(child) is None
     assert containers.read_attempt(folder).exit == ended, "said once, it stays so"
 
 
+def test_killing_gives_up_on_what_does_not_go() -> None:
+    # A dead child that is not collected stays, whatever is sent to it.
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], {})
+    assert containers.kill_found(lambda: [pid], 0.1) == [pid]
+    os.waitpid(pid, 0)
+
+
 def test_what_never_began_is_no_attempt(folder: Path) -> None:
+    assert not containers.has_vanished(folder.parents[2], "main")
     assert containers.observe(folder.parents[2], "main") is None
 
 
