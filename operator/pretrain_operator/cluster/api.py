@@ -126,9 +126,19 @@ class Api:
         except _NotFound:
             return
 
-    async def get_text(self, path: str, timeout_seconds: float) -> str:
-        """Return the answer at `path` as text, whatever its type."""
-        return await self._read("get", path, _request_timeout=timeout_seconds)
+    async def get_bytes(self, path: str, timeout_seconds: float, limit: int) -> bytes:
+        """Return the answer at `path`, whatever its type.
+
+        Raises:
+            ValueError: If it has more than `limit` bytes.
+        """
+        response = await self._send("get", path, _request_timeout=timeout_seconds)
+        try:
+            return await read_bounded(response.content, limit)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"GET {path}: {error}") from None
+        finally:
+            response.close()
 
     async def _apply(self, path: str, manifest: Mapping[str, Any], manager: str) -> dict[str, Any]:
         return await self._request(
@@ -148,14 +158,6 @@ class Api:
             raise Unavailable(f"{method.upper()} {path}: {error}") from None
         return body
 
-    async def _read(self, method: str, path: str, **options: Any) -> str:
-        response = await self._send(method, path, **options)
-        try:
-            text: str = await response.text()
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"{method.upper()} {path}: {error}") from None
-        return text
-
     async def _send(self, method: str, path: str, **options: Any) -> Any:
         options.setdefault("_request_timeout", _TIMEOUT_SECONDS)
         try:
@@ -165,6 +167,20 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(f"{method.upper()} {path}: {reason}") from None
+
+
+async def read_bounded(content: aiohttp.StreamReader, limit: int) -> bytes:
+    """Return all that is in `content`.
+
+    Raises:
+        ValueError: If there are more than `limit` bytes; no more than that is ever held.
+    """
+    found = bytearray()
+    while chunk := await content.read(limit + 1 - len(found)):
+        found += chunk
+    if len(found) > limit:
+        raise ValueError(f"the answer has more than {limit} bytes")
+    return bytes(found)
 
 
 class _NotFound(Refused):

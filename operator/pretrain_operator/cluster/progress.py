@@ -3,17 +3,19 @@
 import time
 
 import aiohttp
-from pydantic import ValidationError
 
 from pretrain_api.paths import PROGRESS_PORT
 from pretrain_api.v1alpha1.progress import Progress
-from pretrain_operator.cluster.api import Api
+from pretrain_operator.cluster.api import Api, read_bounded
 from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import POD
 from pretrain_operator.plan.observed import Key, ObservedPod
 
 TIMEOUT_SECONDS = 1.0
 INTERVAL_SECONDS = 2.0
+MAX_BYTES = 64 * 1024
+"""Longest answer that is read: it becomes part of a status."""
+
 _RUNS_PER_INTERVAL = 100
 """With more runs than this at once, each is asked less often: status writes stay bounded."""
 
@@ -48,13 +50,14 @@ class ProgressReader:
             return None
         self._asked[key] = now
         try:
-            text = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
-            return Progress.model_validate_json(text, extra="ignore")
-        except (aiohttp.ClientError, TimeoutError, Refused, Unavailable, ValidationError):
+            said = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
+            return Progress.model_validate_json(said, extra="ignore")
+        except (aiohttp.ClientError, TimeoutError, Refused, Unavailable, ValueError):
             # A run that starts, saves or compiles may be silent for a while: no news is no error.
+            # Nor is nonsense (not JSON, not text, endless): the pod is a stranger to us.
             return None
 
-    async def _direct(self, pod: ObservedPod) -> str:
+    async def _direct(self, pod: ObservedPod) -> bytes:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
             self._session = aiohttp.ClientSession(timeout=timeout)
@@ -62,8 +65,8 @@ class ProgressReader:
         url = f"http://{host}:{PROGRESS_PORT}/progress"
         async with self._session.get(url, allow_redirects=False) as response:
             response.raise_for_status()
-            return await response.text()
+            return await read_bounded(response.content, MAX_BYTES)
 
-    async def _proxied(self, pod: ObservedPod) -> str:
+    async def _proxied(self, pod: ObservedPod) -> bytes:
         path = POD.path(pod.namespace, f"{pod.name}:{PROGRESS_PORT}", "proxy/progress")
-        return await self._api.get_text(path, TIMEOUT_SECONDS)
+        return await self._api.get_bytes(path, TIMEOUT_SECONDS, MAX_BYTES)
