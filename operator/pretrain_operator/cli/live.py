@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import urllib3
 from kubernetes import client, config
 
 from pretrain_api.kinds import KINDS
@@ -12,13 +13,16 @@ from pretrain_api.problems import InvalidManifest
 from pretrain_operator.cli.manifests import Document
 
 _PLURALS = {kind.name: kind.plural for kind in KINDS}
+_TIMEOUT_SECONDS = 20
+"""How long the API server may take to answer, for connecting and for each read."""
 
 
 def read_cluster(name: str, namespace: str | None) -> tuple[Document, ...]:
     """Return the PretrainJob, its dataset and tokenizer, and all ComputeProfiles.
 
     Raises:
-        InvalidManifest: If the cluster cannot be reached, or has no such PretrainJob.
+        InvalidManifest: If the cluster cannot be reached, refuses to show one of them, or has no
+            such PretrainJob.
     """
     try:
         files = os.environ.get("KUBECONFIG") or None
@@ -28,6 +32,15 @@ def read_cluster(name: str, namespace: str | None) -> tuple[Document, ...]:
         raise InvalidManifest([f"there is no cluster to ask: {error}"]) from None
     where = namespace or context.get("context", {}).get("namespace") or "default"
     api = client.CustomObjectsApi()
+    try:
+        found = _find(api, where, name)
+    except urllib3.exceptions.HTTPError as error:
+        server = api.api_client.configuration.host
+        raise InvalidManifest([f"the API server {server} does not answer: {error}"]) from None
+    return tuple(_document(value) for value in found)
+
+
+def _find(api: client.CustomObjectsApi, where: str, name: str) -> list[dict[str, Any]]:
     job = _get(api, "PretrainJob", where, name)
     if job is None:
         raise InvalidManifest([f"there is no PretrainJob {name!r} in namespace {where!r}"])
@@ -37,9 +50,7 @@ def read_cluster(name: str, namespace: str | None) -> tuple[Document, ...]:
         found.append(dataset)
         tokenizer = _get(api, "Tokenizer", where, _named(dataset, "tokenizerRef"))
         found += [tokenizer] if tokenizer is not None else []
-    profiles = api.list_cluster_custom_object(GROUP, VERSION, _PLURALS["ComputeProfile"])
-    found += [{**profile, "kind": "ComputeProfile"} for profile in profiles["items"]]
-    return tuple(_document(value) for value in found)
+    return [*found, *_profiles(api)]
 
 
 def _get(
@@ -48,14 +59,33 @@ def _get(
     if not name:
         return None
     try:
-        value = api.get_namespaced_custom_object(GROUP, VERSION, namespace, _PLURALS[kind], name)
+        value = api.get_namespaced_custom_object(
+            GROUP, VERSION, namespace, _PLURALS[kind], name, _request_timeout=_TIMEOUT_SECONDS
+        )
     except client.ApiException as error:
         if error.status == 404:
             return None
-        raise InvalidManifest(
-            [f"the cluster refused to show {kind} {name}: {error.reason}"]
-        ) from None
+        raise _refusal(f"{kind} {name} in namespace {namespace}", error) from None
     return {**value, "kind": kind}
+
+
+def _profiles(api: client.CustomObjectsApi) -> list[dict[str, Any]]:
+    plural = _PLURALS["ComputeProfile"]
+    try:
+        profiles = api.list_cluster_custom_object(
+            GROUP, VERSION, plural, _request_timeout=_TIMEOUT_SECONDS
+        )
+    except client.ApiException as error:
+        raise _refusal("the ComputeProfiles, which are cluster-wide", error) from None
+    return [{**profile, "kind": "ComputeProfile"} for profile in profiles["items"]]
+
+
+def _refusal(what: str, error: client.ApiException) -> InvalidManifest:
+    """Return what to tell the user about an answer that is none."""
+    told = f"the cluster refused to show {what}: {error.status} {error.reason}"
+    if error.status in (401, 403):
+        told += "; use a user who may get and list the kinds of " + GROUP
+    return InvalidManifest([told])
 
 
 def _named(value: Mapping[str, Any], *path: str) -> str | None:
