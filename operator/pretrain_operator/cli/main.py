@@ -1,6 +1,7 @@
 """The command line of `kubectl pretrain`.
 
-Exit codes: 0 all accepted, 1 something is refused, 2 nothing could be checked.
+Exit codes: 0 all accepted, 1 something is refused or our trainer cannot run it yet, 2 nothing
+could be checked.
 """
 
 import argparse
@@ -40,8 +41,15 @@ class Result:
 
     @property
     def is_refused(self) -> bool:
-        """Return whether the API server would refuse the object, or no layout could run it."""
-        return any(problem.severity is Severity.ERROR for problem in self.problems)
+        """Return whether the webhook or the controller would refuse the object as it is."""
+        return any(problem.is_refusal for problem in self.problems)
+
+    @property
+    def verdict(self) -> str:
+        """Return the result in a few words."""
+        if any(problem.severity is Severity.ERROR for problem in self.problems):
+            return "refused"
+        return "not runnable yet" if self.is_refused else "accepted"
 
     def as_data(self) -> dict[str, Any]:
         """Return the result for machines."""
@@ -51,7 +59,9 @@ class Result:
             "name": self.document.name,
             "file": self.document.origin,
             "accepted": not self.is_refused,
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [
+                asdict(problem) | {"severity": problem.severity.value} for problem in self.problems
+            ],
             "notes": list(self.notes),
             "plan": status and status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
@@ -180,8 +190,7 @@ def _report(
 
 
 def _show(result: Result, console: Console, with_plans: bool) -> None:
-    word = "refused" if result.is_refused else "accepted"
-    title = f"{result.document.origin}: {result.document.title}: {word}"
+    title = f"{result.document.origin}: {result.document.title}: {result.verdict}"
     if with_plans and result.plan is not None and result.plan.status is not None:
         show_plan(console, title, result.plan.status)
     else:

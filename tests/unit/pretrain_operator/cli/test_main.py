@@ -90,6 +90,34 @@ def test_warnings_refuse_only_if_asked(tmp_path: Path) -> None:
     assert main(["validate", "-f", str(path), "--strict"]) == REFUSED
 
 
+@pytest.mark.parametrize("command", ["plan", "validate"])
+def test_what_the_trainer_cannot_run_yet_is_not_accepted(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.yaml"
+    precision = "{precision: fp8, tokens: 100G"
+    path.write_text(JOB.replace("{tokens: 100G", precision), encoding="utf-8")
+    assert main([command, "-f", str(path)]) == REFUSED
+    shown = capsys.readouterr().out
+    assert "PretrainJob/run: not runnable yet" in shown
+    assert "the trainer computes in bf16 or fp32 only" in shown
+    assert ("step time" in shown) == (command == "plan"), "it can be planned all the same"
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_machines_are_told_what_is_not_runnable_yet(
+    output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.yaml"
+    precision = "{precision: fp8, tokens: 100G"
+    path.write_text(JOB.replace("{tokens: 100G", precision), encoding="utf-8")
+    assert main(["validate", "-f", str(path), "-o", output]) == REFUSED
+    results = yaml.safe_load(capsys.readouterr().out)
+    [result] = [result for result in results if result["kind"] == "PretrainJob"]
+    assert result["accepted"] is False
+    assert "notYet" in {problem["severity"] for problem in result["problems"]}
+
+
 def test_why_not_is_answered(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "-f", job, "--explain", "tensor=8"]) == ACCEPTED
     assert "slower than the best" in capsys.readouterr().out
