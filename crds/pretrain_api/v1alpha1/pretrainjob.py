@@ -174,6 +174,9 @@ class AttemptStatus(ApiModel):
     lost_steps: NonNegative | None = None
     """Steps after the last checkpoint, which the next attempt has to repeat."""
 
+    retry: str | None = None
+    """Value of the annotation `pretrain.dev/retry` when it started."""
+
 
 class RunInputs(ApiModel):
     """What the run is bound to, pinned when its first attempt starts."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from pretrain_api import paths
 from pretrain_api.digests import short
-from pretrain_api.meta import ATTEMPT_LABEL, DIGEST_LABEL, STAGE_LABEL
+from pretrain_api.meta import ATTEMPT_LABEL, DIGEST_LABEL, RETRY_ANNOTATION, STAGE_LABEL
 from pretrain_api.runs import TrainingRun
 from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST
@@ -13,6 +13,7 @@ from pretrain_operator.build.pod import PodParts, build_pod_template
 from pretrain_operator.plan.names import attempt_job_name, service_name
 from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, ObservedObject
 from pretrain_operator.plan.placement import Placement
+from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.secrets import secret_names
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
 
@@ -44,6 +45,8 @@ def build_attempt(
         PLACEMENT_ANNOTATION: placement.digest,
         INPUTS_ANNOTATION: run.inputs.model_dump_json(by_alias=True),
     }
+    if (retry := retry_value(owner)) is not None:
+        annotations[RETRY_ANNOTATION] = retry
     spec: dict[str, Any] = {
         "completionMode": "Indexed",
         "completions": run.spec.parallelism.nodes,

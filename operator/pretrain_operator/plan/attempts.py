@@ -7,6 +7,7 @@ two attempts have different names, and nothing of an old one is mistaken for a n
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from pretrain_api.conditions import Reason
@@ -86,10 +87,18 @@ def _newest(attempts: Sequence[AttemptStatus], budget: Budget, count: int) -> se
 
 
 def decide_next_attempt(
-    attempts: Sequence[AttemptStatus], jobs: Sequence[ObservedJob], budgets: Budgets, now: datetime
+    attempts: Sequence[AttemptStatus],
+    jobs: Sequence[ObservedJob],
+    budgets: Budgets,
+    now: datetime,
+    retry: str | None = None,
 ) -> NextAttempt | GiveUp:
-    """Return what follows after `attempts`, all of which have ended."""
+    """Return what follows after `attempts`, all of which have ended.
+
+    Ends before `retry`, the value of the annotation, had its present value are forgiven.
+    """
     number = next_number(attempts, jobs)
+    attempts = [*takewhile(lambda attempt: attempt.retry == retry, reversed(attempts))][::-1]
     last = attempts[-1] if attempts else None
     if last is None or last.reason is None:
         return NextAttempt(number, None)

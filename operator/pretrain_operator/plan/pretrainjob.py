@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pretrain_api.conditions import Reason
+from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.v1alpha1.pretrainjob import (
     AttemptStatus,
@@ -21,7 +22,13 @@ from pretrain_operator.plan.attempts import (
 )
 from pretrain_operator.plan.clock import format_time
 from pretrain_operator.plan.failures import most_informative, waiting_reason
-from pretrain_operator.plan.observed import LOST_AFTER_SECONDS, ObservedJob, ObservedPod
+from pretrain_operator.plan.observed import (
+    LOST_AFTER_SECONDS,
+    ObservedJob,
+    ObservedObject,
+    ObservedPod,
+)
+from pretrain_operator.plan.retry import retry_hint, retry_value
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
 
@@ -51,6 +58,7 @@ class RunPlan:
 class ObservedRun:
     """What is observed of a PretrainJob."""
 
+    owner: ObservedObject
     spec: PretrainJobSpec
     status: PretrainJobStatus
     jobs: tuple[ObservedJob, ...]
@@ -60,6 +68,17 @@ class ObservedRun:
     """Digest of the current placement. `None` if the profile cannot be read now."""
     finished: Situation | None
     """How the run ended, if the last status says that it did."""
+
+    @property
+    def is_retried(self) -> bool:
+        """Return whether the user wants a run that failed to be tried again."""
+        attempts = self.status.attempts
+        return (
+            self.finished is not None
+            and self.finished.phase is Phase.FAILED
+            and bool(attempts)
+            and attempts[-1].retry != retry_value(self.owner)
+        )
 
     @property
     def has_grown(self) -> bool:
@@ -81,7 +100,7 @@ def plan_run(observed: ObservedRun, now: datetime) -> RunPlan:
         [_note_end(attempt, observed, now) for attempt in attempts],
         observed.spec.recovery.budgets,
     )
-    if observed.finished is not None and not observed.has_grown:
+    if observed.finished is not None and not (observed.has_grown or observed.is_retried):
         return RunPlan(observed.finished, attempts)
     last = attempts[-1] if attempts else None
     job = _job_of(last, observed.jobs)
@@ -116,7 +135,7 @@ def _note_jobs(
     """Return the attempts of the status, and those whose Job was made just before a crash."""
     known = {attempt.number for attempt in attempts}
     found = [
-        AttemptStatus(number=job.attempt, job=job.name)
+        AttemptStatus(number=job.attempt, job=job.name, retry=job.annotations.get(RETRY_ANNOTATION))
         for job in jobs
         if job.attempt and job.attempt not in known
     ]
@@ -222,10 +241,15 @@ def _progressing(last: AttemptStatus, job: ObservedJob) -> Situation:
 
 def _next(plan: RunPlan, observed: ObservedRun, now: datetime) -> RunPlan:
     decision = decide_next_attempt(
-        plan.attempts, observed.jobs, observed.spec.recovery.budgets, now
+        plan.attempts,
+        observed.jobs,
+        observed.spec.recovery.budgets,
+        now,
+        retry_value(observed.owner),
     )
     if isinstance(decision, GiveUp):
-        situation = Situation(Phase.FAILED, decision.reason, decision.message)
+        message = decision.message + retry_hint(observed.owner)
+        situation = Situation(Phase.FAILED, decision.reason, message)
         return replace(plan, situation=situation)
     last = plan.attempts[-1] if plan.attempts else None
     why = f" after attempt {last.number} ({last.reason}): {last.message}" if last else ""

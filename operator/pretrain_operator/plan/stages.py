@@ -21,6 +21,7 @@ from pretrain_operator.plan.failures import (
 )
 from pretrain_operator.plan.names import stage_job_name
 from pretrain_operator.plan.observed import ObservedJob, ObservedObject
+from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
 
@@ -237,7 +238,7 @@ class _Walk:
         if self._is_stale(job) and not failure.is_final and job.failed:
             return self._replace(planned, job)
         status = stage_status(planned.stage, planned.name, planned.tasks, job, remembered)
-        message = _failure_message(planned, failure)
+        message = _failure_message(planned, failure) + retry_hint(self.owner)
         return WorkPlan(Situation(Phase.FAILED, failure.reason, message), (*self.done, status))
 
 

@@ -25,6 +25,7 @@ from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.profiles import choose_profile
+from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.run_admission import Admission
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
@@ -118,6 +119,7 @@ def _observe(
     except Unmet:
         placement = None
     return ObservedRun(
+        owner=owner,
         spec=spec,
         status=previous,
         jobs=jobs,
@@ -190,7 +192,12 @@ async def _start(
         message = f"the API server refuses attempt {plan.start}: {refusal}"
         blocked = Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message)
         return replace(held, situation=blocked), pinned
-    started = AttemptStatus(number=plan.start, job=job_name, started_at=format_time(now))
+    started = AttemptStatus(
+        number=plan.start,
+        job=job_name,
+        started_at=format_time(now),
+        retry=retry_value(owner),
+    )
     return replace(plan, attempts=(*plan.attempts, started)), inputs
 
 

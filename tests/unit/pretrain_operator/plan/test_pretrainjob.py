@@ -10,11 +10,13 @@ from builders import (
     complete_job,
     failed_pod,
     make_job,
+    make_object,
     make_pod,
     parsed_run,
     succeeded_pod,
 )
 from pretrain_api.conditions import Reason
+from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
@@ -34,9 +36,11 @@ def plan(
     finished: Situation | None = None,
     progress: Progress | None = None,
     seconds: float = 0,
+    annotations: dict[str, str] | None = None,
     **spec: Any,
 ) -> RunPlan:
     observed = ObservedRun(
+        owner=make_object("PretrainJob", "run", annotations=annotations or {}),
         spec=parsed_run(**spec),
         status=PretrainJobStatus(attempts=list(attempts), progress=progress),
         jobs=tuple(jobs),
@@ -164,7 +168,7 @@ def test_a_user_error_ends_the_run_with_the_sentence_of_the_pod() -> None:
     pod = failed_pod(0, "run-a1", exit_class=ExitClass.USER_ERROR, message="spec.model.layers: 3")
     after = plan([running(1, pod, failed=True)], [attempt()])
     assert (after.situation.phase, after.situation.reason) == (Phase.FAILED, Reason.USER_ERROR)
-    assert after.situation.message == "spec.model.layers: 3"
+    assert after.situation.message.startswith("spec.model.layers: 3; to try again: ")
 
 
 def test_pods_that_do_not_start_are_told_of() -> None:
@@ -178,3 +182,19 @@ def test_planning_twice_gives_the_same() -> None:
     pods = [failed_pod(0, "run-a1", code=137)]
     first = plan([running(1, *pods, failed=True)], [attempt()])
     assert plan([running(1, *pods, failed=True)], first.attempts) == first
+
+
+def test_a_run_that_failed_is_tried_again_when_its_annotation_changes() -> None:
+    spent = [attempt(number, "userError") for number in (1, 2)]
+    failed = plan(attempts=spent).situation
+    assert failed.phase is Phase.FAILED
+    assert failed.message.endswith("pretrainjob run pretrain.dev/retry=1 --overwrite")
+    assert plan(attempts=spent, finished=failed).start is None
+    wanted = {RETRY_ANNOTATION: "1"}
+    assert plan(attempts=spent, finished=failed, annotations=wanted).start == 3
+    again = [*spent, attempt(3, "userError").model_copy(update={"retry": "1"})]
+    after = plan(attempts=again, annotations=wanted)
+    assert after.start is None
+    assert "pretrain.dev/retry=2" in after.situation.message
+    found = plan([running(3, annotations={**PLACED, **wanted})], spent, annotations=wanted)
+    assert found.attempts[-1].retry == "1"

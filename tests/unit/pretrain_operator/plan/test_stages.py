@@ -169,7 +169,9 @@ def test_a_failed_task_ends_the_work_with_what_it_said() -> None:
     job = make_job(asked.name, [succeeded_pod(0), pod], failing=True, annotations=PLACED)
     after = plan([jobs[0], job])
     assert (after.situation.phase, after.situation.reason) == (Phase.FAILED, Reason.BAD_DATA)
-    assert after.situation.message == "stage prepare, task 1: a.jsonl.gz: is cut at byte 7"
+    said, _, hint = after.situation.message.partition("; to try again: ")
+    assert said == "stage prepare, task 1: a.jsonl.gz: is cut at byte 7"
+    assert hint.endswith("datapipeline thing pretrain.dev/retry=1 --overwrite")
 
 
 def test_a_failure_stays_although_its_job_is_gone() -> None:

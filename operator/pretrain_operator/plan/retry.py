@@ -1,0 +1,22 @@
+"""Try again what failed for good: the user gives an annotation a new value."""
+
+from pretrain_api.meta import RETRY_ANNOTATION
+from pretrain_operator.plan.observed import ObservedObject
+
+_LONGEST = 63
+
+
+def retry_value(owner: ObservedObject) -> str | None:
+    """Return the value of the annotation, shortened: a status repeats it for each attempt."""
+    return owner.annotations.get(RETRY_ANNOTATION, "")[:_LONGEST] or None
+
+
+def retry_hint(owner: ObservedObject) -> str:
+    """Return the command that tries again, for the end of a message of a final failure."""
+    value = retry_value(owner) or ""
+    new = int(value) + 1 if value.isascii() and value.isdecimal() else 1
+    key = owner.key
+    return (
+        f"; to try again: kubectl annotate -n {key.namespace} {key.kind.lower()} {key.name}"
+        f" {RETRY_ANNOTATION}={new} --overwrite"
+    )
