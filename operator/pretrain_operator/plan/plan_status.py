@@ -60,9 +60,22 @@ def _with_times(
             "predicted_step_seconds_high": round(seconds * (1 + COMMON.spread), 4),
             "predicted_tokens_per_second": round(rate, 1),
             "predicted_mfu": round(useful / room.speeds.peak, 4),
-            "days": round(plan.steps * seconds / 86_400, 4),
+            "days": _days(plan.steps, seconds),
         }
     )
+
+
+def with_steps(plan: PlanStatus, steps: int) -> PlanStatus:
+    """Return `plan` for a run that got another length: a step takes as long as before."""
+    if steps == plan.steps:
+        return plan
+    seconds = plan.predicted_step_seconds
+    days = None if seconds is None else _days(steps, seconds)
+    return plan.model_copy(update={"steps": steps, "days": days})
+
+
+def _days(steps: int, step_seconds: float) -> float:
+    return round(steps * step_seconds / 86_400, 4)
 
 
 def layout_plan(candidate: Candidate, nodes: int, devices: int) -> LayoutPlan:

@@ -6,6 +6,7 @@ from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.plan.admission import run_problems
+from pretrain_operator.plan.plan_status import with_steps
 from pretrain_operator.plan.pretraining import plan_pretraining
 
 
@@ -30,10 +31,11 @@ def admit_run(
     """Return whether a run may start on the nodes of `profile`.
 
     `vocabulary` are the ids of its tokenizer, if they are known. `earlier` is the plan that its
-    attempts were started with: a run keeps its layout.
+    attempts were started with: a run keeps its layout, and only its length may change.
     """
     if earlier is not None:
-        return Admission(_with_layout(spec, earlier), earlier, ())
+        plan = with_steps(earlier, spec.training.train_iters)
+        return Admission(_with_layout(spec, earlier), plan, ())
     devices = spec.parallelism.gpus_per_node or 0
     if profile is None or devices > profile.accelerator.per_node:
         return Admission(spec, None, tuple(run_problems(spec, profile)))

@@ -1,6 +1,8 @@
 """Admission of a run: planned before anything is created, and its layout kept."""
 
-from builders import run_spec
+import pytest
+
+from builders import gpu_profile_spec, run_spec
 from pretrain_api.problems import parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
@@ -27,6 +29,23 @@ def test_a_run_that_has_started_keeps_its_layout() -> None:
     later = admit_run(_spec(), other, 512, first.plan)
     assert later.spec == first.spec
     assert later.plan == first.plan
+
+
+def test_a_run_that_gets_more_tokens_is_told_how_long_it_takes_now() -> None:
+    gpus = ComputeProfileSpec.model_validate(gpu_profile_spec())
+    training = {"sequenceLength": 128, "globalBatchSize": 16, "precision": "bf16"}
+
+    def spec(tokens: str) -> PretrainJobSpec:
+        return parse(PretrainJobSpec, run_spec(training={**training, "tokens": tokens}))
+
+    first = admit_run(spec("100G"), gpus, 512, None).plan
+    assert first is not None
+    assert first.days
+    later = admit_run(spec("200G"), None, None, first).plan
+    assert later is not None
+    assert later.steps == spec("200G").training.train_iters > first.steps
+    assert later.days == pytest.approx(2 * first.days, rel=0.01)
+    assert later.parallelism == first.parallelism
 
 
 def test_degrees_of_the_manifest_are_left_alone() -> None:
