@@ -10,6 +10,9 @@ from pretrain_operator.build.config_map import SPEC_FILE
 from pretrain_operator.plan.observed import MAIN_CONTAINER
 from pretrain_operator.plan.placement import Placement
 
+_GROUP = 65532
+"""Group, and user, that our images run as."""
+
 
 @dataclass(frozen=True)
 class PodParts:
@@ -34,7 +37,14 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": parts.grace_seconds,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            # The group of our images: without it they cannot write to a new claim.
+            "fsGroup": _GROUP,
+            # Or every start would walk through all files of a large volume.
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "containers": [_container(parts, placement, mounts)],
         "volumes": volumes,
     }
