@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from pretrain_api.conditions import Reason
 
+LOOK_AGAIN_SECONDS = {Reason.CHILD_REJECTED: 30.0, Reason.SECRET_NOT_FOUND: 5.0}
+"""Nothing tells us of a new Secret, or of a refusal that would not be one now."""
+
 
 class Phase(StrEnum):
     """One word for people."""

@@ -29,14 +29,12 @@ from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.run_admission import Admission
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
-from pretrain_operator.plan.situation import Phase, Situation, Unmet
+from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
 from pretrain_operator.reconcile.admission import admit
 from pretrain_operator.reconcile.run_inputs import known_vocabulary, open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
-
-_LOOK_AGAIN_SECONDS = {Reason.CHILD_REJECTED: 30.0, Reason.SECRET_NOT_FOUND: 5.0}
 
 
 async def reconcile_run(cluster: Cluster, key: Key, now: datetime) -> float | None:
@@ -212,7 +210,7 @@ async def _look_again(
         return await _expire(cluster, owner, spec, now)
     if plan.leader is not None:
         return cluster.progress.interval_seconds
-    return plan.wait_seconds or _LOOK_AGAIN_SECONDS.get(plan.situation.reason)
+    return plan.wait_seconds or LOOK_AGAIN_SECONDS.get(plan.situation.reason)
 
 
 async def _expire(

@@ -16,7 +16,7 @@ from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.placement import Placement, plan_placement
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.secrets import missing_secrets
-from pretrain_operator.plan.situation import Phase, Situation, Unmet
+from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
 from pretrain_operator.plan.stages import WorkPlan, plan_stages
 from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
 from pretrain_operator.reconcile.inputs import gather_inputs
@@ -28,8 +28,6 @@ _SPECS: dict[str, type[WorkSpec]] = {
     kind.name: kind.spec  # type: ignore[misc]
     for kind in (DATA_PIPELINE, TOKENIZER, TOKEN_DATASET)
 }
-_LOOK_AGAIN_SECONDS = {Reason.CHILD_REJECTED: 30.0, Reason.SECRET_NOT_FOUND: 5.0}
-"""Nothing tells us of a new Secret, or of a refusal that would not be one now."""
 
 
 async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | None:
@@ -41,7 +39,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     outcome = await _advance(cluster, owner, previous)
     status = work_status(previous, outcome, owner.generation, now)
     await cluster.write_status(owner, to_wire(status))
-    return _LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
+    return LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
 
 
 async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus) -> WorkOutcome:
