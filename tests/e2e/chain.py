@@ -12,6 +12,9 @@ from pretrain_api.meta import API_VERSION
 
 type Manifest = dict[str, Any]
 
+STEPS = 60
+"""Enough that a run still goes on when a test has seen its first checkpoint."""
+
 _POEMS = (
     "静夜思 李白\n床前明月光，疑是地上霜。\n举头望明月，低头思故乡。",
     "春晓 孟浩然\n春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。",
@@ -102,7 +105,7 @@ def dataset() -> Manifest:
 
 
 def run(name: str = "tiny", **changes: Any) -> Manifest:
-    """Return a run of 20 steps, tensor 2 x pipeline 2 over two pods."""
+    """Return a run of `STEPS` steps, tensor 2 x pipeline 2 over two pods."""
     spec = {
         "profileRef": {"name": "tiny"},
         "model": {
@@ -115,7 +118,7 @@ def run(name: str = "tiny", **changes: Any) -> Manifest:
         "data": {"datasetRef": {"name": "blocks"}},
         "parallelism": {"nodes": 2, "tensor": 2, "pipeline": 2},
         "training": {
-            "tokens": 20 * 8 * 64,
+            "tokens": STEPS * 8 * 64,
             "sequenceLength": 64,
             "globalBatchSize": 8,
             "microBatchSize": 4,

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 
-def kill_pod(name: str, namespace: str) -> int:
+def kill_pod(name: str) -> int:
     """Send SIGKILL to the training processes of a pod; return how many there were."""
     killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
@@ -14,8 +14,7 @@ def kill_pod(name: str, namespace: str) -> int:
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue  # it ended, or is somebody else's
-        mine = f"POD_NAME={name}".encode() in variables
-        if mine and f"POD_NAMESPACE={namespace}".encode() in variables and b"rank" in command:
+        if f"POD_NAME={name}".encode() in variables and b"rank" in command:
             os.kill(int(folder.name), signal.SIGKILL)
             killed += 1
     return killed

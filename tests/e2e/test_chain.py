@@ -48,7 +48,7 @@ def test_raw_text_becomes_a_trained_exported_model(place: Place, finished: dict[
     status = finished["pretrainjob"]["status"]
     summary = status["summary"]
     assert summary["perplexity"] < summary["initialPerplexity"]
-    assert status["checkpoint"]["step"] == summary["toStep"] == 20
+    assert status["checkpoint"]["step"] == summary["toStep"] == chain.STEPS
     assert [attempt["reason"] for attempt in status["attempts"]] == ["complete"]
     assert summary["continuations"][0]["prompt"] == "床前明月光，"
     assert len(status["progress"]["curve"]) > 10
@@ -92,7 +92,7 @@ def test_a_lost_training_pod_changes_nothing_but_the_number_of_attempts(
     place.apply(chain.run("disturbed"))
     wait_until(lambda: first_checkpoint(place, "disturbed"), "the first checkpoint", LONG)
     pod = place.namespace.list("pods", "pretrain.dev/name=disturbed")[-1]["metadata"]["name"]
-    assert kill_pod(pod, place.namespace.name) > 0
+    assert kill_pod(pod) > 0
     wait(place, "pretrainjob", "disturbed")
     status = found(place, "pretrainjob", "disturbed")["status"]
     assert [attempt["number"] for attempt in status["attempts"]] == [1, 2]
