@@ -17,7 +17,7 @@ from pretrain_local.demo import corpus, manifests, results, view
 from pretrain_local.demo.objects import SHOWN, Kubectl, KubectlError, Seen, is_over, observe
 from pretrain_local.demo.operator import OperatorProcess
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
 _LINE_SECONDS = 5.0
 """Least time between two lines about one object, in a log."""
 _NAMESPACE = "default"

@@ -97,8 +97,8 @@ def _progress(previous: Progress | None, outcome: RunOutcome) -> Progress | None
     fields: dict[str, Any] = {
         "step": reached.to_step,
         "tokens": reached.tokens,
-        "loss": progress.loss if reached.loss is None else reached.loss,
-        "perplexity": reached.perplexity or progress.perplexity,
+        "loss": progress.loss if reached.loss is None else _shown(reached.loss),
+        "perplexity": _shown(reached.perplexity) if reached.perplexity else progress.perplexity,
         "curve": report.curve or progress.curve,
     }
     if report.exit_class is ExitClass.COMPLETE:
@@ -138,3 +138,8 @@ def _attempts(
         saved = checkpoint.step if checkpoint else 0
         fields["lost_steps"] = max(0, fields["to_step"] - saved)
     return [*run.attempts[:-1], last.model_copy(update=fields)]
+
+
+def _shown(value: float) -> float:
+    """Return a figure with the four digits that a column has room for; the summary has them all."""
+    return float(f"{value:.4g}")
