@@ -5,18 +5,26 @@ Standard library only: the supervisor of each container imports it in a bare int
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-_STATE, _PARENT, _START = 0, 1, 19
+_STATE, _PARENT, _THREADS, _START = 0, 1, 17, 19
 """Fields of `/proc/<pid>/stat` after the command's closing parenthesis (see proc(5))."""
 
 
 def start_ticks(pid: int) -> int | None:
     """Return when `pid` started, in clock ticks since boot; None if it is dead or a zombie."""
     fields = _stat(pid)
-    if fields is None or fields[_STATE] in ("Z", "X"):
-        return None
-    return int(fields[_START])
+    return None if fields is None or _is_dead(fields) else int(fields[_START])
+
+
+def _is_dead(fields: Sequence[str]) -> bool:
+    """Return whether no thread runs any more.
+
+    A killed process is called a zombie as soon as its first thread has ended. The others may
+    need a moment longer, and until the last has ended its files and ports are still in use.
+    """
+    return fields[_STATE] == "X" or (fields[_STATE] == "Z" and int(fields[_THREADS]) <= 1)
 
 
 def parent(pid: int) -> int | None:
@@ -43,7 +51,7 @@ def descendants(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for pid in pids():
         fields = _stat(pid)
-        if fields is not None and fields[_STATE] not in ("Z", "X"):
+        if fields is not None and not _is_dead(fields):
             children.setdefault(int(fields[_PARENT]), []).append(pid)
     found: list[int] = []
     waiting = list(children.get(root, ()))

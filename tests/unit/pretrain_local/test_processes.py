@@ -63,6 +63,26 @@ def test_a_dead_process_leaves_its_last_words(processes: Processes) -> None:
     assert processes.tail("one", 1) == "what went wrong"
 
 
+def test_a_process_whose_first_thread_has_ended_still_holds_its_ports(
+    processes: Processes,
+) -> None:
+    work = f"{_SAY_READY}time.sleep(60)"
+    script = (
+        "import ctypes, threading;"
+        f"threading.Thread(target=exec, args=({work!r},)).start();"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    pid = _start(processes, script)
+    _wait_for_log(processes)
+    deadline = time.monotonic() + 10
+    while "zombie" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    assert processes.pid("one") == pid
+    processes.stop("one", 0.1)
+    assert procfs.start_ticks(pid) is None
+
+
 def test_a_reused_pid_is_not_taken_for_the_process(processes: Processes, tmp_path: Path) -> None:
     _start(processes, "time.sleep(60)")
     record = tmp_path / "run" / "one.json"
