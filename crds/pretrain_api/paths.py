@@ -18,6 +18,9 @@ SCRATCH = f"{ROOT}/scratch"
 TERMINATION = f"{ROOT}/termination-log"
 """The termination message: one `ExitReport` as JSON, at most 4,096 bytes."""
 
+GROUP = 65532
+"""Group, and user, that our images run as; new volumes are given to it, or pods could not write."""
+
 PROGRESS_PORT = 8090
 """Port, on the pod's own address, of `/progress` (JSON) and `/metrics` (Prometheus)."""
 

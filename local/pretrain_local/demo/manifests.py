@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from pretrain_api import paths
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.problems import parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, Volume
@@ -46,6 +47,7 @@ def loader_pod(name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, ob
         "imagePullPolicy": spec.images.pull_policy,
         "command": ["sleep", "3600"],
         "volumeMounts": [{"name": volume.name, "mountPath": DATA_PATH}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     return {
         "apiVersion": "v1",
@@ -54,6 +56,12 @@ def loader_pod(name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, ob
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
+            # As the workloads' pods, which read what this one writes.
+            "securityContext": {
+                "runAsNonRoot": True,
+                "fsGroup": paths.GROUP,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "containers": [container],
             "volumes": [{"name": volume.name, **_volume_source(volume)}],
         },

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from pretrain_api.conditions import Condition
 from pretrain_api.kinds import DATA_PIPELINE, PRETRAIN_JOB, TOKEN_DATASET, TOKENIZER
@@ -23,14 +24,14 @@ class Kubectl:
     kubeconfig: str
     namespace: str
 
-    def run(self, *arguments: str) -> str:
-        """Return the output of one kubectl command.
+    def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> str:
+        """Return the output of one kubectl command, which reads the file `stdin` if there is one.
 
         Raises:
             KubectlError: If it fails; the message is kubectl's own.
         """
         command = [self.binary, "--kubeconfig", self.kubeconfig, "-n", self.namespace, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise KubectlError(done.stderr.strip() or f"kubectl {arguments[0]} failed")
         return done.stdout

@@ -4,6 +4,8 @@ import contextlib
 import json
 import math
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,13 +129,25 @@ class Demo:
         try:
             kubectl.run("apply", "-f", str(path))
             kubectl.run("wait", "--for=condition=Ready", f"pod/{_LOADER}", "--timeout=300s")
-            kubectl.run("cp", str(self._raw), f"{_LOADER}:{manifests.DATA_PATH}/")
+            self._copy(kubectl)
         finally:
             with contextlib.suppress(KubectlError):
                 kubectl.run("delete", "pod", _LOADER, "--ignore-not-found", "--grace-period=1")
         self._step("kubectl apply")
         for manifest in sorted(self._quickstart.glob("[2-9]-*.yaml")):
             self._say(kubectl.run("apply", "--server-side", "-f", str(manifest)).rstrip())
+
+    def _copy(self, kubectl: Kubectl) -> None:
+        """Unpack the text in the loader.
+
+        Not `kubectl cp`: it forgets the times of change, by which the next demo knows the text.
+        """
+        with tempfile.TemporaryFile() as packed:
+            with tarfile.open(fileobj=packed, mode="w") as archive:
+                archive.add(self._raw, arcname=self._raw.name)
+            packed.seek(0)
+            unpack = ("tar", "-x", "--no-same-owner", "-C", manifests.DATA_PATH)
+            kubectl.run("exec", "-i", _LOADER, "--", *unpack, stdin=packed)
 
     def _watch(
         self, kubectl: Kubectl, operator: OperatorProcess | None, timeout_seconds: float

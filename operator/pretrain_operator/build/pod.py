@@ -10,10 +10,6 @@ from pretrain_operator.build.config_map import SPEC_FILE
 from pretrain_operator.plan.observed import MAIN_CONTAINER
 from pretrain_operator.plan.placement import Placement
 
-_GROUP = 65532
-"""Group, and user, that our images run as."""
-
-
 @dataclass(frozen=True)
 class PodParts:
     """What one kind of pod has of its own; the rest comes from the placement."""
@@ -39,8 +35,7 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
         "terminationGracePeriodSeconds": parts.grace_seconds,
         "securityContext": {
             "runAsNonRoot": True,
-            # The group of our images: without it they cannot write to a new claim.
-            "fsGroup": _GROUP,
+            "fsGroup": paths.GROUP,
             # Or every start would walk through all files of a large volume.
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},

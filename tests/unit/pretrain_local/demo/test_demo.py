@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pretrain_api import paths
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
 from pretrain_api.v1alpha1.progress import CurvePoint
@@ -87,6 +88,7 @@ def test_text_is_copied_through_the_default_profile() -> None:
     assert pod["spec"]["volumes"] == [
         {"name": "data", "persistentVolumeClaim": {"claimName": "corpus"}}
     ]
+    assert pod["spec"]["securityContext"]["fsGroup"] == paths.GROUP
 
 
 @pytest.mark.parametrize(
