@@ -10,6 +10,7 @@ from pretrain_operator.build.config_map import SPEC_FILE
 from pretrain_operator.plan.observed import MAIN_CONTAINER
 from pretrain_operator.plan.placement import Placement
 
+
 @dataclass(frozen=True)
 class PodParts:
     """What one kind of pod has of its own; the rest comes from the placement."""
