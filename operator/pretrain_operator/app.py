@@ -75,6 +75,7 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.peering.standalone = True
     # One line for each event of each pod says nothing; what we decide is logged by ourselves.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # probes
     await _process.start()
 
 

@@ -86,7 +86,8 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
         console.print(
             f"perplexity on held-out text: [bold]{summary.initial_perplexity:,.0f}[/] before, "
             f"[bold]{summary.perplexity:,.1f}[/] after {summary.tokens:,} tokens "
-            f"({summary.parameters / 1e6:.1f} M parameters)"
+            f"({summary.parameters / 1e6:.1f} M parameters)",
+            soft_wrap=True,
         )
     for continuation in summary.continuations:
         console.print("\n[dim]prompt, and what the model makes of it:[/]")
