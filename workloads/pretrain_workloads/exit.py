@@ -9,7 +9,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -28,6 +29,23 @@ log = logging.getLogger(__name__)
 _LONGEST_MESSAGE = 1200
 _BULKY = ("curve", "counts", "pipeline", "dataset", "tokenizer", "training", "checkpoint")
 """Parts of a report that are left out, in this order, until it fits."""
+
+
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+_SURROUNDINGS = (OSError, EOFError)
+"""Disks, networks, other processes. An `OSError` may also be a `ValueError`."""
 
 
 class Preempted(BaseException):
@@ -101,13 +119,21 @@ def _preempt(number: int, frame: FrameType | None) -> None:
     raise Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")
 
 
-def failure_report(error: BaseException) -> ExitReport:
-    """Return the report of an exception: its class and one sentence."""
-    return ExitReport(exit_class=classify(error), message=_sentence(error))
+def failure_report(error: BaseException, exit_class: ExitClass | None = None) -> ExitReport:
+    """Return the report of an exception: its class, if none is given, and one sentence."""
+    exit_class = exit_class or classify(error)
+    message = _sentence(error)
+    if exit_class is ExitClass.PROGRAM_ERROR and (place := _place(error)):
+        message = f"{message[:_LONGEST_MESSAGE]} ({place})"
+    return ExitReport(exit_class=exit_class, message=message)
 
 
 def classify(error: BaseException) -> ExitClass:
-    """Return why a process that raised `error` ended."""
+    """Return why a process that raised `error` ended.
+
+    What says that the program itself is wrong is no matter of the node or the network, unless one
+    of those caused it. An exception that nobody knows is.
+    """
     match error:
         case UserError() | InvalidManifest():
             return ExitClass.USER_ERROR
@@ -117,7 +143,29 @@ def classify(error: BaseException) -> ExitClass:
             return ExitClass.OUT_OF_MEMORY
         case Preempted() | KeyboardInterrupt():
             return ExitClass.PREEMPTED
+    is_bug = isinstance(error, _BUGS) and not isinstance(error, _SURROUNDINGS)
+    if is_bug and not any(isinstance(cause, _SURROUNDINGS) for cause in _causes(error)):
+        return ExitClass.PROGRAM_ERROR
     return ExitClass.INFRASTRUCTURE
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what `error` says it was raised from."""
+    seen = {id(error)}
+    cause = error.__cause__
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__
+
+
+def _place(error: BaseException) -> str:
+    """Return where `error` was raised: the last two parts of the file's path, line, function."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f"{'/'.join(Path(last.filename).parts[-2:])}:{last.lineno} in {last.name}"
 
 
 def _sentence(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from pretrain_api.v1alpha1.progress import CheckpointStatus
 from pretrain_workloads.trainer.batches import micro_batches
 from pretrain_workloads.trainer.checkpoints import Checkpoints
 from pretrain_workloads.trainer.dataset import Dataset
+from pretrain_workloads.trainer.ends import Interrupted
 from pretrain_workloads.trainer.evaluation import Stopped, perplexity
 from pretrain_workloads.trainer.flops import flops_per_token
 from pretrain_workloads.trainer.layout import Layout
@@ -23,10 +24,6 @@ from pretrain_workloads.trainer.workspace import Workspace
 from pretrain_workloads.trainer.world import World
 
 log = logging.getLogger(__name__)
-
-
-class Interrupted(Exception):
-    """The ranks were asked to end; a checkpoint is saved."""
 
 
 @dataclass
