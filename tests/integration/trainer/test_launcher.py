@@ -105,6 +105,27 @@ def test_a_finished_run_ends_at_once_without_torch(pods: Pods, start: Start) -> 
     assert time.monotonic() - began < 60
 
 
+def test_an_old_attempt_ends_when_a_newer_one_has_taken_the_folder(start: Start) -> None:
+    run = make_run(
+        training={"tokens": LONG * BATCH * LENGTH},
+        checkpoint={"every": {"steps": 2}},
+        evaluation={"perplexity": False},
+    )
+    (old,) = start({**run, "uid": "u1"})
+    old.wait_for(lambda: old.step >= 3)
+    (new,) = start({**run, "uid": "u1"})
+    end = old.report()
+    assert end.exit_class is ExitClass.USER_ERROR
+    assert "/pretrainjob-run/ffffffffffff: attempt 2 of this run writes into it" in end.message
+    assert end.checkpoint is not None
+    new.wait_for(lambda: new.step >= 1)
+    new.process.terminate()
+    saved = new.report()
+    assert saved.exit_class is ExitClass.PREEMPTED
+    assert saved.checkpoint is not None
+    assert saved.checkpoint.step > end.checkpoint.step
+
+
 def test_a_killed_launcher_takes_its_ranks_with_it(
     start: Start,
 ) -> None:

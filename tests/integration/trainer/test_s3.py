@@ -97,3 +97,64 @@ def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
     assert resumed.training.continuations == undisturbed.training.continuations
     assert listed(bucket) == listed(pods.root)
     assert manifests(bucket) == manifests(pods.root)
+
+
+@pytest.mark.parametrize(
+    ("keys", "want"),
+    [
+        pytest.param(
+            {"endpoint": "http://127.0.0.1:9"},
+            ["Secret store (http://127.0.0.1:9) does not answer", "correct the location, or the"],
+            id="an endpoint where nobody listens",
+        ),
+        pytest.param(
+            {"accessKey": "nobody"},
+            ["access was refused (", "; correct accessKey of Secret store"],
+            id="an access key that is not known",
+        ),
+        pytest.param(
+            {"secretKey": "wrong"},
+            [
+                "access was refused; correct accessKey or secretKey of Secret store (http://127.0.0.1:"
+            ],
+            id="a secret key that does not fit",
+        ),
+    ],
+)
+def test_a_wrong_secret_is_refused_within_seconds(
+    keys: dict[str, str], want: list[str], pods: Pods, start: Start, bucket: Path
+) -> None:
+    pods.secrets["store"] |= keys
+    (pod,) = start(on_s3(make_run(), bucket.name))
+    report = pod.report()
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert report.message.startswith(f"spec.checkpoint: s3://{bucket.name}/checkpoints/")
+    for part in want:
+        assert part in report.message
+    assert report.seconds < 10
+
+
+def test_all_places_that_cannot_be_used_are_named_at_once(
+    pods: Pods, start: Start, bucket: Path
+) -> None:
+    run = on_s3(two_pods(), bucket.name)
+    run["spec"]["export"]["huggingFace"]["uri"] = "s3://no-such-bucket/models"
+    run["spec"]["checkpoint"]["uri"] = "s3://nor-this-one/checkpoints"
+    report = start(run)[0].report()
+    assert report.exit_class is ExitClass.USER_ERROR
+    first, second = report.message.split("; spec.export.huggingFace: ")
+    assert first.startswith("spec.checkpoint: s3://nor-this-one/checkpoints/pretrainjob-run/")
+    assert second.startswith("s3://no-such-bucket/models/pretrainjob-run/")
+    assert "the bucket does not exist; create it, or correct it" in first
+    assert "the bucket does not exist; create it, or correct it" in second
+
+
+def test_storage_that_stops_answering_later_is_no_fault_of_the_users(
+    pods: Pods, start: Start, bucket: Path
+) -> None:
+    pods.attempts = 1
+    pods.secrets["store"] |= {"endpoint": "http://127.0.0.1:9"}
+    (pod,) = start(on_s3(make_run(), bucket.name))
+    report = pod.report()
+    assert report.exit_class is ExitClass.INFRASTRUCTURE
+    assert "Secret store (http://127.0.0.1:9) does not answer" in report.message

@@ -140,6 +140,16 @@ class Folder:
         """Write `value` as JSON, whole or not at all."""
         return self.write_bytes(path, to_json(value, indent=1))
 
+    def check_writable(self) -> None:
+        """Write a small file and delete it again.
+
+        Raises:
+            UserError: If that is not allowed, or there is no such bucket.
+        """
+        name = f".{uuid.uuid4().hex[:12]}.probe"
+        self.write_bytes(name, b"may be deleted")
+        self.delete(name)
+
     @contextmanager
     def publish(self, path: str) -> Iterator[Publication]:
         """Give a local file to write, which appears at `path` when the body ends well.

@@ -22,6 +22,7 @@ from pretrain_workloads.storage import Folder, local_path
 from pretrain_workloads.storage.folder import file_checksum
 from pretrain_workloads.trainer import checkpoint_store as store
 from pretrain_workloads.trainer import state
+from pretrain_workloads.trainer.claim import Claim
 from pretrain_workloads.trainer.layout import Layout
 from pretrain_workloads.trainer.tracker import now
 from pretrain_workloads.trainer.world import World
@@ -41,6 +42,8 @@ class Checkpoints:
     ) -> None:
         self._run, self._layout, self._world = run, layout, world
         self._folder, self._scratch = folder, scratch
+        self.claim = Claim(run, folder)
+        """The attempt's hold on the folder, to be checked before anything is committed to it."""
 
     def save(
         self,
@@ -50,9 +53,14 @@ class Checkpoints:
         initial_perplexity: float | None,
         curve: list[CurvePoint],
     ) -> CheckpointStatus:
-        """Save the run after `step` optimizer steps, and delete what need not stay."""
+        """Save the run after `step` optimizer steps, and delete what need not stay.
+
+        Raises:
+            TakenOver: If the folder belongs to somebody else now; it stays as it is.
+        """
         path = store.path_of(step)
         if self._world.rank == 0:
+            self.claim.check()
             store.delete(self._folder, path)
         self._world.barrier()
         local = self._make_local(path)
@@ -73,6 +81,7 @@ class Checkpoints:
         )
         if self._world.rank == 0:
             text = marker.model_dump_json(by_alias=True, exclude_none=True, indent=1)
+            self.claim.check()
             self._folder.write_bytes(f"{path}/{store.MARKER}", text.encode())
             self._retire()
         self._world.barrier()
