@@ -3,6 +3,7 @@
 An entry point is `leave(run_task(main))`, where `main` returns its report.
 """
 
+import argparse
 import logging
 import os
 import resource
@@ -10,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -55,6 +56,14 @@ class Preempted(BaseException):
 def task_rank() -> int:
     """Return the index of this pod in its Job."""
     return int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
+
+
+def stage_argument(program: str, stages: Sequence[str]) -> str:
+    """Return the stage that the command line of `python -m <program> STAGE` names."""
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("stage", choices=stages)
+    stage: str = parser.parse_args().stage
+    return stage
 
 
 def load_run[R: BaseModel](model: type[R]) -> R:

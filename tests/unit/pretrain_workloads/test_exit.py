@@ -162,11 +162,11 @@ def test_a_broken_spec_is_the_users_to_mend(root: Path) -> None:
         load_run(TokenizerRun)
 
 
-@pytest.mark.parametrize("module", ["data", "dataset", "tokenizer"])
+@pytest.mark.parametrize("module", ["data", "dataset", "tokenizer", "trainer"])
 def test_an_entry_point_ends_with_a_report(module: str, root: Path) -> None:
     (root / "spec").mkdir()
     (root / "spec" / "spec.json").write_text(json.dumps({"name": 1}), encoding="utf-8")
-    stage = {"data": ["list"], "dataset": ["seal"], "tokenizer": []}[module]
+    stage = {"data": ["list"], "dataset": ["seal"], "tokenizer": [], "trainer": []}[module]
     command = [sys.executable, "-m", f"pretrain_workloads.{module}", *stage]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 64, done.stderr
