@@ -17,7 +17,8 @@ from s3 import S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-STEPS = 24
+STEPS = 32
+"""More than there are data for: 32 steps of 8 of 240 sequences."""
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def bucket(pods: Pods, s3_server: S3Server, request: pytest.FixtureRequest) -> P
     """A bucket with the dataset and the tokenizer, and the Secret that opens it."""
     pods.secrets["store"] = s3_server.secret
     name = request.node.name.partition("[")[0].replace("_", "-")[:60].strip("-")
-    bucket = s3_server.folder / name
+    bucket: Path = s3_server.folder / name
     bucket.mkdir(exist_ok=True)
     for inputs in ("data", "tokenizer"):
         shutil.copytree((pods.root / inputs).resolve(), bucket / inputs, dirs_exist_ok=True)
@@ -49,9 +50,10 @@ def complete(report: ExitReport) -> ExitReport:
 
 
 def listed(root: Path) -> list[str]:
-    """Return what a run wrote below `root`."""
+    """Return what the ranks of a run wrote below `root`; its launchers wrote OWNER.json."""
     files = [path for part in ("checkpoints", "models") for path in (root / part).rglob("*")]
-    return sorted(path.relative_to(root).as_posix() for path in files if path.is_file())
+    names = [path.relative_to(root).as_posix() for path in files if path.is_file()]
+    return sorted(name for name in names if not name.endswith("/OWNER.json"))
 
 
 def manifests(root: Path) -> list[dict[str, Any]]:
@@ -84,13 +86,15 @@ def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
     assert saved is not None
     assert saved.uri.startswith(f"s3://{bucket.name}/checkpoints/")
     newest = bucket / saved.uri.removeprefix(f"s3://{bucket.name}/")
-    half = newest.with_name("step-0000000023")
+    half = newest.with_name("step-0000000031")
     shutil.copytree(newest, half, ignore=lambda *_: ["COMPLETE.json"])
 
     resumed = complete(pods.attempt_of(on_s3(two_pods(), bucket.name))[0])
     assert resumed.training is not None
     assert saved.step <= resumed.training.from_step < STEPS
     assert not half.exists()
+    assert "read the token blocks 1.067 times" in first.log.read_text()
+    assert resumed.training.epochs == 1.067
     assert losses(resumed)[-1] == losses(undisturbed)[-1]
     assert undisturbed.training is not None
     assert resumed.training.perplexity == undisturbed.training.perplexity
