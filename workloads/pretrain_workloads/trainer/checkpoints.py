@@ -94,10 +94,11 @@ class Checkpoints:
             UserError: If it was saved with another kind of optimizer.
         """
         for marker in self._agreed_markers():
-            if not self._is_sound(marker):
+            local = self._fetch(store.path_of(marker.step))
+            if not self._is_sound(marker, local):
+                self._drop_local(local)
                 continue
             self._check_optimizer(marker)
-            local = self._fetch(store.path_of(marker.step))
             same = marker.layout == state.signature(self._layout)
             described = state.describe(
                 chunks, optimizer, self._world, is_loading=True, with_random=same
@@ -176,8 +177,13 @@ class Checkpoints:
         markers: list[store.Marker] = found[0]
         return markers
 
-    def _is_sound(self, marker: store.Marker) -> bool:
-        problems = store.broken_files(self._folder, marker, self._world.rank, self._world.size)
+    def _is_sound(self, marker: store.Marker, local: Path) -> bool:
+        """Return whether all files are whole; the ranks that share `local` divide them."""
+        world, uri = self._world, self._folder.uri_of(store.path_of(marker.step))
+        share = (world.rank, world.size)
+        if not self._folder.is_local:
+            share = (world.local_rank, world.processes_per_node)
+        problems = store.broken_files(uri, local, marker, *share)
         for problem in problems:
             log.warning("%s; the checkpoint of step %d is skipped", problem, marker.step)
         return not self._world.is_any(bool(problems))
@@ -204,6 +210,7 @@ class Checkpoints:
         local = self._local(path)
         if not self._folder.is_local:
             if self._world.local_rank == 0:
+                shutil.rmtree(local, ignore_errors=True)
                 self._folder.download(path, local)
             self._world.barrier()
         return local
