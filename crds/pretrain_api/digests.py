@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
+
+from pydantic import BaseModel
 
 SHORT = 12
 """Hexadecimal digits of a digest in paths, names and labels."""
@@ -15,6 +18,39 @@ def digest(*parts: Any) -> str:
     """
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_NO_CONTENT = ("profileRef", "parallelism", "tasks")
+"""Fields of every data kind that say how an artifact is computed, and not what it holds."""
+
+_SECRET = "credentialsSecretRef"
+
+
+def content_of(
+    spec: BaseModel, leave_out: Sequence[str] = (), with_defaults: bool = False
+) -> dict[str, Any]:
+    """Return what of a data kind's spec determines its artifact: not who computes it, or how.
+
+    Args:
+        spec: The spec of a DataPipeline, a Tokenizer or a TokenDataset.
+        leave_out: Fields that do not count either.
+        with_defaults: Whether fields at their defaults count. Without them, a new field of a later
+            version changes nothing.
+    """
+    said = spec.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude_defaults=not with_defaults
+    )
+    return {
+        key: _without_secrets(value)
+        for key, value in said.items()
+        if key not in (*_NO_CONTENT, *leave_out)
+    }
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(item) for key, item in value.items() if key != _SECRET}
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def short(full: str) -> str:

@@ -28,6 +28,8 @@ class ExitClass(StrEnum):
     OUT_OF_MEMORY = "outOfMemory"
     BAD_DATA = "badData"
     USER_ERROR = "userError"
+    PROGRAM_ERROR = "programError"
+    """A bug: trying again seldom helps. Operators that do not know it see an error unreported."""
     INFRASTRUCTURE = "infrastructure"
 
     @property
@@ -45,10 +47,11 @@ _EXIT_CODES = {
     ExitClass.COMPLETE: 0,
     ExitClass.USER_ERROR: 64,
     ExitClass.BAD_DATA: 65,
+    ExitClass.PROGRAM_ERROR: 70,
     ExitClass.OUT_OF_MEMORY: 137,
     ExitClass.PREEMPTED: 143,
 }
-"""As in BSD's sysexits (usage, data format) and the shell's 128 + signal."""
+"""As in BSD's sysexits (usage, data format, software) and the shell's 128 + signal."""
 
 
 class ExitReport(ApiModel):

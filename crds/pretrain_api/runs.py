@@ -83,6 +83,10 @@ class TrainingRun(Run):
     spec: PretrainJobSpec
     """The object's spec."""
 
+    uid: str = ""
+    """Uid of the object, which tells apart runs that mean the same folder. Empty means that the
+    control plane did not tell it; then namespace and name do."""
+
     attempt: Positive
     """Number of the attempt."""
 

@@ -3,13 +3,15 @@
 An entry point is `leave(run_task(main))`, where `main` returns its report.
 """
 
+import argparse
 import logging
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -30,6 +32,23 @@ _BULKY = ("curve", "counts", "pipeline", "dataset", "tokenizer", "training", "ch
 """Parts of a report that are left out, in this order, until it fits."""
 
 
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+_SURROUNDINGS = (OSError, EOFError)
+"""Disks, networks, other processes. An `OSError` may also be a `ValueError`."""
+
+
 class Preempted(BaseException):
     """The node wants the pod to end (SIGTERM)."""
 
@@ -37,6 +56,14 @@ class Preempted(BaseException):
 def task_rank() -> int:
     """Return the index of this pod in its Job."""
     return int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
+
+
+def stage_argument(program: str, stages: Sequence[str]) -> str:
+    """Return the stage that the command line of `python -m <program> STAGE` names."""
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("stage", choices=stages)
+    stage: str = parser.parse_args().stage
+    return stage
 
 
 def load_run[R: BaseModel](model: type[R]) -> R:
@@ -101,13 +128,21 @@ def _preempt(number: int, frame: FrameType | None) -> None:
     raise Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")
 
 
-def failure_report(error: BaseException) -> ExitReport:
-    """Return the report of an exception: its class and one sentence."""
-    return ExitReport(exit_class=classify(error), message=_sentence(error))
+def failure_report(error: BaseException, exit_class: ExitClass | None = None) -> ExitReport:
+    """Return the report of an exception: its class, if none is given, and one sentence."""
+    exit_class = exit_class or classify(error)
+    message = _sentence(error)
+    if exit_class is ExitClass.PROGRAM_ERROR and (place := _place(error)):
+        message = f"{message[:_LONGEST_MESSAGE]} ({place})"
+    return ExitReport(exit_class=exit_class, message=message)
 
 
 def classify(error: BaseException) -> ExitClass:
-    """Return why a process that raised `error` ended."""
+    """Return why a process that raised `error` ended.
+
+    What says that the program itself is wrong is no matter of the node or the network, unless one
+    of those caused it. An exception that nobody knows is.
+    """
     match error:
         case UserError() | InvalidManifest():
             return ExitClass.USER_ERROR
@@ -117,7 +152,29 @@ def classify(error: BaseException) -> ExitClass:
             return ExitClass.OUT_OF_MEMORY
         case Preempted() | KeyboardInterrupt():
             return ExitClass.PREEMPTED
+    is_bug = isinstance(error, _BUGS) and not isinstance(error, _SURROUNDINGS)
+    if is_bug and not any(isinstance(cause, _SURROUNDINGS) for cause in _causes(error)):
+        return ExitClass.PROGRAM_ERROR
     return ExitClass.INFRASTRUCTURE
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what `error` says it was raised from."""
+    seen = {id(error)}
+    cause = error.__cause__
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__
+
+
+def _place(error: BaseException) -> str:
+    """Return where `error` was raised: the last two parts of the file's path, line, function."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f"{'/'.join(Path(last.filename).parts[-2:])}:{last.lineno} in {last.name}"
 
 
 def _sentence(error: BaseException) -> str:

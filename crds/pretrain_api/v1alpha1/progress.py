@@ -79,6 +79,10 @@ class Progress(ApiModel):
     block: NonNegative = 0
     """Data block that is being read."""
 
+    epochs: float | None = None
+    """How often the sequences of all blocks were read so far. Beyond 1 they repeat, each time in
+    another order."""
+
     checkpoint: CheckpointStatus | None = None
     """Newest durable checkpoint. Unset means there is none yet."""
 
@@ -110,6 +114,10 @@ class TrainingSummary(ApiModel):
 
     tokens: NonNegative = 0
     """Tokens consumed since the start of the run."""
+
+    epochs: float | None = None
+    """How often the sequences of all blocks were read since the start of the run. Beyond 1 they
+    were repeated."""
 
     loss: float | None = None
     """Loss of the last step, in nats."""

@@ -34,6 +34,7 @@ _CHARGES: dict[str, Budget] = {
     ExitClass.INFRASTRUCTURE.value: "infrastructure",
     ExitClass.HANG.value: "infrastructure",
     UNREPORTED: "user",
+    ExitClass.PROGRAM_ERROR.value: "user",
     ExitClass.OUT_OF_MEMORY.value: "user",
     ExitClass.NOT_A_NUMBER.value: "user",
     ExitClass.LOSS_SPIKE.value: "user",

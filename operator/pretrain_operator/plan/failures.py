@@ -17,6 +17,7 @@ _ORDER = (
     ExitClass.NOT_A_NUMBER.value,
     ExitClass.LOSS_SPIKE.value,
     ExitClass.OUT_OF_MEMORY.value,
+    ExitClass.PROGRAM_ERROR.value,
     UNREPORTED,
     ExitClass.HANG.value,
     ExitClass.INFRASTRUCTURE.value,

@@ -54,6 +54,7 @@ def training_run(
     return TrainingRun(
         name=key.name,
         namespace=key.namespace,
+        uid=owner.uid,
         spec=spec.model_copy(update={"profile_ref": None, "suspend": None}),
         attempt=attempt,
         inputs=inputs,

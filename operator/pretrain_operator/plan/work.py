@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel
 
 from pretrain_api.artifacts import artifact_uri
-from pretrain_api.digests import digest, short
+from pretrain_api.digests import content_of, digest, short
 from pretrain_api.meta import RETRY_ANNOTATION, Location, Reference
 from pretrain_api.runs import (
     DATASET_STAGES,
@@ -77,24 +76,9 @@ def content_digest(spec: WorkSpec, inputs: Mapping[str, OpenedArtifact]) -> str:
 
     Fields at their defaults are left out, so that a new field of a later version changes nothing.
     """
-    said = _said(spec)
-    for name in ("profileRef", "parallelism", "tasks"):
-        said.pop(name, None)
-    if not isinstance(spec, DataPipelineSpec):
-        said.pop("output", None)
+    leave_out = () if isinstance(spec, DataPipelineSpec) else ("output",)
+    said = content_of(spec, leave_out)
     return digest(said, [inputs[field].digest for field in sorted(inputs)])
-
-
-def _said(spec: BaseModel) -> dict[str, Any]:
-    said = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    return {key: _without_secrets(value) for key, value in said.items()}
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {k: v for k, v in value.items() if k != "credentialsSecretRef"}
-        return {key: _without_secrets(item) for key, item in kept.items()}
-    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def plan_chain(work: Work, placement: str) -> Chain:

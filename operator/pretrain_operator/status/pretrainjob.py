@@ -97,6 +97,7 @@ def _progress(previous: Progress | None, outcome: RunOutcome) -> Progress | None
     fields: dict[str, Any] = {
         "step": reached.to_step,
         "tokens": reached.tokens,
+        "epochs": progress.epochs if reached.epochs is None else reached.epochs,
         "loss": progress.loss if reached.loss is None else _shown(reached.loss),
         "perplexity": _shown(reached.perplexity) if reached.perplexity else progress.perplexity,
         "curve": report.curve or progress.curve,

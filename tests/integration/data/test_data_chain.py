@@ -26,6 +26,7 @@ from data_runs import (
 )
 from pretrain_api.artifacts import Manifest
 from pretrain_api.runs import DatasetRun, PipelineRun, TokenizerRun
+from s3 import S3Server
 from stage_runs import Place
 
 pytestmark = pytest.mark.integration
@@ -297,13 +298,11 @@ def test_a_part_of_the_mixture_without_documents_is_named(place: Place) -> None:
     assert "200000 is too large" in refused.message
 
 
-def test_a_wrong_key_is_refused_at_once(s3_server: tuple[str, Path], place: Place) -> None:
-    endpoint, folder = s3_server
-    write_corpus(folder / "locked" / "raw")
-    keys = {"endpoint": endpoint, "accessKey": "test", "secretKey": "wrong"}
-    place.secrets["store"] = keys
+def test_a_wrong_key_is_refused_at_once(s3_server: S3Server, place: Place) -> None:
+    write_corpus(s3_server.folder / "locked" / "raw")
+    place.secrets["store"] = {**s3_server.secret, "secretKey": "wrong"}
     secret = {"credentialsSecretRef": {"name": "store"}}
     run = pipeline_run("s3://locked/raw", "s3://locked/artifacts", secret=secret)
     (report,) = place.run("data", "list", run, code=64)
     assert "s3://locked/raw/zh: access was refused (SignatureDoesNotMatch)" in report.message
-    assert f"Secret store ({endpoint})" in report.message
+    assert f"Secret store ({s3_server.endpoint})" in report.message

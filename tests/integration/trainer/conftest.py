@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 
+from integration.trainer.launchers import Pod, Start
 from integration.trainer.training_runs import make_run, write_dataset, write_tokenizer
+from pretrain_api import paths
 from pretrain_api.reports import ExitReport
 from pretrain_workloads.trainer import outcome
 from pretrain_workloads.trainer.workspace import Workspace
+from s3 import s3_server
+
+__all__ = ["s3_server"]
 
 
 def free_port() -> int:
@@ -32,6 +37,7 @@ class Pods:
     root: Path
     attempts: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def attempt(self, **changes: Any) -> ExitReport:
         """Run an attempt in one pod and return its report."""
@@ -85,6 +91,10 @@ class Pods:
         for shared in ("data", "tokenizer", "checkpoints", "models"):
             (self.root / shared).mkdir(exist_ok=True)
             (root / shared).symlink_to(self.root / shared)
+        for name, keys in self.secrets.items():
+            (root / "secrets" / name).mkdir(parents=True)
+            for key, value in keys.items():
+                (root / "secrets" / name / key).write_text(value)
         (root / "spec/spec.json").write_text(json.dumps(run))
         return root
 
@@ -132,3 +142,33 @@ def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path)
     for inputs in ("data", "tokenizer"):
         (tmp_path / inputs).symlink_to(shared_storage / inputs)
     return Pods(harness, tmp_path)
+
+
+@pytest.fixture
+def start(pods: Pods) -> Iterator[Start]:
+    """Start the launchers of an attempt; whatever is left of them is killed in the end."""
+    started: list[Pod] = []
+
+    def attempt(run: dict[str, Any]) -> list[Pod]:
+        pods.attempts += 1
+        run |= {"rendezvousPort": free_port(), "rendezvousHost": "run-0.run"}
+        run["attempt"] = pods.attempts
+        hosts = pods.root / "hosts"
+        hosts.write_text(f"# names of pods\n127.78.{pods.attempts}.1 run-0.run run-0\n")
+        new = [
+            Pod(
+                pods.pod_root(node, run),
+                node,
+                f"127.78.{pods.attempts}.{node + 1}",
+                {paths.HOSTS_VARIABLE: str(hosts)},
+            )
+            for node in range(run["spec"]["parallelism"].get("nodes", 1))
+        ]
+        started.extend(new)
+        return new
+
+    yield attempt
+    for pod in started:
+        if pod.process.poll() is None:
+            pod.process.kill()
+            pod.process.wait()

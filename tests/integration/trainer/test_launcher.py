@@ -1,23 +1,20 @@
 """The launcher of real pods: ranks that are killed, and nodes that ask it to end."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from integration.trainer.conftest import Pods, free_port
+from integration.trainer.conftest import Pods
+from integration.trainer.launchers import Pod, Start
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run
 from pretrain_api import paths
-from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.progress import Progress
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -28,80 +25,6 @@ LONG = 3000
 
 TRAINING = {"tokens": STEPS * BATCH * LENGTH}
 GRID = {"tensor": 2, "pipeline": 2}
-
-
-class Pod:
-    """A launcher as its own process."""
-
-    def __init__(self, root: Path, rank: int, address: str, environment: dict[str, str]) -> None:
-        self.root, self.address = root, address
-        self.log = root / "log.txt"
-        variables = {
-            "PRETRAIN_ROOT": str(root),
-            "POD_IP": address,
-            "JOB_COMPLETION_INDEX": str(rank),
-        }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pretrain_workloads.trainer"],
-                env={**os.environ, **variables, **environment},
-                stderr=log,
-            )
-
-    def wait_for(self, is_true: Callable[[], bool]) -> None:
-        """Wait until something is true while the pod lives."""
-        while not is_true():
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.02)
-
-    @property
-    def step(self) -> int:
-        """Return the last step that rank 0 has done."""
-        return self.log.read_text().count("INFO step ")
-
-    @property
-    def ranks(self) -> list[psutil.Process]:
-        """Return the processes below the agent."""
-        children = psutil.Process(self.process.pid).children()
-        return [rank for agent in children for rank in agent.children()]
-
-    def report(self) -> ExitReport:
-        """Wait for the end and return the termination message."""
-        code = self.process.wait(200)
-        text = (self.root / "termination-log").read_bytes()
-        assert len(text) <= 4096
-        report = ExitReport.model_validate_json(text)
-        assert report.exit_class.exit_code == code
-        return report
-
-
-@pytest.fixture
-def start(pods: Pods) -> Iterator[Callable[[dict[str, Any]], list[Pod]]]:
-    """Start the launchers of an attempt; whatever is left of them is killed in the end."""
-    started: list[Pod] = []
-
-    def attempt(run: dict[str, Any]) -> list[Pod]:
-        pods.attempts += 1
-        run |= {"rendezvousPort": free_port(), "rendezvousHost": "run-0.run", "attempt": 1}
-        hosts = pods.root / "hosts"
-        hosts.write_text(f"# names of pods\n127.78.{pods.attempts}.1 run-0.run run-0\n")
-        new = [
-            Pod(
-                pods.pod_root(node, run),
-                node,
-                f"127.78.{pods.attempts}.{node + 1}",
-                {paths.HOSTS_VARIABLE: str(hosts)},
-            )
-            for node in range(run["spec"]["parallelism"].get("nodes", 1))
-        ]
-        started.extend(new)
-        return new
-
-    yield attempt
-    for pod in started:
-        if pod.process.poll() is None:
-            pod.process.kill()
-            pod.process.wait()
 
 
 def two_pods(name: str, **changes: Any) -> dict[str, Any]:
@@ -115,7 +38,7 @@ def two_pods(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_killed_rank_costs_nothing_but_the_steps_after_the_last_checkpoint(
-    pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
+    pods: Pods, start: Start
 ) -> None:
     undisturbed = pods.attempt_of(two_pods("undisturbed"))[0]
     assert undisturbed.exit_class is ExitClass.COMPLETE, undisturbed.message
@@ -141,9 +64,7 @@ def test_a_killed_rank_costs_nothing_but_the_steps_after_the_last_checkpoint(
     assert losses(resumed) == losses(undisturbed)
 
 
-def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
-    pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
-) -> None:
+def test_sigterm_saves_a_checkpoint_and_leaves_no_process(pods: Pods, start: Start) -> None:
     layout = {"processes": 2, "pipeline": 2}
     long = {"tokens": LONG * BATCH * LENGTH}
     (pod,) = start(make_run(parallelism=dict(layout), training=long))
@@ -170,9 +91,7 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     assert resumed.training.from_step == report.checkpoint.step
 
 
-def test_a_finished_run_ends_at_once_without_torch(
-    pods: Pods, start: Callable[[dict[str, Any]], list[Pod]]
-) -> None:
+def test_a_finished_run_ends_at_once_without_torch(pods: Pods, start: Start) -> None:
     first = pods.attempt()
     began = time.monotonic()
     (pod,) = start(make_run())
@@ -186,8 +105,29 @@ def test_a_finished_run_ends_at_once_without_torch(
     assert time.monotonic() - began < 60
 
 
+def test_an_old_attempt_ends_when_a_newer_one_has_taken_the_folder(start: Start) -> None:
+    run = make_run(
+        training={"tokens": LONG * BATCH * LENGTH},
+        checkpoint={"every": {"steps": 2}},
+        evaluation={"perplexity": False},
+    )
+    (old,) = start({**run, "uid": "u1"})
+    old.wait_for(lambda: old.step >= 3)
+    (new,) = start({**run, "uid": "u1"})
+    end = old.report()
+    assert end.exit_class is ExitClass.USER_ERROR
+    assert "/pretrainjob-run/ffffffffffff: attempt 2 of this run writes into it" in end.message
+    assert end.checkpoint is not None
+    new.wait_for(lambda: new.step >= 1)
+    new.process.terminate()
+    saved = new.report()
+    assert saved.exit_class is ExitClass.PREEMPTED
+    assert saved.checkpoint is not None
+    assert saved.checkpoint.step > end.checkpoint.step
+
+
 def test_a_killed_launcher_takes_its_ranks_with_it(
-    start: Callable[[dict[str, Any]], list[Pod]],
+    start: Start,
 ) -> None:
     long = {"tokens": LONG * BATCH * LENGTH}
     (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=long))

@@ -107,3 +107,17 @@ def write_tokenizer(folder: Path) -> None:
 def losses(report: ExitReport) -> list[float]:
     """Return the loss of every step of a short run."""
     return [point.loss for point in report.curve]
+
+
+def on_s3(run: dict[str, Any], bucket: str, secret: str = "store") -> dict[str, Any]:
+    """Return `run` with all that it reads and writes in a bucket that a Secret opens."""
+    moved: dict[str, Any] = json.loads(
+        json.dumps(run).replace("file:///pretrain/", f"s3://{bucket}/")
+    )
+    for artifact in ("dataset", "tokenizer"):
+        moved[artifact]["credentialsSecret"] = secret
+    export = moved["spec"].get("export", {}).get("huggingFace")
+    for location in (moved["spec"]["checkpoint"], export):
+        if location is not None:
+            location["credentialsSecretRef"] = {"name": secret}
+    return moved

@@ -1,8 +1,10 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from io import UnsupportedOperation
 from pathlib import Path
 
 import pytest
@@ -43,11 +45,32 @@ def read_report(root: Path) -> ExitReport:
         (Preempted(), ExitClass.PREEMPTED),
         (KeyboardInterrupt(), ExitClass.PREEMPTED),
         (OSError("disk"), ExitClass.INFRASTRUCTURE),
-        (ZeroDivisionError(), ExitClass.INFRASTRUCTURE),
+        (ConnectionResetError(), ExitClass.INFRASTRUCTURE),
+        (TimeoutError(), ExitClass.INFRASTRUCTURE),
+        (EOFError(), ExitClass.INFRASTRUCTURE),
+        (UnsupportedOperation("a ValueError too"), ExitClass.INFRASTRUCTURE),
+        (subprocess.TimeoutExpired("x", 1), ExitClass.INFRASTRUCTURE),
+        (Exception("nobody knows it"), ExitClass.INFRASTRUCTURE),
+        (ZeroDivisionError(), ExitClass.PROGRAM_ERROR),
+        (TypeError(), ExitClass.PROGRAM_ERROR),
+        (KeyError("k"), ExitClass.PROGRAM_ERROR),
+        (AssertionError(), ExitClass.PROGRAM_ERROR),
+        (ModuleNotFoundError(), ExitClass.PROGRAM_ERROR),
+        (NotImplementedError(), ExitClass.PROGRAM_ERROR),
     ],
 )
 def test_an_exception_has_a_class(error: BaseException, want: ExitClass) -> None:
     assert classify(error) is want
+
+
+def test_a_bug_that_a_lost_connection_caused_is_none() -> None:
+    error = ValueError("no value")
+    error.__cause__ = KeyError("k")
+    assert classify(error) is ExitClass.PROGRAM_ERROR
+    error.__cause__.__cause__ = ConnectionResetError()
+    assert classify(error) is ExitClass.INFRASTRUCTURE
+    error.__cause__.__cause__ = error  # whoever builds such a ring is answered, too
+    assert classify(error) is ExitClass.PROGRAM_ERROR
 
 
 def test_a_task_that_ends_well_says_what_it_used(root: Path) -> None:
@@ -67,10 +90,21 @@ def test_a_task_that_fails_says_why_in_one_sentence(root: Path) -> None:
 
 def test_an_unexpected_error_is_named_with_its_type(root: Path) -> None:
     def main() -> ExitReport:
-        raise ValueError("odd")
+        raise ConnectionError("odd")
 
     assert run_task(main) == 1
-    assert read_report(root).message == "ValueError: odd"
+    assert read_report(root).message == "ConnectionError: odd"
+
+
+def test_a_bug_is_told_with_its_place(root: Path) -> None:
+    def main() -> ExitReport:
+        raise ValueError("odd")
+
+    assert run_task(main) == 70
+    report = read_report(root)
+    assert report.exit_class is ExitClass.PROGRAM_ERROR
+    want = r"ValueError: odd \(pretrain_workloads/test_exit\.py:\d+ in main\)"
+    assert re.fullmatch(want, report.message)
 
 
 def test_a_task_without_a_pod_around_it_still_ends(
@@ -128,11 +162,11 @@ def test_a_broken_spec_is_the_users_to_mend(root: Path) -> None:
         load_run(TokenizerRun)
 
 
-@pytest.mark.parametrize("module", ["data", "dataset", "tokenizer"])
+@pytest.mark.parametrize("module", ["data", "dataset", "tokenizer", "trainer"])
 def test_an_entry_point_ends_with_a_report(module: str, root: Path) -> None:
     (root / "spec").mkdir()
     (root / "spec" / "spec.json").write_text(json.dumps({"name": 1}), encoding="utf-8")
-    stage = {"data": ["list"], "dataset": ["seal"], "tokenizer": []}[module]
+    stage = {"data": ["list"], "dataset": ["seal"], "tokenizer": [], "trainer": []}[module]
     command = [sys.executable, "-m", f"pretrain_workloads.{module}", *stage]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 64, done.stderr

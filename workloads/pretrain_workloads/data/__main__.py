@@ -1,10 +1,8 @@
 """`python -m pretrain_workloads.data STAGE`: one task of one stage of a DataPipeline."""
 
-import argparse
-
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import PIPELINE_STAGES, PipelineRun
-from pretrain_workloads.exit import leave, load_run, run_task, task_rank
+from pretrain_workloads.exit import leave, load_run, run_task, stage_argument, task_rank
 
 
 def run_stage(stage: str) -> ExitReport:
@@ -37,7 +35,5 @@ def run_stage(stage: str) -> ExitReport:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="pretrain_workloads.data", description=__doc__)
-    parser.add_argument("stage", choices=PIPELINE_STAGES)
-    chosen = parser.parse_args().stage
+    chosen = stage_argument("pretrain_workloads.data", PIPELINE_STAGES)
     leave(run_task(lambda: run_stage(chosen)))

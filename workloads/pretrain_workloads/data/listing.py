@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pretrain_api.artifacts import artifact_uri
-from pretrain_api.digests import digest
+from pretrain_api.digests import content_of, digest
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.common import ArtifactRef
@@ -43,7 +43,8 @@ def list_inputs(run: PipelineRun) -> ExitReport:
     spec = run.spec
     listed = [list_matching(source) for source in spec.sources]
     whole = _whole_files(spec, [files for _, files in listed])
-    name = digest(FORMAT_VERSION, _what_counts(spec), [_identity(spec, piece) for piece in whole])
+    asked = content_of(spec, leave_out=("output",), with_defaults=True)
+    name = digest(FORMAT_VERSION, asked, [_identity(spec, piece) for piece in whole])
     uri = artifact_uri(spec.output.uri, "DataPipeline", run.name, name)
     artifact = ArtifactRef(uri=uri, digest=name)
     reference = spec.output.credentials_secret_ref
@@ -62,19 +63,6 @@ def list_inputs(run: PipelineRun) -> ExitReport:
     counts = {"files": len(whole), "bytes": sum(p.size for p in whole), "pieces": len(pieces)}
     log.info("%s files, %s bytes -> %s", counts["files"], counts["bytes"], uri)
     return ExitReport(exit_class=ExitClass.COMPLETE, artifact=artifact, counts=counts)
-
-
-def _what_counts(spec: DataPipelineSpec) -> dict[str, Any]:
-    """Return what of a spec determines the documents: not how or where they are computed."""
-    kept = spec.model_dump(
-        mode="json",
-        by_alias=True,
-        exclude={"tasks", "parallelism", "profile_ref", "output"},
-        exclude_none=True,
-    )
-    for source in kept["sources"]:
-        source.pop("credentialsSecretRef", None)
-    return kept
 
 
 def _identity(spec: DataPipelineSpec, piece: Piece) -> list[Any]:

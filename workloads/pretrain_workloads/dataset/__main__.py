@@ -1,10 +1,8 @@
 """`python -m pretrain_workloads.dataset STAGE`: one task of one stage of a TokenDataset."""
 
-import argparse
-
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import DATASET_STAGES, DatasetRun
-from pretrain_workloads.exit import leave, load_run, run_task, task_rank
+from pretrain_workloads.exit import leave, load_run, run_task, stage_argument, task_rank
 
 
 def run_stage(stage: str) -> ExitReport:
@@ -29,7 +27,5 @@ def run_stage(stage: str) -> ExitReport:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="pretrain_workloads.dataset", description=__doc__)
-    parser.add_argument("stage", choices=DATASET_STAGES)
-    chosen = parser.parse_args().stage
+    chosen = stage_argument("pretrain_workloads.dataset", DATASET_STAGES)
     leave(run_task(lambda: run_stage(chosen)))

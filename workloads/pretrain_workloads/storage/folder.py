@@ -140,6 +140,16 @@ class Folder:
         """Write `value` as JSON, whole or not at all."""
         return self.write_bytes(path, to_json(value, indent=1))
 
+    def check_writable(self) -> None:
+        """Write a small file and delete it again.
+
+        Raises:
+            UserError: If that is not allowed, or there is no such bucket.
+        """
+        name = f".{uuid.uuid4().hex[:12]}.probe"
+        self.write_bytes(name, b"may be deleted")
+        self.delete(name)
+
     @contextmanager
     def publish(self, path: str) -> Iterator[Publication]:
         """Give a local file to write, which appears at `path` when the body ends well.
@@ -213,6 +223,11 @@ class Folder:
         return [self._upload_file(f, start + f.relative_to(source).as_posix()) for f in files]
 
     def _upload_file(self, source: Path, path: str) -> ArtifactFile:
+        if not self.is_local:  # one put shows the file when it is complete: no copy is needed
+            with told(self.uri_of(path), self._opener):
+                self._move(source, path)
+            size = source.stat().st_size
+            return ArtifactFile(path=path, bytes=size, sha256=file_checksum(source))
         with self.publish(path) as publication:
             shutil.copyfile(source, publication.local)
         assert publication.file is not None

@@ -5,6 +5,7 @@ lists its files with their checksums. Without it, there is no checkpoint.
 """
 
 import logging
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -104,24 +105,18 @@ def delete(folder: Folder, path: str) -> None:
     folder.delete(path)
 
 
-def broken_files(folder: Folder, marker: Marker, share: int, shares: int) -> list[str]:
+def broken_files(uri: str, local: Path, marker: Marker, share: int, shares: int) -> list[str]:
     """Return what is wrong with every `shares`-th file of a checkpoint, from the one at `share`.
 
-    The ranks of a run divide the files among them.
+    The ranks that see the folder `local`, which holds what is at `uri`, divide the files so.
     """
-    path = path_of(marker.step)
-    present = {file.path: file.size for file in folder.find(path)}
     problems = []
     for file in marker.files[share::shares]:
-        name = f"{path}/{file.path}"
-        if name not in present:
-            problems.append(f"{folder.uri_of(name)}: is missing")
-        elif present[name] != file.bytes:
-            problems.append(
-                f"{folder.uri_of(name)}: has {present[name]} bytes instead of {file.bytes}"
-            )
-        elif file.sha256 is not None:
-            with folder.fetched(name) as local:
-                if file_checksum(local) != file.sha256:
-                    problems.append(f"{folder.uri_of(name)}: its checksum is wrong")
+        path, name = local / file.path, f"{uri}/{file.path}"
+        if not path.is_file():
+            problems.append(f"{name}: is missing")
+        elif path.stat().st_size != file.bytes:
+            problems.append(f"{name}: has {path.stat().st_size} bytes instead of {file.bytes}")
+        elif file.sha256 is not None and file_checksum(path) != file.sha256:
+            problems.append(f"{name}: its checksum is wrong")
     return problems

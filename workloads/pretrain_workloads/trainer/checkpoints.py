@@ -22,6 +22,7 @@ from pretrain_workloads.storage import Folder, local_path
 from pretrain_workloads.storage.folder import file_checksum
 from pretrain_workloads.trainer import checkpoint_store as store
 from pretrain_workloads.trainer import state
+from pretrain_workloads.trainer.claim import Claim
 from pretrain_workloads.trainer.layout import Layout
 from pretrain_workloads.trainer.tracker import now
 from pretrain_workloads.trainer.world import World
@@ -41,6 +42,8 @@ class Checkpoints:
     ) -> None:
         self._run, self._layout, self._world = run, layout, world
         self._folder, self._scratch = folder, scratch
+        self.claim = Claim(run, folder)
+        """The attempt's hold on the folder, to be checked before anything is committed to it."""
 
     def save(
         self,
@@ -50,9 +53,14 @@ class Checkpoints:
         initial_perplexity: float | None,
         curve: list[CurvePoint],
     ) -> CheckpointStatus:
-        """Save the run after `step` optimizer steps, and delete what need not stay."""
+        """Save the run after `step` optimizer steps, and delete what need not stay.
+
+        Raises:
+            TakenOver: If the folder belongs to somebody else now; it stays as it is.
+        """
         path = store.path_of(step)
         if self._world.rank == 0:
+            self.claim.check()
             store.delete(self._folder, path)
         self._world.barrier()
         local = self._make_local(path)
@@ -73,6 +81,7 @@ class Checkpoints:
         )
         if self._world.rank == 0:
             text = marker.model_dump_json(by_alias=True, exclude_none=True, indent=1)
+            self.claim.check()
             self._folder.write_bytes(f"{path}/{store.MARKER}", text.encode())
             self._retire()
         self._world.barrier()
@@ -85,10 +94,11 @@ class Checkpoints:
             UserError: If it was saved with another kind of optimizer.
         """
         for marker in self._agreed_markers():
-            if not self._is_sound(marker):
+            local = self._fetch(store.path_of(marker.step))
+            if not self._is_sound(marker, local):
+                self._drop_local(local)
                 continue
             self._check_optimizer(marker)
-            local = self._fetch(store.path_of(marker.step))
             same = marker.layout == state.signature(self._layout)
             described = state.describe(
                 chunks, optimizer, self._world, is_loading=True, with_random=same
@@ -167,8 +177,13 @@ class Checkpoints:
         markers: list[store.Marker] = found[0]
         return markers
 
-    def _is_sound(self, marker: store.Marker) -> bool:
-        problems = store.broken_files(self._folder, marker, self._world.rank, self._world.size)
+    def _is_sound(self, marker: store.Marker, local: Path) -> bool:
+        """Return whether all files are whole; the ranks that share `local` divide them."""
+        world, uri = self._world, self._folder.uri_of(store.path_of(marker.step))
+        share = (world.rank, world.size)
+        if not self._folder.is_local:
+            share = (world.local_rank, world.processes_per_node)
+        problems = store.broken_files(uri, local, marker, *share)
         for problem in problems:
             log.warning("%s; the checkpoint of step %d is skipped", problem, marker.step)
         return not self._world.is_any(bool(problems))
@@ -195,6 +210,7 @@ class Checkpoints:
         local = self._local(path)
         if not self._folder.is_local:
             if self._world.local_rank == 0:
+                shutil.rmtree(local, ignore_errors=True)
                 self._folder.download(path, local)
             self._world.barrier()
         return local

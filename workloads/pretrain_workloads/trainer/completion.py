@@ -15,6 +15,7 @@ from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_artifact, seal_manifest
 from pretrain_workloads.trainer.bonds import die_with_parent
+from pretrain_workloads.trainer.ends import Interrupted
 from pretrain_workloads.trainer.exporting import Answer, Request
 from pretrain_workloads.trainer.finished import (
     PACKAGES,
@@ -23,7 +24,7 @@ from pretrain_workloads.trainer.finished import (
     seal_run,
 )
 from pretrain_workloads.trainer.reference_logits import reference_logits
-from pretrain_workloads.trainer.training import Interrupted, Training
+from pretrain_workloads.trainer.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def complete(training: Training) -> ExitReport:
 
     Raises:
         Interrupted: If the pod was asked to end meanwhile; the next attempt exports again.
-        UserError: If the tokenizer's artifact or the place of the export is wrong.
+        UserError: If the tokenizer's artifact or the place of the export is wrong, or if the run's
+            folder belongs to somebody else now.
     """
     needs_export = export_folder(training.run) is not None or bool(
         training.run.spec.evaluation.prompts
@@ -57,6 +59,7 @@ def complete(training: Training) -> ExitReport:
         training.tracker.set_progress(phase="exporting", eta_seconds=None)
         _export(training)
     note = training.tracker.note
+    training.checkpoints.claim.check()
     artifact = seal_run(training.run, note.summary, note.progress)
     return ExitReport(
         exit_class=ExitClass.COMPLETE,
@@ -143,6 +146,8 @@ def _run_exporter(training: Training, checkpoint: Path, model: Path) -> Answer:
     finally:
         program.kill()
         program.wait()
+    if program.returncode < 0:
+        raise ChildProcessError(f"the export was killed by signal {-program.returncode}")
     if program.returncode:
         raise RuntimeError(f"the export ended with exit code {program.returncode}; see the log")
     return Answer.model_validate_json(answered.read_bytes())

@@ -51,6 +51,10 @@ class Dataset:
         found = self._sampler.sequence(sample)
         return self._read(self.index.blocks[found.block], found.index, vocabulary_size)
 
+    def epochs(self, samples: int) -> float:
+        """Return how often `samples` training samples read all sequences, to three digits."""
+        return round(samples / self._sampler.total, 3)
+
     @property
     def held_out(self) -> int:
         """Return the number of sequences that are held out."""

@@ -9,8 +9,9 @@ import torch
 
 from pretrain_workloads.trainer.batches import micro_batches
 from pretrain_workloads.trainer.dataset import Dataset
+from pretrain_workloads.trainer.ends import NotANumber
 from pretrain_workloads.trainer.layout import Layout
-from pretrain_workloads.trainer.passes import NotANumber, run_passes
+from pretrain_workloads.trainer.passes import run_passes
 from pretrain_workloads.trainer.world import World
 
 

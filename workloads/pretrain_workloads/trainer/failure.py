@@ -6,6 +6,7 @@ import time
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_workloads.exit import failure_report
+from pretrain_workloads.trainer.ends import Interrupted, NotANumber
 
 _LOST = re.compile(
     r"connection closed by peer|connection reset|broken pipe|connection refused"
@@ -15,6 +16,17 @@ _LOST = re.compile(
 )
 _HUNG = re.compile(r"timed out|timeout", re.IGNORECASE)
 _MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+
+_DEVICE = re.compile(
+    r"nccl|gloo|c10d|process ?group|torch\.distributed|TCPStore|rendezvous"
+    r"|CUDA (?:error|driver)(?!.*device-side assert)|CUBLAS_STATUS|CUDNN_STATUS|NVML|ECC error"
+    r"|can't start new thread|unable to (?:open|write|mmap)",
+    re.IGNORECASE,
+)
+"""A device, a driver or the connections between ranks failed, and not the program."""
+
+_DEVICE_ERRORS = ("DistError", "QueueEmptyError")
+"""Torch's own classes of them, by name: the module is read without torch."""
 
 _PLACE = re.compile(r"^\[[^\]]*\]\s*")
 """The line of the library's source that a message starts with."""
@@ -26,18 +38,12 @@ ANSWER_SECONDS = 2.0
 
 def report_of(error: BaseException) -> tuple[ExitReport, bool]:
     """Return the report of `error`, and whether another rank is its cause."""
-    from pretrain_workloads.trainer.layout import InvalidLayout
-    from pretrain_workloads.trainer.passes import NotANumber
-    from pretrain_workloads.trainer.training import Interrupted
-
     text = " ".join(str(error).split())
     match error:
         case Interrupted():
             return ExitReport(exit_class=ExitClass.PREEMPTED, message=text), False
         case NotANumber():
             return ExitReport(exit_class=ExitClass.NOT_A_NUMBER, message=text), False
-        case InvalidLayout():
-            return ExitReport(exit_class=ExitClass.USER_ERROR, message=text), False
     if isinstance(error, RuntimeError):
         if _LOST.search(text):
             return ExitReport(exit_class=ExitClass.INFRASTRUCTURE, message=text), True
@@ -45,7 +51,16 @@ def report_of(error: BaseException) -> tuple[ExitReport, bool]:
             return ExitReport(exit_class=ExitClass.HANG, message=text), False
         if _MEMORY.search(text):
             return ExitReport(exit_class=ExitClass.OUT_OF_MEMORY, message=_advice(text)), False
+        return failure_report(error, _class_of(error, text)), False
     return failure_report(error), False
+
+
+def _class_of(error: RuntimeError, text: str) -> ExitClass:
+    """Return whether the surroundings or the program raised torch's exception for everything."""
+    names = {base.__name__ for base in type(error).__mro__}
+    if _DEVICE.search(text) or names.intersection(_DEVICE_ERRORS):
+        return ExitClass.INFRASTRUCTURE
+    return ExitClass.PROGRAM_ERROR
 
 
 def _advice(text: str) -> str:

@@ -1,17 +1,21 @@
 """One pod of a run: finds pod 0, runs this pod's ranks, and says how the attempt ended here."""
 
 import logging
+import math
 import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.exit import Preempted, load_run, task_rank
 from pretrain_workloads.trainer import outcome, rendezvous, resources
 from pretrain_workloads.trainer.agent import Assignment
-from pretrain_workloads.trainer.finished import finished_report
+from pretrain_workloads.trainer.claim import Claim, held
+from pretrain_workloads.trainer.ownership import Phase
+from pretrain_workloads.trainer.places import try_places
 from pretrain_workloads.trainer.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -28,17 +32,23 @@ _POLL_SECONDS = 0.1
 def launch() -> ExitReport:
     """Run this pod's part of the attempt and return its report."""
     run = load_run(TrainingRun)
-    report = finished_report(run)
+    is_first_pod = task_rank() == 0
+    report = try_places(run, is_writer=is_first_pod)
     if report is not None:
         log.info("the run was complete before")
         return outcome.cut_to_size(report)
+    with held(run) if is_first_pod else nullcontext() as claim:
+        return outcome.cut_to_size(_attempt(run, claim))
+
+
+def _attempt(run: TrainingRun, claim: Claim | None) -> ExitReport:
     workspace = Workspace.of_pod()
     workspace.clear()
     address = rendezvous.find_address(run.rendezvous_host, RENDEZVOUS_SECONDS)
     log.info("pod 0 is %s at %s, port %d", run.rendezvous_host, address, run.rendezvous_port)
     kills = resources.memory_kills()
     agent = _start_agent(run, address)
-    exit_code = _wait(agent, workspace)
+    exit_code = _wait(agent, workspace, claim)
     seen = outcome.Observed(
         reports=workspace.read_reports(),
         killed=workspace.read_killed(),
@@ -47,7 +57,7 @@ def launch() -> ExitReport:
         was_out_of_memory=resources.memory_kills() > kills,
         agent_exit_code=exit_code,
     )
-    return outcome.cut_to_size(outcome.conclude(seen, workspace.read_note()))
+    return outcome.conclude(seen, workspace.read_note())
 
 
 def _start_agent(run: TrainingRun, address: str) -> subprocess.Popen[bytes]:
@@ -80,20 +90,34 @@ def build_environment(device: str, processes: int, address: str) -> dict[str, st
     return environment | dict(os.environ)
 
 
-def _wait(agent: subprocess.Popen[bytes], workspace: Workspace) -> int:
-    """Return the agent's exit code; after a SIGTERM, ask it to stop and kill it in the end."""
+def _wait(agent: subprocess.Popen[bytes], workspace: Workspace, claim: Claim | None) -> int:
+    """Return the agent's exit code; after a SIGTERM, ask it to stop and kill it in the end.
+
+    Raises:
+        TakenOver: If the run's folder belongs to somebody else now.
+    """
     try:
-        while agent.poll() is None:
-            time.sleep(_POLL_SECONDS)
+        _watch(agent, claim, "running", math.inf)
     except (Preempted, KeyboardInterrupt) as request:
         log.warning("%s; asking the ranks to save and end", request)
         workspace.ask_to_stop()
-        try:
-            return agent.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            log.error("the ranks did not end within %.0f s", GRACE_SECONDS)
+        _watch(agent, claim, "ending", GRACE_SECONDS)
     finally:
         if agent.poll() is None:
             agent.kill()  # its ranks die with it
             agent.wait()
     return agent.returncode
+
+
+def _watch(
+    agent: subprocess.Popen[bytes], claim: Claim | None, phase: Phase, seconds: float
+) -> None:
+    """Wait for the agent's end, for so long at most, and show meanwhile that the attempt lives."""
+    deadline = time.monotonic() + seconds
+    while agent.poll() is None:
+        if time.monotonic() >= deadline:
+            log.error("the ranks did not end within %.0f s", seconds)
+            return
+        if claim is not None:
+            claim.keep(phase)
+        time.sleep(_POLL_SECONDS)

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_workloads.failures import UserError
 
 VOCABULARY_MULTIPLE = 128
 """The embedding has a multiple of this many rows. It does not depend on the parallel sizes, so that
@@ -19,7 +20,7 @@ LAYER = "*-"
 """One Llama layer."""
 
 
-class InvalidLayout(Exception):
+class InvalidLayout(UserError):
     """The user must act: every problem of the spec's sizes, at once."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -17,6 +17,7 @@ _ORDER = (
     ExitClass.NOT_A_NUMBER,
     ExitClass.LOSS_SPIKE,
     ExitClass.OUT_OF_MEMORY,
+    ExitClass.PROGRAM_ERROR,
     ExitClass.HANG,
     ExitClass.INFRASTRUCTURE,
     ExitClass.PREEMPTED,

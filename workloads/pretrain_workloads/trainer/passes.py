@@ -10,6 +10,7 @@ from megatron.core import parallel_state
 from megatron.core.pipeline_parallel import get_forward_backward_func
 
 from pretrain_workloads.trainer.batches import MicroBatch
+from pretrain_workloads.trainer.ends import NotANumber
 from pretrain_workloads.trainer.layout import Layout
 from pretrain_workloads.trainer.world import World
 
@@ -31,10 +32,6 @@ class Sums:
     def mean_loss(self) -> float:
         """Return the mean cross-entropy of a token."""
         return self.loss / self.tokens if self.tokens else math.nan
-
-
-class NotANumber(Exception):
-    """The loss or the gradient is no number: the run cannot go on from here."""
 
 
 def run_passes(

@@ -25,6 +25,7 @@ _METRICS = {
     "mfu": "Model FLOPs utilisation.",
     "eta_seconds": "Estimated time to the end.",
     "block": "Data block that is being read.",
+    "epochs": "How often the sequences of all blocks were read.",
 }
 
 

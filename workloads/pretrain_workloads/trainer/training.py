@@ -10,6 +10,7 @@ from pretrain_api.v1alpha1.progress import CheckpointStatus
 from pretrain_workloads.trainer.batches import micro_batches
 from pretrain_workloads.trainer.checkpoints import Checkpoints
 from pretrain_workloads.trainer.dataset import Dataset
+from pretrain_workloads.trainer.ends import Interrupted
 from pretrain_workloads.trainer.evaluation import Stopped, perplexity
 from pretrain_workloads.trainer.flops import flops_per_token
 from pretrain_workloads.trainer.layout import Layout
@@ -23,10 +24,6 @@ from pretrain_workloads.trainer.workspace import Workspace
 from pretrain_workloads.trainer.world import World
 
 log = logging.getLogger(__name__)
-
-
-class Interrupted(Exception):
-    """The ranks were asked to end; a checkpoint is saved."""
 
 
 @dataclass
@@ -59,6 +56,7 @@ class Training:
             Interrupted: If the ranks were asked to end; a checkpoint is saved.
             NotANumber: If the loss or the gradient is none.
         """
+        self._warn_of_repetition()
         self._resume()
         if self.step == 0:
             self._evaluate(initial=True)
@@ -73,6 +71,16 @@ class Training:
         if self.saved_step != self.step:
             self.save()
         self._evaluate()
+
+    def _warn_of_repetition(self) -> None:
+        epochs = self.dataset.epochs(self.layout.train_iters * self.layout.global_batch_size)
+        if epochs > 1 and self.world.rank == 0:
+            log.warning(
+                "spec.training.tokens: %d tokens read the token blocks %s times; make a longer "
+                "TokenDataset if they should not repeat",
+                self.run.spec.training.tokens,
+                epochs,
+            )
 
     def _resume(self) -> None:
         marker = self.checkpoints.load(self.chunks, self.optimizer)
@@ -161,13 +169,17 @@ class Training:
                 "eta_seconds": speed.eta_seconds,
             }
         self.tracker.add_loss(self.step, sums.mean_loss)
-        self.tracker.set_summary(to_step=self.step, tokens=tokens, loss=sums.mean_loss)
+        epochs = self.dataset.epochs(self.step * self.layout.global_batch_size)
+        self.tracker.set_summary(
+            to_step=self.step, tokens=tokens, epochs=epochs, loss=sums.mean_loss
+        )
         self.tracker.set_progress(
             step=self.step,
             tokens=tokens,
             loss=sums.mean_loss,
             learning_rate=rate,
             gradient_norm=norm,
+            epochs=epochs,
             block=self.dataset.locate(self.step * self.layout.global_batch_size - 1).block,
             **changes,
         )

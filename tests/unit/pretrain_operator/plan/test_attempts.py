@@ -75,6 +75,14 @@ def test_budgets_are_charged_by_cause() -> None:
     assert "spec.recovery.budgets.infrastructure.max = 2" in decision.message
 
 
+def test_a_bug_of_the_program_is_not_tried_as_often_as_a_lost_node() -> None:
+    bug = ExitClass.PROGRAM_ERROR.value
+    assert isinstance(decide_next_attempt(history(bug, bug), [], Budgets(), NOW), NextAttempt)
+    decision = decide_next_attempt(history(bug, bug, bug), [], Budgets(), NOW)
+    assert isinstance(decision, GiveUp)
+    assert "spec.recovery.budgets.user.max = 2" in decision.message
+
+
 def test_ends_outside_the_window_are_forgiven() -> None:
     rare = history(*["infrastructure"] * 10, apart=1900)
     assert isinstance(decide_next_attempt(rare, [], TIGHT, NOW), NextAttempt)

@@ -50,6 +50,7 @@ def test_pods_are_told_where_they_meet_and_on_what_they_compute() -> None:
     pinned = (pin_inputs(parsed_run(), OPENED), OPENED)
     profile = ComputeProfileSpec.model_validate(profile_spec())
     run = training_run(owner, parsed_run(), profile, pinned, 2)
+    assert (run.uid, run.attempt) == (owner.uid, 2)
     assert run.rendezvous_host == "run-a2-0.run-pods.default.svc"
     assert (run.processes_per_node, run.device) == (2, "cpu")
     gpus = ComputeProfileSpec.model_validate(gpu_profile_spec())

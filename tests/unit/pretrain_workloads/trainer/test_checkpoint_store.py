@@ -53,16 +53,17 @@ def test_a_folder_without_checkpoints_has_none(tmp_path: Path) -> None:
 def test_every_kind_of_damage_is_told_with_the_file(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}")
     marker = write_checkpoint(folder, tmp_path, 7)
-    assert store.broken_files(folder, marker, 0, 1) == []
     path = tmp_path / store.path_of(7)
+    uri = folder.uri_of(store.path_of(7))
+    assert store.broken_files(uri, path, marker, 0, 1) == []
     (path / "__0_0.distcp").unlink()
     (path / "__1_0.distcp").write_bytes(b"short")
     (path / ".metadata").write_bytes(b".metadata of 8")
-    missing, shorter, changed = store.broken_files(folder, marker, 0, 1)
-    assert missing.endswith("__0_0.distcp: is missing")
+    missing, shorter, changed = store.broken_files(uri, path, marker, 0, 1)
+    assert missing.endswith("/step-0000000007/__0_0.distcp: is missing")
     assert "has 5 bytes instead of" in shorter
     assert changed.endswith(".metadata: its checksum is wrong")
-    shares = [text for share in (0, 1) for text in store.broken_files(folder, marker, share, 2)]
+    shares = [text for share in (0, 1) for text in store.broken_files(uri, path, marker, share, 2)]
     assert sorted(shares) == sorted([missing, shorter, changed])
 
 

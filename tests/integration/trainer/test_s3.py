@@ -1,0 +1,164 @@
+"""A run whose inputs, checkpoints and exported model lie on S3 is the run on a volume."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.trainer.conftest import Pods
+from integration.trainer.launchers import Start
+from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run, on_s3
+from pretrain_api.artifacts import MANIFEST
+from pretrain_api.reports import ExitClass, ExitReport
+from s3 import S3Server
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+STEPS = 32
+"""More than there are data for: 32 steps of 8 of 240 sequences."""
+
+
+@pytest.fixture
+def bucket(pods: Pods, s3_server: S3Server, request: pytest.FixtureRequest) -> Path:
+    """A bucket with the dataset and the tokenizer, and the Secret that opens it."""
+    pods.secrets["store"] = s3_server.secret
+    name = request.node.name.partition("[")[0].replace("_", "-")[:60].strip("-")
+    bucket: Path = s3_server.folder / name
+    bucket.mkdir(exist_ok=True)
+    for inputs in ("data", "tokenizer"):
+        shutil.copytree((pods.root / inputs).resolve(), bucket / inputs, dirs_exist_ok=True)
+    return bucket
+
+
+def two_pods() -> dict[str, Any]:
+    """Return a run of two nodes that saves, evaluates and exports."""
+    return make_run(
+        parallelism={"nodes": 2, "processes": 1},
+        training={"tokens": STEPS * BATCH * LENGTH},
+        checkpoint={"every": {"steps": 4}, "keep": {"last": 2}},
+        evaluation={"perplexity": True, "prompts": ["一丁"], "maxNewTokens": 4},
+        export={"huggingFace": {"uri": "file:///pretrain/models"}},
+    )
+
+
+def complete(report: ExitReport) -> ExitReport:
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    return report
+
+
+def listed(root: Path) -> list[str]:
+    """Return what the ranks of a run wrote below `root`; its launchers wrote OWNER.json."""
+    files = [path for part in ("checkpoints", "models") for path in (root / part).rglob("*")]
+    names = [path.relative_to(root).as_posix() for path in files if path.is_file()]
+    return sorted(name for name in names if not name.endswith("/OWNER.json"))
+
+
+def manifests(root: Path) -> list[dict[str, Any]]:
+    """Return the manifests that a run wrote, without what differs between any two runs."""
+    found = []
+    for part in ("checkpoints", "models"):
+        (path,) = (root / part).glob(f"*/*/{MANIFEST}")
+        text = path.read_text().replace("file:///pretrain", "").replace(f"s3://{root.name}", "")
+        manifest = json.loads(text)
+        del manifest["createdAt"]
+        manifest["spec"]["checkpoint"].pop("credentialsSecretRef", None)
+        manifest["spec"]["export"]["huggingFace"].pop("credentialsSecretRef", None)
+        for key in ("fromStep", "curve"):
+            manifest["summary"].pop(key, None)
+        found.append(manifest)
+    return found
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
+    pods: Pods, start: Start, bucket: Path
+) -> None:
+    undisturbed = complete(pods.attempt_of(two_pods())[0])
+
+    first, second = start(on_s3(two_pods(), bucket.name))
+    first.wait_for(lambda: first.step >= 6)
+    second.ranks[0].send_signal(signal.SIGKILL)
+    ends = [first.report(), second.report()]
+    assert [end.exit_class for end in ends] == [ExitClass.INFRASTRUCTURE] * 2
+    saved = ends[0].checkpoint
+    assert saved is not None
+    assert saved.uri.startswith(f"s3://{bucket.name}/checkpoints/")
+    newest = bucket / saved.uri.removeprefix(f"s3://{bucket.name}/")
+    half = newest.with_name("step-0000000031")
+    shutil.copytree(newest, half, ignore=lambda *_: ["COMPLETE.json"])
+
+    resumed = complete(pods.attempt_of(on_s3(two_pods(), bucket.name))[0])
+    assert resumed.training is not None
+    assert saved.step <= resumed.training.from_step < STEPS
+    assert not half.exists()
+    assert "read the token blocks 1.067 times" in first.log.read_text()
+    assert resumed.training.epochs == 1.067
+    assert losses(resumed)[-1] == losses(undisturbed)[-1]
+    assert undisturbed.training is not None
+    assert resumed.training.perplexity == undisturbed.training.perplexity
+    assert resumed.training.continuations == undisturbed.training.continuations
+    assert listed(bucket) == listed(pods.root)
+    assert manifests(bucket) == manifests(pods.root)
+
+
+@pytest.mark.parametrize(
+    ("keys", "want"),
+    [
+        pytest.param(
+            {"endpoint": "http://127.0.0.1:9"},
+            ["Secret store (http://127.0.0.1:9) does not answer", "correct the location, or the"],
+            id="an endpoint where nobody listens",
+        ),
+        pytest.param(
+            {"accessKey": "nobody"},
+            ["access was refused (", "; correct accessKey of Secret store"],
+            id="an access key that is not known",
+        ),
+        pytest.param(
+            {"secretKey": "wrong"},
+            [
+                "access was refused; correct accessKey or secretKey of Secret store (http://127.0.0.1:"
+            ],
+            id="a secret key that does not fit",
+        ),
+    ],
+)
+def test_a_wrong_secret_is_refused_within_seconds(
+    keys: dict[str, str], want: list[str], pods: Pods, start: Start, bucket: Path
+) -> None:
+    pods.secrets["store"] |= keys
+    (pod,) = start(on_s3(make_run(), bucket.name))
+    report = pod.report()
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert report.message.startswith(f"spec.checkpoint: s3://{bucket.name}/checkpoints/")
+    for part in want:
+        assert part in report.message
+    assert report.seconds < 10
+
+
+def test_all_places_that_cannot_be_used_are_named_at_once(
+    pods: Pods, start: Start, bucket: Path
+) -> None:
+    run = on_s3(two_pods(), bucket.name)
+    run["spec"]["export"]["huggingFace"]["uri"] = "s3://no-such-bucket/models"
+    run["spec"]["checkpoint"]["uri"] = "s3://nor-this-one/checkpoints"
+    report = start(run)[0].report()
+    assert report.exit_class is ExitClass.USER_ERROR
+    first, second = report.message.split("; spec.export.huggingFace: ")
+    assert first.startswith("spec.checkpoint: s3://nor-this-one/checkpoints/pretrainjob-run/")
+    assert second.startswith("s3://no-such-bucket/models/pretrainjob-run/")
+    assert "the bucket does not exist; create it, or correct it" in first
+    assert "the bucket does not exist; create it, or correct it" in second
+
+
+def test_storage_that_stops_answering_later_is_no_fault_of_the_users(
+    pods: Pods, start: Start, bucket: Path
+) -> None:
+    pods.attempts = 1
+    pods.secrets["store"] |= {"endpoint": "http://127.0.0.1:9"}
+    (pod,) = start(on_s3(make_run(), bucket.name))
+    report = pod.report()
+    assert report.exit_class is ExitClass.INFRASTRUCTURE
+    assert "Secret store (http://127.0.0.1:9) does not answer" in report.message
