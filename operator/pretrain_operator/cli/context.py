@@ -1,78 +1,59 @@
-"""What the manifests beside a PretrainJob say about it: profile, vocabulary, tokens."""
+"""What a run is judged among: the manifests beside it, or the nodes of the command line."""
 
+import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pydantic import BaseModel
-
-from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
-from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.cli.manifests import Document
+from pretrain_operator.plan.run_admission import Verdict, admit, run_question
+from pretrain_operator.plan.surroundings import KnownObjects, Surroundings, surroundings_of
 
 
 @dataclass(frozen=True)
-class JobContext:
-    """What a PretrainJob refers to, as far as it is known."""
+class Context:
+    """The manifests beside a run, and what the command line says of its nodes."""
 
-    profile: ComputeProfileSpec
-    vocabulary: int | None
-    notes: tuple[str, ...] = ()
+    objects: KnownObjects
+    nodes: ComputeProfileSpec | None
+    """Nodes that are meant instead of a ComputeProfile's."""
+    per_node: int
+    """Devices of a node, where neither a ComputeProfile nor the run says it."""
+    assumes_nodes: bool
+    """Whether a run without a ComputeProfile is planned all the same."""
 
+    @classmethod
+    def of(
+        cls, documents: Sequence[Document], options: argparse.Namespace, assumes_nodes: bool
+    ) -> "Context":
+        """Return what `documents` and `options` say."""
+        given, per_node = options.accelerator, options.per_node
+        objects = KnownObjects(document.observed for document in documents)
+        return cls(objects, given and _nodes(given, per_node), per_node, assumes_nodes)
 
-def context_of(
-    job: PretrainJobSpec, beside: Sequence[Document], accelerator: str | None, per_node: int
-) -> JobContext:
-    """Return the context of `job`; `accelerator` wins over the manifests' profiles.
+    def judge(self, document: Document) -> Verdict:
+        """Return the verdict on an object of any kind."""
+        question = run_question(document.observed.key, document.spec, self.objects, self.nodes)
+        if isinstance(question, Verdict):
+            return question
+        name, spec, around = question
+        return admit(name, spec, self._assume(spec, around) if self.assumes_nodes else around)
 
-    What is invalid beside the job is left out: it has problems of its own.
-    """
-    profile, notes = _profile(job, beside, accelerator, per_node)
-    return JobContext(profile, _vocabulary(job, beside), notes)
+    def surroundings(self, document: Document, spec: PretrainJobSpec) -> Surroundings:
+        """Return what a run refers to."""
+        namespace = document.observed.key.namespace
+        return self._assume(spec, surroundings_of(spec, namespace, self.objects, self.nodes))
 
-
-def _profile(
-    job: PretrainJobSpec, beside: Sequence[Document], accelerator: str | None, per_node: int
-) -> tuple[ComputeProfileSpec, tuple[str, ...]]:
-    if accelerator is not None:
-        device = Accelerator(name=accelerator, per_node=per_node)
-        return ComputeProfileSpec(accelerator=device), ()
-    profiles = [d for d in beside if d.kind == "ComputeProfile"]
-    if job.profile_ref is not None:
-        profiles = [d for d in profiles if d.name == job.profile_ref.name]
-    if len(profiles) == 1 and (spec := _parsed(ComputeProfileSpec, profiles[0])) is not None:
-        return spec, ()
-    devices = job.parallelism.gpus_per_node or per_node
-    unknown = ComputeProfileSpec(accelerator=Accelerator(name="unknown", per_node=devices))
-    wanted = f" {job.profile_ref.name!r}" if job.profile_ref else ""
-    note = (
-        f"no valid ComputeProfile{wanted} among the manifests: memory and time are not checked;"
-        " add it, or use --accelerator"
-    )
-    return unknown, (note,)
-
-
-def _vocabulary(job: PretrainJobSpec, beside: Sequence[Document]) -> int | None:
-    """Follow the references from the dataset to its tokenizer, among the manifests."""
-    dataset = _named(TokenDatasetSpec, "TokenDataset", job.data.dataset_ref.name, beside)
-    if dataset is None:
-        return None
-    tokenizer = _named(TokenizerSpec, "Tokenizer", dataset.tokenizer_ref.name, beside)
-    return None if tokenizer is None else tokenizer.vocabulary_size
+    def _assume(self, spec: PretrainJobSpec, around: Surroundings) -> Surroundings:
+        if around.profile is not None:
+            return around
+        devices = spec.parallelism.gpus_per_node or self.per_node
+        assumed = f"the devices of a node: {devices} are assumed; --accelerator says which"
+        return replace(
+            around, profile=_nodes("unknown", devices), missing=(*around.missing, assumed)
+        )
 
 
-def _named[M: BaseModel](
-    model: type[M], kind: str, name: str, beside: Sequence[Document]
-) -> M | None:
-    found = (d for d in beside if (d.kind, d.name) == (kind, name))
-    document = next(found, None)
-    return None if document is None else _parsed(model, document)
-
-
-def _parsed[M: BaseModel](model: type[M], document: Document) -> M | None:
-    try:
-        return parse(model, dict(document.spec))
-    except InvalidManifest:
-        return None
+def _nodes(accelerator: str, per_node: int) -> ComputeProfileSpec:
+    return ComputeProfileSpec(accelerator=Accelerator(name=accelerator, per_node=per_node))

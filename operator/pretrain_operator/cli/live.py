@@ -11,6 +11,7 @@ from pretrain_api.kinds import KINDS
 from pretrain_api.meta import GROUP, VERSION
 from pretrain_api.problems import InvalidManifest
 from pretrain_operator.cli.manifests import Document
+from pretrain_operator.plan.observed import parse_object
 
 _PLURALS = {kind.name: kind.plural for kind in KINDS}
 _TIMEOUT_SECONDS = 20
@@ -37,7 +38,7 @@ def read_cluster(name: str, namespace: str | None) -> tuple[Document, ...]:
     except urllib3.exceptions.HTTPError as error:
         server = api.api_client.configuration.host
         raise InvalidManifest([f"the API server {server} does not answer: {error}"]) from None
-    return tuple(_document(value) for value in found)
+    return tuple(Document("cluster", parse_object(value["kind"], value)) for value in found)
 
 
 def _find(api: client.CustomObjectsApi, where: str, name: str) -> list[dict[str, Any]]:
@@ -94,13 +95,3 @@ def _named(value: Mapping[str, Any], *path: str) -> str | None:
         found = found.get(part, {})
     name = found.get("name")
     return name if isinstance(name, str) else None
-
-
-def _document(value: Mapping[str, Any]) -> Document:
-    return Document(
-        "cluster",
-        value["kind"],
-        value["metadata"]["name"],
-        value.get("spec", {}),
-        value.get("status", {}),
-    )

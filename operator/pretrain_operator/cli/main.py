@@ -17,14 +17,14 @@ from rich.console import Console
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.profiles import find_device
 from pretrain_api.quantities import parse_quantity
-from pretrain_api.rules import Problem, Severity, check
+from pretrain_api.rules import Severity
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.cli.context import context_of
+from pretrain_operator.cli.context import Context
 from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
 from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
 from pretrain_operator.plan.explanations import explain, parse_degrees
-from pretrain_operator.plan.pretraining import PretrainPlan, plan_pretraining
+from pretrain_operator.plan.run_admission import Verdict
 from pretrain_operator.plan.suggest import Question, suggest
 
 ACCEPTED, REFUSED, UNUSABLE = 0, 1, 2
@@ -35,35 +35,35 @@ class Result:
     """What was found about one object."""
 
     document: Document
-    problems: tuple[Problem, ...]
-    plan: PretrainPlan | None = None
-    notes: tuple[str, ...] = ()
+    found: Verdict
 
     @property
     def is_refused(self) -> bool:
         """Return whether the webhook or the controller would refuse the object as it is."""
-        return any(problem.is_refusal for problem in self.problems)
+        return bool(self.found.errors)
 
     @property
     def verdict(self) -> str:
         """Return the result in a few words."""
-        if any(problem.severity is Severity.ERROR for problem in self.problems):
+        if any(problem.severity is Severity.ERROR for problem in self.found.problems):
             return "refused"
         return "not runnable yet" if self.is_refused else "accepted"
 
     def as_data(self) -> dict[str, Any]:
         """Return the result for machines."""
-        status = self.plan.status if self.plan else None
+        plan = self.found.plan
         return {
             "kind": self.document.kind,
             "name": self.document.name,
             "file": self.document.origin,
             "accepted": not self.is_refused,
             "problems": [
-                asdict(problem) | {"severity": problem.severity.value} for problem in self.problems
+                asdict(problem) | {"severity": problem.severity.value}
+                for problem in self.found.problems
             ],
-            "notes": list(self.notes),
-            "plan": status and status.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "unchecked": list(self.found.missing),
+            "notes": list(self.found.notes),
+            "plan": plan and plan.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
 
 
@@ -115,21 +115,18 @@ def _plan(options: argparse.Namespace, console: Console) -> int:
     jobs = [document for document in documents if document.kind == "PretrainJob"]
     if not jobs:
         raise InvalidManifest(["there is no PretrainJob among the manifests"])
+    context = Context.of(documents, options, assumes_nodes=True)
     if options.explain:
-        return _explain(options, console, documents, jobs)
-    return _report([_planned(job, documents, options) for job in jobs], options, console)
+        return _explain(options, console, context, jobs)
+    return _report([Result(job, context.judge(job)) for job in jobs], options, console)
 
 
 def _validate(options: argparse.Namespace, console: Console) -> int:
     documents = _documents(options)
     if not documents:
         raise InvalidManifest(["there is no object of ours among the manifests"])
-    results = [
-        _planned(document, documents, options)
-        if document.kind == "PretrainJob"
-        else Result(document, tuple(check(document.kind, document.spec)))
-        for document in documents
-    ]
+    context = Context.of(documents, options, assumes_nodes=False)
+    results = [Result(document, context.judge(document)) for document in documents]
     return _report(results, options, console, with_plans=False)
 
 
@@ -145,29 +142,15 @@ def _documents(options: argparse.Namespace) -> tuple[Document, ...]:
     return read_manifests(options.filename).documents
 
 
-def _planned(
-    document: Document, documents: tuple[Document, ...], options: argparse.Namespace
-) -> Result:
-    problems = check("PretrainJob", document.spec)
-    if any(problem.rule == "schema" for problem in problems):
-        return Result(document, tuple(problems))
-    spec = parse(PretrainJobSpec, dict(document.spec))
-    context = context_of(spec, documents, options.accelerator, options.per_node)
-    plan = plan_pretraining(spec, context.profile, context.vocabulary)
-    return Result(document, plan.problems, plan, (*context.notes, *plan.notes))
-
-
 def _explain(
-    options: argparse.Namespace,
-    console: Console,
-    documents: tuple[Document, ...],
-    jobs: list[Document],
+    options: argparse.Namespace, console: Console, context: Context, jobs: list[Document]
 ) -> int:
     wanted = parse_degrees(options.explain)
     for job in jobs:
         spec = parse(PretrainJobSpec, dict(job.spec))
-        context = context_of(spec, documents, options.accelerator, options.per_node)
-        for line in explain(spec, context.profile, wanted, context.vocabulary):
+        around = context.surroundings(job, spec)
+        assert around.profile is not None
+        for line in explain(spec, around.profile, wanted, around.vocabulary):
             console.print(line, soft_wrap=True)
     return ACCEPTED
 
@@ -185,18 +168,21 @@ def _report(
         for result in results:
             _show(result, console, with_plans)
     is_strict = options.strict
-    refused = [r for r in results if r.is_refused or (is_strict and r.problems)]
+    refused = [r for r in results if r.is_refused or (is_strict and r.found.problems)]
     return REFUSED if refused else ACCEPTED
 
 
 def _show(result: Result, console: Console, with_plans: bool) -> None:
     title = f"{result.document.origin}: {result.document.title}: {result.verdict}"
-    if with_plans and result.plan is not None and result.plan.status is not None:
-        show_plan(console, title, result.plan.status)
+    found = result.found
+    if with_plans and found.plan is not None:
+        show_plan(console, title, found.plan)
     else:
         console.print(title, style="bold", soft_wrap=True)
-    show_problems(console, result.problems)
-    for note in result.notes if with_plans else ():
+    show_problems(console, found.problems)
+    for line in found.missing:
+        console.print(f"not checked: {line}", style="dim", soft_wrap=True)
+    for note in found.notes if with_plans else ():
         console.print(f"note: {note}", style="dim", soft_wrap=True)
 
 

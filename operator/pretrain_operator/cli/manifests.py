@@ -12,6 +12,7 @@ import yaml
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import API_VERSION, GROUP
 from pretrain_api.problems import InvalidManifest
+from pretrain_operator.plan.observed import ObservedObject, parse_object
 
 _OURS = {kind.name for kind in KINDS}
 _LARGEST = 8 * 2**20
@@ -39,10 +40,22 @@ class Document:
 
     origin: str
     """File, for messages."""
-    kind: str
-    name: str
-    spec: Mapping[str, Any]
-    status: Mapping[str, Any]
+    observed: ObservedObject
+
+    @property
+    def kind(self) -> str:
+        """Return its kind."""
+        return self.observed.key.kind
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.observed.key.name
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Return its spec."""
+        return self.observed.spec
 
     @property
     def title(self) -> str:
@@ -115,8 +128,8 @@ def _is_ours(value: Mapping[str, Any]) -> bool:
 
 def _document(value: Mapping[str, Any], origin: str) -> Document:
     kind, version = str(value["kind"]), str(value.get("apiVersion"))
-    metadata, spec, status = (value.get(key) for key in ("metadata", "spec", "status"))
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    metadata, spec = _mapping(value.get("metadata")), value.get("spec")
+    name = metadata.get("name")
     problems = []
     if version != API_VERSION:
         problems.append(f"apiVersion: {version} is not known; use {API_VERSION}")
@@ -128,9 +141,23 @@ def _document(value: Mapping[str, Any], origin: str) -> Document:
         problems.append("spec: is required, and a map")
     if problems:
         raise InvalidManifest([f"{origin}: {problem}" for problem in problems])
-    assert isinstance(name, str)
-    assert isinstance(spec, Mapping)
-    return Document(origin, kind, name, spec, status if isinstance(status, Mapping) else {})
+    generation = metadata.get("generation")
+    body = {
+        "metadata": {
+            "name": name,
+            "namespace": str(metadata.get("namespace") or ""),
+            "uid": "",
+            "generation": generation if isinstance(generation, int) else 0,
+            "annotations": _mapping(metadata.get("annotations")),
+        },
+        "spec": spec,
+        "status": _mapping(value.get("status")),
+    }
+    return Document(origin, parse_object(kind, body))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _texts(names: list[str]) -> Iterator[tuple[str, str]]:

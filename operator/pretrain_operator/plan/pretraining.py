@@ -1,6 +1,6 @@
 """Plan a PretrainJob before anything is created: legal, fitting, how long."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pretrain_api.profiles import device_of, memory_of
@@ -20,6 +20,7 @@ from pretrain_operator.plan.serving import serving_hint
 ASSUMED_VOCABULARY = 128_256
 """Ids that a plan assumes while neither the model nor a tokenizer says."""
 
+_UNEVEN_ROWS = "vocabulary-tensor"
 _SHOWN = 5
 _SPARE = 0.4
 _MANY_EPOCHS = 4.0
@@ -62,10 +63,11 @@ def plan_pretraining(
     """
     spec = _on_nodes(spec, profile)
     problems = check("PretrainJob", spec)
-    problems += _vocabulary_problems(spec, tokenizer_vocabulary)
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        return PretrainPlan(spec, None, tuple(problems))
-    vocabulary = spec.model.vocabulary_size or tokenizer_vocabulary or ASSUMED_VOCABULARY
+    embedding = vocabulary_problems(spec, tokenizer_vocabulary)
+    if any(p.severity is Severity.ERROR for p in problems) or _keeps_from_planning(embedding):
+        return PretrainPlan(spec, None, (*problems, *embedding))
+    problems += embedding
+    vocabulary = _vocabulary(spec, tokenizer_vocabulary) or ASSUMED_VOCABULARY
     model, work = model_of(spec.model, vocabulary), work_of(spec.training)
     room = _room(spec, profile)
     candidates: list[LayoutPlan] = []
@@ -77,7 +79,7 @@ def plan_pretraining(
         found = _runnable_first(spec, found)
         candidates = [layout_plan(c, *_nodes(spec)) for c in found[:_SHOWN]]
         spec = _with_parallelism(spec, found[0])
-        problems = check("PretrainJob", spec)
+        problems = [*check("PretrainJob", spec), *embedding]
     layout = layout_of(spec.parallelism, spec.model.layers, room.devices_per_node)
     status = plan_status(spec, vocabulary, model, layout, work, room)
     problems += _memory_problems(status, model, work, room)
@@ -122,41 +124,46 @@ def _with_parallelism(spec: PretrainJobSpec, candidate: Candidate) -> PretrainJo
 
 
 def _runnable_first(spec: PretrainJobSpec, found: list[Candidate]) -> list[Candidate]:
-    """Return the candidates, first those that our trainer can run already."""
-    head = found[: 20 * _SHOWN]
-    runnable = [
-        all(not p.is_refusal for p in check("PretrainJob", _with_parallelism(spec, candidate)))
-        for candidate in head
-    ]
-    return [c for c, ok in zip(head, runnable, strict=True) if ok] + [
-        c for c, ok in zip(head, runnable, strict=True) if not ok
-    ]
+    """Return the best candidates, first those that our trainer can run already."""
+    runnable: list[Candidate] = []
+    others: list[Candidate] = []
+    for candidate in found[: 20 * _SHOWN]:
+        problems = check("PretrainJob", _with_parallelism(spec, candidate))
+        (others if any(p.is_refusal for p in problems) else runnable).append(candidate)
+        if len(runnable) == _SHOWN:
+            break
+    return [*runnable, *others]
 
 
-def _vocabulary_problems(spec: PretrainJobSpec, tokenizer: int | None) -> list[Problem]:
+def vocabulary_problems(spec: PretrainJobSpec, tokenizer: int | None) -> list[Problem]:
+    """Return what is wrong with the embedding of a run whose tokenizer has `tokenizer` ids."""
+    problems = []
     given = spec.model.vocabulary_size
     if given is not None and tokenizer is not None and given < tokenizer:
-        return [
-            Problem(
-                "vocabulary-tokenizer",
-                "spec.model.vocabularySize",
-                f"{given} is less than the tokenizer's {tokenizer} ids; use {tokenizer} or more,"
-                " or leave it out",
-            )
-        ]
-    rows = model_of(spec.model, given or tokenizer or ASSUMED_VOCABULARY).vocabulary
+        message = (
+            f"{given} is less than the tokenizer's {tokenizer} ids; use {tokenizer} or more,"
+            " or leave it out"
+        )
+        problems.append(Problem("vocabulary-tokenizer", "spec.model.vocabularySize", message))
+    rows = model_of(spec.model, _vocabulary(spec, tokenizer) or ASSUMED_VOCABULARY).vocabulary
     tensor = spec.parallelism.tensor
     if (given or tokenizer) and rows % tensor:
         fitting = [size for size in (1, 2, 4, 8, 16, 32, 64, 128) if rows % size == 0]
-        return [
-            Problem(
-                "vocabulary-tensor",
-                "spec.parallelism.tensor",
-                f"{tensor} does not divide the {rows} rows of the padded embedding; use one of"
-                f" {fitting}",
-            )
-        ]
-    return []
+        message = (
+            f"{tensor} does not divide the {rows} rows of the padded embedding; use one of"
+            f" {fitting}"
+        )
+        problems.append(Problem(_UNEVEN_ROWS, "spec.parallelism.tensor", message))
+    return problems
+
+
+def _keeps_from_planning(embedding: Sequence[Problem]) -> bool:
+    return any(problem.rule == _UNEVEN_ROWS for problem in embedding)
+
+
+def _vocabulary(spec: PretrainJobSpec, tokenizer: int | None) -> int:
+    """Return the ids that the model is to have, 0 if nobody says."""
+    return max(spec.model.vocabulary_size or 0, tokenizer or 0)
 
 
 def _memory_problems(status: PlanStatus, model: Model, work: Work, room: Room) -> list[Problem]:

@@ -1,49 +1,164 @@
-"""Whether a run may start, what it is planned to need, and the layout that it uses."""
+"""Whether a run may start: asked by the command line, by the webhook and by the controller.
 
-from dataclasses import dataclass
+Each of them only gathers what there is; the sentences are made here, once.
+"""
 
-from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from pretrain_api.problems import parse
+from pretrain_api.rules import Problem, Severity
+from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.admission import run_problems
+from pretrain_operator.plan.admission import name_problems, object_problems, refusals
+from pretrain_operator.plan.observed import Key
 from pretrain_operator.plan.plan_status import with_steps
-from pretrain_operator.plan.pretraining import plan_pretraining
+from pretrain_operator.plan.pretraining import plan_pretraining, vocabulary_problems
+from pretrain_operator.plan.surroundings import (
+    DatasetFacts,
+    Objects,
+    Surroundings,
+    surroundings_of,
+)
 
 
 @dataclass(frozen=True)
-class Admission:
-    """What was decided before anything is created."""
+class Verdict:
+    """What was decided about an object before anything is created."""
 
-    spec: PretrainJobSpec
-    """With the degrees that the planner chose, where the manifest has none."""
-    plan: PlanStatus | None
+    problems: tuple[Problem, ...] = ()
+    """Errors, what the trainer cannot do yet, and warnings."""
+    spec: PretrainJobSpec | None = None
+    """With the degrees that the planner chose. `None` for other kinds, and wrong types."""
+    plan: PlanStatus | None = None
     """For `status.plan`. `None` while errors or a missing profile keep it from being computed."""
-    problems: tuple[str, ...]
-    """Everything that keeps the run from starting."""
+    missing: tuple[str, ...] = ()
+    """What could not be checked, and why."""
+    notes: tuple[str, ...] = ()
+    """Hints for people."""
+
+    @property
+    def errors(self) -> list[str]:
+        """Return what keeps the object from being accepted."""
+        return refusals(self.problems)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what is allowed, but probably not meant."""
+        return [str(problem) for problem in self.problems if not problem.is_refusal]
 
 
-def admit_run(
-    spec: PretrainJobSpec,
-    profile: ComputeProfileSpec | None,
-    vocabulary: int | None,
-    earlier: PlanStatus | None,
-) -> Admission:
-    """Return whether a run may start on the nodes of `profile`.
+def run_question(
+    key: Key, spec: Mapping[str, Any], objects: Objects, nodes: ComputeProfileSpec | None = None
+) -> Verdict | tuple[str, PretrainJobSpec, Surroundings]:
+    """Return what `admit` is to be asked; at once the verdict where it need not be.
 
-    `vocabulary` are the ids of its tokenizer, if they are known. `earlier` is the plan that its
-    attempts were started with: a run keeps its layout, and only its length may change.
+    `nodes` are meant instead of those of the run's profile.
     """
-    if earlier is not None:
-        plan = with_steps(earlier, spec.training.train_iters)
-        return Admission(_with_layout(spec, earlier), plan, ())
-    devices = spec.parallelism.gpus_per_node or 0
-    if profile is None or devices > profile.accelerator.per_node:
-        return Admission(spec, None, tuple(run_problems(spec, profile)))
-    planned = plan_pretraining(spec, profile, vocabulary)
-    errors = tuple(str(error) for error in planned.errors)
-    if planned.status is None:
-        return Admission(spec, None, errors)
-    return Admission(_with_layout(spec, planned.status), planned.status, errors)
+    problems = object_problems(key.kind, key.name, spec)
+    if key.kind != "PretrainJob" or any(problem.rule == "schema" for problem in problems):
+        return Verdict(problems)
+    parsed = parse(PretrainJobSpec, dict(spec))
+    return key.name, parsed, surroundings_of(parsed, key.namespace, objects, nodes)
+
+
+def admit(name: str, spec: PretrainJobSpec, around: Surroundings) -> Verdict:
+    """Return whether the run `name` may start, with all that speaks against it at once.
+
+    The search for the layout of a large run takes a while: the same question is answered from
+    memory, for users try again and a run that waits for its data is looked at again and again.
+    """
+    profile = around.profile
+    return _admit(
+        name,
+        spec.model_dump_json(by_alias=True, exclude_unset=True),
+        profile and profile.model_dump_json(by_alias=True, exclude_unset=True),
+        replace(around, profile=None),
+    )
+
+
+def admit_unplanned(name: str, spec: PretrainJobSpec, around: Surroundings, why: str) -> Verdict:
+    """Return what can be said at once, without a plan, and `why` there is none."""
+    problems = [*object_problems("PretrainJob", name, spec), *_others(spec, around)]
+    problems += vocabulary_problems(spec, around.vocabulary)
+    return Verdict(tuple(problems), spec, None, (*around.missing, why))
+
+
+def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> Verdict:
+    """Return the verdict on a run that has started: it keeps its layout, and may grow longer."""
+    plan = with_steps(earlier, spec.training.train_iters)
+    return Verdict((), _with_layout(spec, earlier), plan)
+
+
+@lru_cache(maxsize=256)
+def _admit(name: str, said: str, offered: str | None, around: Surroundings) -> Verdict:
+    spec = PretrainJobSpec.model_validate_json(said)
+    profile = None if offered is None else ComputeProfileSpec.model_validate_json(offered)
+    around = replace(around, profile=profile)
+    nodes = profile or _unknown_nodes(spec)
+    if nodes is None:
+        return admit_unplanned(name, spec, around, _NO_DEVICES)
+    unique = around.dataset.unique_tokens if around.dataset else None
+    planned = plan_pretraining(spec, nodes, around.vocabulary, unique)
+    problems = (*name_problems(name), *planned.problems, *_others(spec, around))
+    plan = planned.status if profile is not None else None
+    if plan is not None:
+        warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
+        plan = plan.model_copy(update={"warnings": warnings})
+        spec = _with_layout(spec, plan)
+    return Verdict(problems, spec, plan, around.missing, planned.notes)
+
+
+_NO_DEVICES = "spec.parallelism.gpusPerNode: is not known, so no layout is checked"
+
+
+def _unknown_nodes(spec: PretrainJobSpec) -> ComputeProfileSpec | None:
+    """Return nodes of which only the number of devices is known, if the manifest says it."""
+    devices = spec.parallelism.gpus_per_node
+    if devices is None:
+        return None
+    return ComputeProfileSpec(accelerator=Accelerator(name="unknown", per_node=devices))
+
+
+def _others(spec: PretrainJobSpec, around: Surroundings) -> Sequence[Problem]:
+    """Return where the run does not fit its nodes or its dataset."""
+    problems = []
+    asked = spec.parallelism.gpus_per_node
+    if around.profile is not None and asked is not None:
+        most = around.profile.accelerator.per_node
+        if asked > most:
+            message = (
+                f"{asked} is more than spec.accelerator.perNode = {most} of the ComputeProfile;"
+                f" use at most {most}"
+            )
+            problems.append(Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message))
+    if around.dataset is not None:
+        problems += dataset_problems(spec, around.dataset)
+    return problems
+
+
+def dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts) -> list[Problem]:
+    """Return where a run and the token blocks that it reads do not fit together."""
+    problems = []
+    length, tokens = spec.training.sequence_length, spec.training.tokens
+    if length != dataset.sequence_length:
+        message = (
+            f"{length} is not the sequenceLength of TokenDataset {dataset.name},"
+            f" {dataset.sequence_length}; use {dataset.sequence_length}, or cut the dataset anew"
+        )
+        problems.append(Problem("dataset-sequence", "spec.training.sequenceLength", message))
+    if tokens > dataset.tokens:
+        message = (
+            f"{tokens} is more than the {dataset.tokens} tokens of TokenDataset {dataset.name};"
+            " its stream would be read again"
+        )
+        problems.append(
+            Problem("dataset-tokens", "spec.training.tokens", message, Severity.WARNING)
+        )
+    return problems
 
 
 def _with_layout(spec: PretrainJobSpec, plan: PlanStatus) -> PretrainJobSpec:

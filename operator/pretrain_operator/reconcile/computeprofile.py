@@ -5,7 +5,7 @@ from datetime import datetime
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, ComputeProfileStatus
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.plan.admission import rule_problems
+from pretrain_operator.plan.admission import object_problems, refusals
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.observed import Key
 from pretrain_operator.status.profile import profile_status
@@ -20,7 +20,7 @@ async def reconcile_profile(cluster: Cluster, key: Key, now: datetime) -> None:
     problems: list[str] = []
     try:
         spec = parse(ComputeProfileSpec, dict(observed.spec))
-        problems = rule_problems(key.kind, spec)
+        problems = refusals(object_problems(key.kind, key.name, spec))
     except InvalidManifest as error:
         problems = error.problems
     previous = read_status(ComputeProfileStatus, observed)

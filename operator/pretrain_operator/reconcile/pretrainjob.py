@@ -6,7 +6,6 @@ from datetime import datetime
 from pretrain_api.conditions import Reason
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import (
     AttemptStatus,
     PretrainJobSpec,
@@ -17,7 +16,7 @@ from pretrain_operator.build.service import build_service
 from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Refused
-from pretrain_operator.plan.admission import name_problems
+from pretrain_operator.plan.admission import object_problems, refusals
 from pretrain_operator.plan.clock import format_time, seconds_between
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.names import attempt_job_name
@@ -26,12 +25,11 @@ from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.retry import retry_value
-from pretrain_operator.plan.run_admission import Admission
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
-from pretrain_operator.reconcile.admission import admit
-from pretrain_operator.reconcile.run_inputs import known_vocabulary, open_inputs, pinned_inputs
+from pretrain_operator.reconcile.admission import admit_run
+from pretrain_operator.reconcile.run_inputs import open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
@@ -46,8 +44,9 @@ async def reconcile_run(cluster: Cluster, key: Key, now: datetime) -> float | No
     previous = read_status(PretrainJobStatus, owner)
     try:
         spec = parse(PretrainJobSpec, dict(owner.spec))
-    except InvalidManifest as error:
-        plan = RunPlan(_invalid(error.problems), tuple(previous.attempts))
+    except InvalidManifest:
+        problems = refusals(object_problems(key.kind, key.name, owner.spec))
+        plan = RunPlan(_invalid(problems), tuple(previous.attempts))
         await _write(cluster, owner, previous, RunOutcome(plan, None, None, 0), now)
         return None
     outcome = await _advance(cluster, owner, spec, previous, now)
@@ -75,14 +74,13 @@ async def _advance(
 ) -> RunOutcome:
     observed = _observe(cluster, owner, spec, previous)
     has_started = bool(observed.jobs or previous.attempts)
-    admission = await _admit(cluster, owner, spec, previous.plan if has_started else None)
-    if not has_started:
-        problems = name_problems(owner.key.name) + list(admission.problems)
-        if problems:
-            refused = RunPlan(_invalid(problems), ())
-            return RunOutcome(refused, None, None, 0, admission.plan)
-    outcome = await _run(cluster, owner, admission.spec, previous, observed, now)
-    return replace(outcome, plan=admission.plan)
+    earlier = previous.plan if has_started else None
+    verdict = await admit_run(cluster.store, owner.key, spec, earlier)
+    if not has_started and verdict.errors:
+        refused = RunPlan(_invalid(verdict.errors), ())
+        return RunOutcome(refused, None, None, 0, verdict.plan)
+    outcome = await _run(cluster, owner, verdict.spec or spec, previous, observed, now)
+    return replace(outcome, plan=verdict.plan)
 
 
 async def _run(
@@ -136,17 +134,6 @@ def _finished(owner: ObservedObject, previous: PretrainJobStatus) -> Situation |
 
 def _profile(cluster: Cluster, spec: PretrainJobSpec) -> ComputeProfileSpec:
     return choose_profile(spec.profile_ref, cluster.store.all("ComputeProfile"))
-
-
-async def _admit(
-    cluster: Cluster, owner: ObservedObject, spec: PretrainJobSpec, earlier: PlanStatus | None
-) -> Admission:
-    """Return what is planned before anything is created; a missing profile is told of later."""
-    try:
-        profile = _profile(cluster, spec)
-    except Unmet:
-        profile = None
-    return await admit(spec, profile, known_vocabulary(cluster.store, owner, spec), earlier)
 
 
 def _devices(spec: PretrainJobSpec) -> int | None:

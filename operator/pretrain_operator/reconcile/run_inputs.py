@@ -10,14 +10,15 @@ from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetStatus
-from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.build.trainer_job import INPUTS_ANNOTATION
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.admission import dataset_problems
+from pretrain_operator.plan.admission import refusals
 from pretrain_operator.plan.dependencies import artifact_secret, read_status, require_artifact
 from pretrain_operator.plan.observed import Key, ObservedJob, ObservedObject
+from pretrain_operator.plan.run_admission import dataset_problems
 from pretrain_operator.plan.run_inputs import OpenedInputs
 from pretrain_operator.plan.situation import Unmet
+from pretrain_operator.plan.surroundings import surroundings_of
 from pretrain_operator.plan.work import Work
 from pretrain_operator.reconcile.inputs import gather_inputs
 
@@ -61,27 +62,11 @@ def open_inputs(
     tokenizer_field = f"spec.tokenizerRef of {key.title}"
     found = require_artifact(tokenizer_field, tokenizer_key, store.get(tokenizer_key))
     _require_current(store, dataset)
-    if problems := dataset_problems(spec, read_status(TokenDatasetStatus, dataset).summary):
+    # It may have become another one since the run was admitted: that was beside the event loop.
+    facts = surroundings_of(spec, owner.key.namespace, store).dataset
+    if problems := refusals(dataset_problems(spec, facts) if facts else ()):
         raise InvalidManifest(problems)
     return OpenedInputs(opened, found)
-
-
-def known_vocabulary(store: Store, owner: ObservedObject, spec: PretrainJobSpec) -> int | None:
-    """Return the ids of the run's tokenizer: those it has, or those it will have, if known."""
-    dataset = store.get(Key("TokenDataset", owner.key.namespace, spec.data.dataset_ref.name))
-    if dataset is None:
-        return None
-    summary = read_status(TokenDatasetStatus, dataset).summary
-    if summary is not None:
-        return summary.vocabulary_size
-    key = _tokenizer_key(dataset)
-    tokenizer = store.get(key) if key else None
-    if tokenizer is None:
-        return None
-    try:
-        return parse(TokenizerSpec, dict(tokenizer.spec)).vocabulary_size
-    except InvalidManifest:
-        return None
 
 
 def _tokenizer_key(dataset: ObservedObject | None) -> Key | None:

@@ -10,7 +10,7 @@ from pretrain_api.v1alpha1.common import WorkStatus
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Refused
-from pretrain_operator.plan.admission import name_problems, rule_problems
+from pretrain_operator.plan.admission import object_problems, refusals
 from pretrain_operator.plan.dependencies import find_condition, read_status
 from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.placement import Placement, plan_placement
@@ -70,8 +70,7 @@ async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus
 
 def _parse(cluster: Cluster, owner: ObservedObject) -> Work:
     spec = parse(_SPECS[owner.key.kind], dict(owner.spec))
-    problems = name_problems(owner.key.name) + rule_problems(owner.key.kind, spec)
-    if problems:
+    if problems := refusals(object_problems(owner.key.kind, owner.key.name, spec)):
         raise InvalidManifest(problems)
     return Work(owner, spec, gather_inputs(cluster.store, owner.key, spec))
 

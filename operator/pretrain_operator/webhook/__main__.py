@@ -4,31 +4,53 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
 
 from pretrain_operator.cluster.api import open_api
-from pretrain_operator.webhook.server import Certificate, make_app
-from pretrain_operator.webhook.world import WorldCache
+from pretrain_operator.webhook.certificates import Certificate
+from pretrain_operator.webhook.planning import SWITCH_SECONDS, Planning
+from pretrain_operator.webhook.server import make_app
+from pretrain_operator.webhook.world import World
+
+_THREADS = 4
+"""Searches side by side: a small one does not wait until a large one is done."""
+
+_MOST_PLANNED = 32
 
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until the process is told to end."""
     certificate = Certificate(options.certificate, options.key)
+    threads = ThreadPoolExecutor(_THREADS, "planning")
+    planning = Planning(threads, _MOST_PLANNED, options.plan_seconds)
     async with open_api() as api:
-        cache = WorldCache(api, options.refresh_seconds)
-        runner = web.AppRunner(make_app(lambda: cache.world), access_log=None)
+        world = World(api, options.refresh_seconds)
+        runner = web.AppRunner(make_app(lambda: world.objects, planning), access_log=None)
         await runner.setup()
         await web.TCPSite(
             runner, options.host, options.port, ssl_context=certificate.context
         ).start()
         try:
-            await asyncio.gather(
-                cache.keep_fresh(), certificate.keep_fresh(options.refresh_seconds)
-            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(world.keep_fresh())
+                tasks.create_task(certificate.keep_fresh(options.refresh_seconds))
         finally:
             await runner.cleanup()
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def serve_until_told(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT; requests that are being answered are answered."""
+    serving = asyncio.create_task(serve(options))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
 
 
 def main() -> None:
@@ -39,9 +61,10 @@ def main() -> None:
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--port", type=int, default=9443)
     parser.add_argument("--refresh-seconds", type=float, default=5.0)
+    parser.add_argument("--plan-seconds", type=float, default=5.0)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(parser.parse_args()))
+    sys.setswitchinterval(SWITCH_SECONDS)
+    asyncio.run(serve_until_told(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,78 +1,69 @@
-"""Serve AdmissionReviews over TLS; certificate files that change are loaded without a restart."""
+"""Serve AdmissionReviews: one verdict a request, and whether there is anything to judge by yet."""
 
-import asyncio
 import json
-import logging
-import ssl
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.webhook.reviews import World, answer_review
+from pretrain_operator.plan.run_admission import Verdict, run_question
+from pretrain_operator.plan.surroundings import Objects
+from pretrain_operator.webhook.planning import Planning
+from pretrain_operator.webhook.reviews import Review, build_answer, judge_change, parse_review
 
-_LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 8 * 2**20
+_NOT_READY = "the profiles, datasets and tokenizers of the cluster have not been read yet\n"
 
 
-class Certificate:
-    """A TLS context over two files, such as those of a mounted Secret."""
+async def answer_review(value: object, objects: Objects, planning: Planning) -> dict[str, Any]:
+    """Return the AdmissionReview that answers `value`.
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self._files = (certificate, key)
-        self._loaded: tuple[int, ...] = ()
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.reload()
-
-    def reload(self) -> bool:
-        """Load the files if they have changed; return whether they had.
-
-        New connections get the new certificate. Files of which only one has been replaced so far do
-        not fit each other: the old pair stays until both have.
-        """
-        now = tuple(file.stat().st_mtime_ns for file in self._files)
-        if now == self._loaded:
-            return False
-        try:
-            self.context.load_cert_chain(*self._files)
-        except ssl.SSLError as error:
-            if not self._loaded:
-                raise
-            _LOG.warning("keeps the last certificate: %s", error)
-            return False
-        self._loaded = now
-        return True
-
-    async def keep_fresh(self, interval_seconds: float) -> None:
-        """Look at the files again and again."""
-        while True:
-            await asyncio.sleep(interval_seconds)
-            try:
-                if self.reload():
-                    _LOG.info("loaded the new certificate")
-            except OSError as error:
-                _LOG.warning("keeps the last certificate: %s", error)
+    Raises:
+        InvalidManifest: If `value` is no AdmissionReview.
+    """
+    review = parse_review(value)
+    return build_answer(review, await _judge(review, objects, planning))
 
 
-def make_app(world: Callable[[], World]) -> web.Application:
-    """Return the application: `POST /validate` and `GET /healthz`."""
+async def _judge(review: Review, objects: Objects, planning: Planning) -> Verdict:
+    if not review.is_concern:
+        return Verdict()
+    if review.is_change:
+        return judge_change(review)
+    question = run_question(review.key, review.spec, objects)
+    return question if isinstance(question, Verdict) else await planning.admit(*question)
+
+
+def make_app(objects: Callable[[], Objects | None], planning: Planning) -> web.Application:
+    """Return the application: `POST /validate`, `GET /healthz` (ready?) and `GET /livez`.
+
+    `objects` are those of the cluster, `None` until they have been listed once.
+    """
 
     async def validate(request: web.Request) -> web.Response:
+        known = objects()
+        if known is None:
+            return web.Response(status=503, text=_NOT_READY)
         try:
-            review = json.loads(await request.read())
-            if not isinstance(review, dict):
-                raise InvalidManifest(["the body is no AdmissionReview"])
-            return web.json_response(answer_review(review, world()))
+            value = json.loads(await request.read())
         except (ValueError, RecursionError) as error:
             return web.Response(status=400, text=f"the body is no JSON: {error}\n")
+        try:
+            return web.json_response(await answer_review(value, known, planning))
         except InvalidManifest as error:
             return web.Response(status=400, text=f"{error}\n")
 
-    async def healthy(_: web.Request) -> web.Response:
+    async def ready(_: web.Request) -> web.Response:
+        if objects() is None:
+            return web.Response(status=503, text=_NOT_READY)
+        return web.Response(text="ok\n")
+
+    async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     app = web.Application(client_max_size=_LARGEST_BODY)
     app.router.add_post("/validate", validate)
-    app.router.add_get("/healthz", healthy)
+    app.router.add_get("/healthz", ready)
+    app.router.add_get("/livez", alive)
     return app

@@ -1,20 +1,22 @@
-"""The webhook over real TLS: it answers, and takes a new certificate without a restart."""
+"""The webhook over real TLS: it answers, says when it is ready, and takes a new certificate."""
 
 import asyncio
-import datetime
 import ssl
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from pretrain_operator.webhook.reviews import World
-from pretrain_operator.webhook.server import Certificate, make_app
+from pretrain_local.pki import Authority, Identity
+from pretrain_operator.plan.surroundings import KnownObjects
+from pretrain_operator.webhook.certificates import Certificate
+from pretrain_operator.webhook.planning import Planning
+from pretrain_operator.webhook.server import make_app
 
 pytestmark = pytest.mark.integration
 
@@ -26,33 +28,19 @@ REVIEW = {
         "object": {"metadata": {"name": "run"}, "spec": {}},
     }
 }
+BODIES = {
+    b"junk": "no JSON",
+    b"[" * 100_000: "no JSON",
+    b"\xff": "no JSON",
+    b"1" * 5000: "no JSON",
+    b"[]": "no AdmissionReview",
+}
 
 
 def write_certificate(folder: Path, common_name: str) -> tuple[Path, Path]:
-    """Write a self-signed certificate and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36500))
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "tls.crt", folder / "tls.key"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
+    """Write a certificate and its key."""
+    Authority(folder).issue([Identity("tls", common_name, addresses=("127.0.0.1",))])
+    return folder / "tls.crt", folder / "tls.key"
 
 
 def server_name(port: int) -> str:
@@ -62,28 +50,42 @@ def server_name(port: int) -> str:
     return str(name.value)
 
 
+@asynccontextmanager
+async def served(
+    certificate: Certificate, known: Sequence[KnownObjects]
+) -> AsyncIterator[tuple[int, aiohttp.ClientSession]]:
+    """Serve, knowing what is in `known`; give the port, and a session of a client."""
+    with ThreadPoolExecutor(1) as threads:
+        planning = Planning(threads, most=1, seconds=60.0)
+        app = make_app(lambda: known[0] if known else None, planning)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context).start()
+        port = runner.addresses[0][1]
+        try:
+            connector = aiohttp.TCPConnector(ssl=False)
+            async with aiohttp.ClientSession(
+                f"https://127.0.0.1:{port}", connector=connector
+            ) as session:
+                yield port, session
+        finally:
+            await runner.cleanup()
+
+
 def test_reviews_are_answered_and_a_new_certificate_is_served(tmp_path: Path) -> None:
     asyncio.run(_serve_and_ask(tmp_path))
 
 
 async def _serve_and_ask(folder: Path) -> None:
     certificate = Certificate(*write_certificate(folder, "first"))
-    runner = web.AppRunner(make_app(World))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context)
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
-        async with aiohttp.ClientSession() as session:
-            url = f"https://127.0.0.1:{port}"
-            async with session.post(f"{url}/validate", json=REVIEW, ssl=False) as answer:
-                body = await answer.json()
-            assert body["response"]["allowed"] is False
-            assert "spec.training: is required" in body["response"]["status"]["message"]
-            async with session.post(f"{url}/validate", data=b"junk", ssl=False) as answer:
-                assert answer.status == 400
-            async with session.get(f"{url}/healthz", ssl=False) as answer:
-                assert answer.status == 200
+    async with served(certificate, [KnownObjects()]) as (port, session):
+        async with session.post("/validate", json=REVIEW) as answer:
+            body = await answer.json()
+        assert body["response"]["allowed"] is False
+        assert "spec.training: is required" in body["response"]["status"]["message"]
+        for sent, said in BODIES.items():
+            async with session.post("/validate", data=sent) as answer:
+                assert (answer.status, said in await answer.text()) == (400, True)
         assert await asyncio.to_thread(server_name, port) == "first"
         assert not certificate.reload()
         write_certificate(folder, "second")
@@ -92,5 +94,23 @@ async def _serve_and_ask(folder: Path) -> None:
         (folder / "tls.key").write_text("half of a pair", encoding="utf-8")
         assert not certificate.reload()
         assert await asyncio.to_thread(server_name, port) == "second"
-    finally:
-        await runner.cleanup()
+
+
+def test_it_is_alive_but_not_ready_before_it_has_read_the_cluster(tmp_path: Path) -> None:
+    asyncio.run(_read_later(tmp_path))
+
+
+async def _read_later(folder: Path) -> None:
+    known: list[KnownObjects] = []
+    async with served(Certificate(*write_certificate(folder, "x")), known) as (_, session):
+
+        async def status(path: str) -> int:
+            async with session.get(path) as answer:
+                return answer.status
+
+        assert [await status("/livez"), await status("/healthz")] == [200, 503]
+        async with session.post("/validate", json=REVIEW) as answer:
+            assert answer.status == 503
+            assert "have not been read yet" in await answer.text()
+        known.append(KnownObjects())
+        assert await status("/healthz") == 200

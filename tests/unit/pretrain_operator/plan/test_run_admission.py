@@ -1,4 +1,6 @@
-"""Admission of a run: planned before anything is created, and its layout kept."""
+"""Admission of a run: everything that speaks against it at once, and its layout kept."""
+
+from typing import Any
 
 import pytest
 
@@ -6,58 +8,119 @@ from builders import gpu_profile_spec, run_spec
 from pretrain_api.problems import parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.run_admission import admit_run
+from pretrain_operator.plan.run_admission import admit, admit_unplanned, keep_layout
+from pretrain_operator.plan.surroundings import DatasetFacts, Surroundings
 
 TWO = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 2}})
+GPUS = ComputeProfileSpec.model_validate(gpu_profile_spec())
+BLOCKS = DatasetFacts("blocks", sequence_length=128, tokens=10**6)
+KNOWN = Surroundings(TWO, BLOCKS, 512)
 
 
 def _spec(**layout: int) -> PretrainJobSpec:
     return parse(PretrainJobSpec, run_spec(parallelism={"nodes": 2, **layout}))
 
 
+def _trained(model: str | None = None, **training: Any) -> PretrainJobSpec:
+    changes: dict[str, Any] = {"training": {**run_spec()["training"], **training}}
+    if model is not None:
+        changes["model"] = {"preset": model}
+    return parse(PretrainJobSpec, run_spec(**changes))
+
+
 def test_a_run_without_degrees_gets_those_of_its_plan() -> None:
-    admission = admit_run(_spec(), TWO, 512, None)
-    assert admission.problems == ()
-    assert admission.plan is not None
-    assert admission.spec.parallelism == admission.plan.parallelism
-    assert not admission.spec.parallelism.is_left_to_planner
+    verdict = admit("run", _spec(), KNOWN)
+    assert verdict.errors == []
+    assert verdict.plan is not None
+    assert verdict.spec is not None
+    assert verdict.spec.parallelism == verdict.plan.parallelism
+    assert not verdict.spec.parallelism.is_left_to_planner
+
+
+def test_degrees_of_the_manifest_are_left_alone() -> None:
+    verdict = admit("run", _spec(tensor=2), KNOWN)
+    assert verdict.spec is not None
+    assert verdict.spec.model_dump() == _spec(tensor=2).model_dump()
+
+
+def test_the_same_question_is_answered_from_memory() -> None:
+    assert admit("run", _spec(tensor=2), KNOWN) is admit("run", _spec(tensor=2), KNOWN)
+    assert admit("run", _spec(tensor=2), KNOWN) is not admit("other", _spec(tensor=2), KNOWN)
 
 
 def test_a_run_that_has_started_keeps_its_layout() -> None:
-    first = admit_run(_spec(), TWO, 512, None)
-    other = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 4}})
-    later = admit_run(_spec(), other, 512, first.plan)
+    first = admit("run", _spec(), KNOWN)
+    assert first.plan is not None
+    later = keep_layout(_spec(), first.plan)
     assert later.spec == first.spec
     assert later.plan == first.plan
 
 
 def test_a_run_that_gets_more_tokens_is_told_how_long_it_takes_now() -> None:
-    gpus = ComputeProfileSpec.model_validate(gpu_profile_spec())
-    training = {"sequenceLength": 128, "globalBatchSize": 16, "precision": "bf16"}
-
-    def spec(tokens: str) -> PretrainJobSpec:
-        return parse(PretrainJobSpec, run_spec(training={**training, "tokens": tokens}))
-
-    first = admit_run(spec("100G"), gpus, 512, None).plan
+    first = admit("run", _trained(tokens="100G", precision="bf16"), Surroundings(GPUS)).plan
     assert first is not None
     assert first.days
-    later = admit_run(spec("200G"), None, None, first).plan
+    longer = _trained(tokens="200G", precision="bf16")
+    later = keep_layout(longer, first).plan
     assert later is not None
-    assert later.steps == spec("200G").training.train_iters > first.steps
+    assert later.steps == longer.training.train_iters > first.steps
     assert later.days == pytest.approx(2 * first.days, rel=0.01)
     assert later.parallelism == first.parallelism
 
 
-def test_degrees_of_the_manifest_are_left_alone() -> None:
-    spec = _spec(tensor=2)
-    assert admit_run(spec, TWO, 512, None).spec == spec
+def test_more_devices_than_the_profile_has_are_refused_with_the_number() -> None:
+    [error] = admit("run", _spec(gpusPerNode=4), KNOWN).errors
+    assert error == (
+        "spec.parallelism.gpusPerNode: 4 is more than spec.accelerator.perNode = 2 of the"
+        " ComputeProfile; use at most 2"
+    )
 
 
-def test_more_devices_than_the_profile_has_are_refused() -> None:
-    admission = admit_run(_spec(gpusPerNode=4), TWO, 512, None)
-    assert "more than spec.accelerator.perNode = 2" in admission.problems[0]
+def test_a_run_that_does_not_fit_its_dataset_is_told_what_would() -> None:
+    model = {**run_spec()["model"], "vocabularySize": 500}
+    spec = parse(PretrainJobSpec, run_spec(model=model))
+    around = Surroundings(TWO, DatasetFacts("blocks", 256, 10**5), 512)
+    verdict = admit("run", spec, around)
+    assert verdict.errors == [
+        "spec.model.vocabularySize: 500 is less than the tokenizer's 512 ids; use 512 or more,"
+        " or leave it out",
+        "spec.training.sequenceLength: 128 is not the sequenceLength of TokenDataset blocks, 256;"
+        " use 256, or cut the dataset anew",
+    ]
+    assert verdict.plan is not None
+    assert verdict.plan.warnings == verdict.warnings
+    assert (
+        "spec.training.tokens: 1000000 is more than the 100000 tokens of TokenDataset blocks;"
+        " its stream would be read again"
+    ) in verdict.warnings
 
 
-def test_without_a_profile_the_rules_still_hold() -> None:
-    assert admit_run(_spec(), None, 512, None).problems == ()
-    assert admit_run(_spec(gpusPerNode=4, tensor=3), None, None, None).problems
+def test_no_error_hides_another_one() -> None:
+    around = Surroundings(GPUS, DatasetFacts("blocks", 4096, 10**6, unique_tokens=10), 512)
+    spec = _trained("llama3-405b", sequenceLength=8192, precision="bf16")
+    verdict = admit("Run", spec, around)
+    fields = [error.partition(":")[0] for error in verdict.errors]
+    assert set(fields) >= {
+        "metadata.name",
+        "spec.parallelism",  # memory
+        "spec.training.sequenceLength",
+    }
+    assert any("epochs over" in line for line in verdict.warnings)
+
+
+def test_without_a_profile_the_rules_and_the_dataset_still_hold() -> None:
+    absent = Surroundings(None, BLOCKS, 512, ("there is no ComputeProfile",))
+    verdict = admit("run", _spec(), absent)
+    assert (verdict.errors, verdict.plan) == ([], None)
+    assert verdict.missing[0] == "there is no ComputeProfile"
+    assert admit("run", _spec(gpusPerNode=4, tensor=3), absent).errors
+    training = _trained(sequenceLength=64)
+    assert "sequenceLength" in admit("run", training, absent).errors[0]
+
+
+def test_without_time_for_a_plan_everything_else_is_said() -> None:
+    spec = _trained(sequenceLength=64)
+    verdict = admit_unplanned("Run", spec, KNOWN, "too busy")
+    assert verdict.errors == admit("Run", spec, KNOWN).errors
+    assert verdict.missing == ("too busy",)
+    assert verdict.plan is None

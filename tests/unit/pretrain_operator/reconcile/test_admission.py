@@ -1,30 +1,28 @@
 import asyncio
 
-from builders import parsed_run, profile_spec, run_spec
-from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.plan.run_admission import admit_run
-from pretrain_operator.reconcile.admission import admit
+from builders import make_body, parsed_run, profile_spec
+from pretrain_operator.cluster.store import Store
+from pretrain_operator.plan.observed import Key
+from pretrain_operator.reconcile.admission import admit_run
 
-PROFILE = ComputeProfileSpec.model_validate(profile_spec())
+KEY = Key("PretrainJob", "default", "run")
 
 
-def test_what_is_remembered_is_what_would_be_computed() -> None:
-    for spec in (
-        parsed_run(),
-        parsed_run(parallelism={"nodes": 2}),
-        parsed_run(training={**run_spec()["training"], "tokens": 1}),
-    ):
-        for profile in (PROFILE, None):
-            want = admit_run(spec, profile, 512, None)
-            got = asyncio.run(admit(spec, profile, 512, None))
-            assert (got.plan, got.problems) == (want.plan, want.problems)
-            assert got.spec.model_dump() == want.spec.model_dump()
+def _store(per_node: int) -> Store:
+    store = Store(lambda key, matters: None)
+    spec = profile_spec(accelerator={"name": "cpu", "perNode": per_node})
+    store.put("ComputeProfile", make_body("ComputeProfile", "cpu", spec=spec))
+    return store
 
 
 def test_a_run_keeps_the_layout_that_it_started_with() -> None:
-    first = asyncio.run(admit(parsed_run(parallelism={"nodes": 2}), PROFILE, None, None))
-    assert first.plan is not None
-    bigger = ComputeProfileSpec.model_validate(profile_spec(accelerator={"perNode": 8}))
     spec = parsed_run(parallelism={"nodes": 2})
-    later = asyncio.run(admit(spec, bigger, None, first.plan))
+    first = asyncio.run(admit_run(_store(2), KEY, spec, None))
+    assert first.spec is not None
+    assert first.plan is not None
+    later = asyncio.run(admit_run(_store(8), KEY, spec, first.plan))
+    assert later.spec is not None
     assert later.spec.parallelism == first.spec.parallelism
+    other = asyncio.run(admit_run(_store(8), KEY, spec, None))
+    assert other.plan is not None
+    assert other.plan.world_size == 16

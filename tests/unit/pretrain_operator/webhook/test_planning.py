@@ -1,0 +1,96 @@
+"""Searches beside the event loop: it stays free, their number and their time are bounded."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from builders import parsed_run, profile_spec, run_spec
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.plan.run_admission import Verdict, admit
+from pretrain_operator.plan.surroundings import DatasetFacts, Surroundings
+from pretrain_operator.webhook.planning import Planning
+
+AROUND = Surroundings(
+    ComputeProfileSpec.model_validate(profile_spec()), DatasetFacts("blocks", 128, 10**6), 1024
+)
+WRONG = parsed_run(training={**run_spec()["training"], "sequenceLength": 64})
+
+
+SECONDS = 60.0
+
+
+@pytest.fixture
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as one:
+        yield one
+
+
+@contextmanager
+def busy(thread: ThreadPoolExecutor) -> Iterator[None]:
+    """Keep the thread busy."""
+    done = threading.Event()
+    thread.submit(done.wait)
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def test_a_verdict_is_that_of_every_other_door(thread: ThreadPoolExecutor) -> None:
+    planning = Planning(thread, most=1, seconds=SECONDS)
+    assert asyncio.run(planning.admit("run", WRONG, AROUND)) == admit("run", WRONG, AROUND)
+
+
+def test_with_no_time_left_the_rules_and_the_dataset_still_hold(
+    thread: ThreadPoolExecutor,
+) -> None:
+    planning = Planning(thread, most=1, seconds=0.01)
+    with busy(thread):
+        verdict = asyncio.run(planning.admit("run", WRONG, AROUND))
+    assert verdict.errors == admit("run", WRONG, AROUND).errors
+    assert verdict.missing == (
+        "spec.parallelism: memory and time are not checked here, the search for a layout takes"
+        " more than 0.01 s; the operator checks them before it creates anything",
+    )
+
+
+def test_one_too_many_is_answered_at_once(thread: ThreadPoolExecutor) -> None:
+    async def crowd() -> tuple[Verdict, Verdict]:
+        planning = Planning(thread, most=1, seconds=SECONDS)
+        with busy(thread):
+            waiting = asyncio.create_task(planning.admit("run", parsed_run(), AROUND))
+            await asyncio.sleep(0)  # it has asked
+            refused = await planning.admit("other", parsed_run(), AROUND)
+        return await waiting, refused
+
+    first, second = asyncio.run(crowd())
+    assert first == admit("run", parsed_run(), AROUND)
+    assert "as many runs as it takes (1) are being planned" in second.missing[0]
+
+
+def test_a_search_that_nobody_waits_for_keeps_its_place_until_it_is_done(
+    thread: ThreadPoolExecutor,
+) -> None:
+    async def overrun() -> None:
+        planning = Planning(thread, most=1, seconds=0.01)
+        with busy(thread):
+            late = await planning.admit("run", parsed_run(), AROUND)
+            assert "takes more than" in late.missing[0]
+            refused = await planning.admit("run", parsed_run(), AROUND)
+            assert "are being planned" in refused.missing[0]
+        await asyncio.wrap_future(thread.submit(lambda: None))  # behind the search
+        again = await planning.admit("run", parsed_run(), AROUND)
+        assert "are being planned" not in "".join(again.missing)
+
+    asyncio.run(overrun())
+
+
+def test_an_error_of_ours_is_raised_and_gives_its_place_back(thread: ThreadPoolExecutor) -> None:
+    planning = Planning(thread, most=1, seconds=SECONDS)
+    for _ in range(2):
+        with pytest.raises(AttributeError):
+            asyncio.run(planning.admit("run", None, AROUND))  # type: ignore[arg-type]
