@@ -1,0 +1,52 @@
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from builders import dataset_spec, make_body, profile_spec, run_spec, tokenizer_spec
+from cluster import KubectlFailed, Namespace, make_namespace, run_cluster, wait_until
+from webhooks import WebhookProcess
+
+PROFILE = {"accelerator": {"name": "h100", "perNode": 8}}
+
+
+@pytest.fixture(scope="module")
+def team() -> Iterator[Namespace]:
+    """Give a namespace of a cluster of our own: what refuses objects would be in others' way.
+
+    A profile, a dataset of a million tokens and its tokenizer are there already.
+    """
+    with run_cluster() as cluster:
+        cluster.install_crds()
+        namespace = make_namespace(cluster)
+        specs = {
+            ("ComputeProfile", "h100"): profile_spec(**PROFILE),
+            ("TokenDataset", "blocks"): dataset_spec(),
+            ("Tokenizer", "tokens"): tokenizer_spec(),
+        }
+        for (kind, name), spec in specs.items():
+            body = make_body(kind, name, spec=spec)
+            namespace.apply({**body, "metadata": {"name": name}})
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def webhook(team: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookProcess]:
+    """Give a running webhook that the API server asks."""
+    with WebhookProcess(team, tmp_path_factory.mktemp("webhook")) as running:
+        running.configure("Fail")
+        # The API server learns of it a moment later.
+        wait_until(lambda: _is_asked(team), "the webhook's configuration")
+        yield running
+    assert "Traceback" not in running.said(), running.said()
+
+
+def _is_asked(team: Namespace) -> bool | None:
+    """Return whether the API server refuses what only the webhook knows to be wrong."""
+    spec = run_spec(training={**run_spec()["training"], "sequenceLength": 256})
+    body = {**make_body("PretrainJob", spec=spec), "metadata": {"name": "asked"}}
+    try:
+        team.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
+    except KubectlFailed as error:
+        return "admission.pretrain.dev" in str(error) or None
+    return None
