@@ -1,37 +1,60 @@
 """Latency of the admission webhook at 50 requests a second, over TLS, in a process of its own."""
 
 import asyncio
-import datetime
 import multiprocessing
+import signal
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from pretrain_operator.webhook.reviews import World
-from pretrain_operator.webhook.server import Certificate, make_app
+from pretrain_local.pki import Authority, Identity
+from pretrain_operator.plan.observed import ObservedObject, parse_object
+from pretrain_operator.plan.surroundings import KnownObjects
+from pretrain_operator.webhook.certificates import Certificate
+from pretrain_operator.webhook.planning import Planning, open_workers
+from pretrain_operator.webhook.server import make_app
 
 RATE, SECONDS = 50, 20
-SIZES = (128, 256, 384, 512, 640, 768, 896, 1024)
-"""Batches of the jobs that are asked about in turn: each is another plan."""
-PROFILE = {"spec": {"accelerator": {"name": "h100", "perNode": 8}}}
+GIVEN = {"tensor": 4, "pipeline": 8, "sequence": True}
 
 
-def review(batch: int) -> dict[str, object]:
-    """Return a question about a job."""
+@dataclass(frozen=True)
+class Case:
+    """Questions that are asked one after the other."""
+
+    title: str
+    parallelism: dict[str, Any]
+    distinct: int
+    """Different runs among the questions; one that was asked before is answered from memory."""
+
+
+CASES = (
+    Case("degrees given, every run another", GIVEN, RATE * SECONDS),
+    Case("degrees given, 8 runs in turn", GIVEN, 8),
+    Case("degrees left out, 8 runs in turn", {}, 8),
+    Case("degrees left out, every run another", {}, RATE * SECONDS),
+)
+
+
+def review(case: Case, number: int) -> dict[str, object]:
+    """Return a question about a 70B run on 128 devices; each batch makes another plan."""
     spec = {
         "model": {"preset": "llama3-70b"},
         "data": {"datasetRef": {"name": "blocks"}},
-        "parallelism": {"nodes": 16, "tensor": 4, "pipeline": 8, "sequence": True},
-        "training": {"tokens": "1T", "sequenceLength": 8192, "globalBatchSize": batch},
+        "parallelism": {"nodes": 16, **case.parallelism},
+        "training": {
+            "tokens": "1T",
+            "sequenceLength": 8192,
+            "globalBatchSize": 128 * (1 + number % case.distinct),
+        },
         "checkpoint": {"uri": "s3://checkpoints/run"},
     }
     return {
@@ -45,75 +68,147 @@ def review(batch: int) -> dict[str, object]:
     }
 
 
+def objects() -> list[ObservedObject]:
+    """Return what the runs refer to."""
+    output = {"uri": "s3://corpus"}
+    specs: dict[tuple[str, str], dict[str, Any]] = {
+        ("ComputeProfile", "h100"): {"accelerator": {"name": "h100", "perNode": 8}},
+        ("TokenDataset", "blocks"): {
+            "tokenizerRef": {"name": "tokens"},
+            "mixture": [{"pipelineRef": {"name": "web"}}],
+            "tokens": "1T",
+            "sequenceLength": 8192,
+            "output": output,
+        },
+        ("Tokenizer", "tokens"): {
+            "corpus": {"pipelineRef": {"name": "web"}},
+            "vocabularySize": 128_000,
+            "output": output,
+        },
+    }
+    return [
+        parse_object(
+            kind,
+            {
+                "metadata": {
+                    "name": name,
+                    "uid": name,
+                    "namespace": "" if kind == "ComputeProfile" else "team",
+                },
+                "spec": spec,
+            },
+        )
+        for (kind, name), spec in specs.items()
+    ]
+
+
 def serve(pipe: Connection) -> None:
-    """Run the server and tell its port."""
+    """Run the server as its entry point does, and tell its port."""
     asyncio.run(_serve(pipe))
 
 
 async def _serve(pipe: Connection) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        certificate = Certificate(*_certificate(Path(folder)))
-    runner = web.AppRunner(make_app(lambda: World({"h100": PROFILE})), access_log=None)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Authority(folder).issue([Identity("tls", "webhook", addresses=("127.0.0.1",))])
+        certificate = Certificate(folder / "tls.crt", folder / "tls.key")
+    known = KnownObjects(objects())
+    planning = Planning(open_workers, most=32, seconds=5.0)
+    runner = web.AppRunner(make_app(lambda: known, planning), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context).start()
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     pipe.send(runner.addresses[0][1])
-    await asyncio.Event().wait()
+    await told.wait()
+    await runner.cleanup()
+    planning.close()
 
 
-async def ask(port: int) -> list[float]:
-    """Return the latencies, in milliseconds; requests start on time, however long others take."""
-    url = f"https://127.0.0.1:{port}/validate"
-    async with aiohttp.ClientSession() as session:
+@dataclass(frozen=True)
+class Measured:
+    """What one case took."""
+
+    reviews: Sequence[float]
+    """Milliseconds of each."""
+    probes: Sequence[float]
+    """Milliseconds of each liveness probe meanwhile."""
+    unplanned: int
+    """Answers without a plan: too many at once, or too slow."""
+
+
+async def ask(port: int, case: Case) -> Measured:
+    """Ask; requests start on time, however long others take."""
+    url, unplanned = f"https://127.0.0.1:{port}", 0
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
 
         async def one(number: int) -> float:
+            nonlocal unplanned
             start = time.perf_counter()
-            body = review(SIZES[number % len(SIZES)])
-            async with session.post(url, json=body, ssl=False) as answer:
+            async with session.post(f"{url}/validate", json=review(case, number)) as answer:
+                response = (await answer.json())["response"]
+            taken = 1000 * (time.perf_counter() - start)
+            unplanned += any("not checked here" in line for line in response.get("warnings", ()))
+            return taken
+
+        async def probe(_: int) -> float:
+            start = time.perf_counter()
+            async with session.get(f"{url}/livez") as answer:
                 await answer.read()
             return 1000 * (time.perf_counter() - start)
 
-        await one(0)  # compiles the rules
-        tasks = []
-        start = time.perf_counter()
-        for number in range(RATE * SECONDS):
-            await asyncio.sleep(max(0.0, start + number / RATE - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(number)))
-        return list(await asyncio.gather(*tasks))
+        reviews, probes = await asyncio.gather(
+            _on_time(one, RATE, SECONDS), _on_time(probe, 5, SECONDS)
+        )
+    return Measured(reviews, probes, unplanned)
 
 
-def main() -> None:
-    """Print the percentiles."""
+async def _on_time(request: Callable[[int], Any], rate: int, seconds: int) -> list[float]:
+    start, tasks = time.perf_counter(), []
+    for number in range(rate * seconds):
+        await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
+        tasks.append(asyncio.create_task(request(number)))
+    return list(await asyncio.gather(*tasks))
+
+
+def measure(case: Case) -> Measured:
+    """Return what a case takes with a server that has just started and compiled the rules."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     server.start()
     try:
-        latencies = sorted(asyncio.run(ask(ours.recv())))
+        return asyncio.run(_measure(ours.recv(), case))
     finally:
         server.terminate()
         server.join()
-    p50, p99 = statistics.median(latencies), latencies[int(0.99 * len(latencies))]
-    print(f"{len(latencies)} requests at {RATE}/s: median {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "webhook")])
-    start = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "tls.crt", folder / "tls.key"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    files[1].write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
-    return files
+async def _measure(port: int, case: Case) -> Measured:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
+        first = Case("", {"tensor": 8}, 64)
+
+        async def warm_up(number: int) -> None:
+            url = f"https://127.0.0.1:{port}/validate"
+            async with session.post(url, json=review(first, number)) as answer:
+                await answer.read()
+
+        await asyncio.gather(*(warm_up(number) for number in range(16)))
+    return await ask(port, case)
+
+
+def main() -> None:
+    """Print the percentiles of each case."""
+    print(f"{RATE * SECONDS} requests at {RATE}/s; milliseconds, median and p99")
+    print(f"{'':38}{'reviews':>16}{'/livez':>16}  without a plan")
+    for case in CASES:
+        found = measure(case)
+        columns = "".join(f"{_shown(values):>16}" for values in (found.reviews, found.probes))
+        print(f"{case.title:38}{columns}{found.unplanned:>16}")
+
+
+def _shown(values: Sequence[float]) -> str:
+    p99 = sorted(values)[int(0.99 * len(values))]
+    return f"{statistics.median(values):.1f} {p99:.1f}"
 
 
 if __name__ == "__main__":

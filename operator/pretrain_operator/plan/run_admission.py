@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from pretrain_api.problems import parse
+from pydantic import ValidationError
+
 from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
@@ -58,10 +59,12 @@ def run_question(
 
     `nodes` are meant instead of those of the run's profile.
     """
-    problems = object_problems(key.kind, key.name, spec)
-    if key.kind != "PretrainJob" or any(problem.rule == "schema" for problem in problems):
-        return Verdict(problems)
-    parsed = parse(PretrainJobSpec, dict(spec))
+    if key.kind != "PretrainJob":
+        return Verdict(object_problems(key.kind, key.name, spec))
+    try:
+        parsed = PretrainJobSpec.model_validate(dict(spec), strict=True)
+    except ValidationError:
+        return Verdict(object_problems(key.kind, key.name, spec))
     return key.name, parsed, surroundings_of(parsed, key.namespace, objects, nodes)
 
 

@@ -5,29 +5,24 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
 
 from pretrain_operator.cluster.api import open_api
 from pretrain_operator.webhook.certificates import Certificate
-from pretrain_operator.webhook.planning import SWITCH_SECONDS, Planning
+from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
 from pretrain_operator.webhook.world import World
 
-_THREADS = 4
-"""Searches side by side: a small one does not wait until a large one is done."""
-
 _MOST_PLANNED = 32
+"""Runs that are planned or wait for it: more would not be answered in time anyway."""
 
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until the process is told to end."""
     certificate = Certificate(options.certificate, options.key)
-    threads = ThreadPoolExecutor(_THREADS, "planning")
-    planning = Planning(threads, _MOST_PLANNED, options.plan_seconds)
+    planning = Planning(open_workers, _MOST_PLANNED, options.plan_seconds)
     async with open_api() as api:
         world = World(api, options.refresh_seconds)
         runner = web.AppRunner(make_app(lambda: world.objects, planning), access_log=None)
@@ -41,7 +36,7 @@ async def serve(options: argparse.Namespace) -> None:
                 tasks.create_task(certificate.keep_fresh(options.refresh_seconds))
         finally:
             await runner.cleanup()
-            threads.shutdown(wait=False, cancel_futures=True)
+            planning.close()
 
 
 async def serve_until_told(options: argparse.Namespace) -> None:
@@ -63,7 +58,6 @@ def main() -> None:
     parser.add_argument("--refresh-seconds", type=float, default=5.0)
     parser.add_argument("--plan-seconds", type=float, default=5.0)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.run(serve_until_told(parser.parse_args()))
 
 

@@ -1,31 +1,53 @@
 """Plan runs beside the event loop: other requests, and probes, do not wait for a search.
 
-A search takes milliseconds to a second of pure computing. Threads hand the interpreter over often
-enough (`SWITCH_SECONDS`), share one memory of what was asked, and end by themselves.
+A search takes milliseconds to a second of pure computing: a thread would keep the interpreter from
+the event loop, so it runs in processes of its own.
 """
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.plan.run_admission import Verdict, admit, admit_unplanned
 from pretrain_operator.plan.surroundings import Surroundings
 
-SWITCH_SECONDS = 0.0005
-"""How long a search may keep the interpreter while the event loop waits for it; Python's own
-default of 5 ms would be felt with every packet of every request."""
+WORKERS = 2
+"""Searches side by side: a small one need not wait until a large one is done."""
 
 _LOG = logging.getLogger(__name__)
-_LATER = "the operator checks them before it creates anything"
+
+
+def open_workers() -> Executor:
+    """Return the processes that plan."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(WORKERS, context, _prepare_worker)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that answers ends the others
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    """End with the process that answers, even if it was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 class Planning:
     """A bounded number of searches, each for a bounded time."""
 
-    def __init__(self, threads: ThreadPoolExecutor, most: int, seconds: float) -> None:
-        """Search in `threads`, with `most` runs under way or waiting, each for `seconds`."""
-        self._threads = threads
+    def __init__(self, open_pool: Callable[[], Executor], most: int, seconds: float) -> None:
+        """Search in a pool, with `most` runs under way or waiting, each for `seconds`."""
+        self._open_pool, self._pool = open_pool, open_pool()
         self._free, self._seconds = most, seconds
         self._busy = f"as many runs as it takes ({most}) are being planned"
 
@@ -37,17 +59,24 @@ class Planning:
         """
         if self._free == 0:
             return _unplanned(name, spec, around, self._busy)
-        self._free -= 1
-        search = asyncio.get_running_loop().run_in_executor(
-            self._threads, admit, name, spec, around
-        )
-        # Not when the wait for it is over: a thread that still searches is not free.
-        search.add_done_callback(self._give_back)
+        pool = self._pool
         try:
+            search = asyncio.get_running_loop().run_in_executor(pool, admit, name, spec, around)
+            self._free -= 1
+            # Not when the wait for it is over: what still searches is not free.
+            search.add_done_callback(self._give_back)
             return await asyncio.wait_for(asyncio.shield(search), self._seconds)
         except TimeoutError:
             why = f"the search for a layout takes more than {self._seconds:g} s"
-            return _unplanned(name, spec, around, why)
+        except BrokenExecutor:
+            why = "the process that planned it has ended"
+            if self._pool is pool:
+                self._pool = self._open_pool()
+        return _unplanned(name, spec, around, why)
+
+    def close(self) -> None:
+        """Take no more questions; what nobody has begun to answer is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _give_back(self, search: asyncio.Future[Verdict]) -> None:
         self._free += 1
@@ -57,5 +86,8 @@ class Planning:
 
 def _unplanned(name: str, spec: PretrainJobSpec, around: Surroundings, why: str) -> Verdict:
     _LOG.warning("run %s is not planned: %s", name, why)
-    told = f"spec.parallelism: memory and time are not checked here, {why}; {_LATER}"
+    told = (
+        f"spec.parallelism: memory and time are not checked here, {why}; the operator checks them"
+        " before it creates anything"
+    )
     return admit_unplanned(name, spec, around, told)

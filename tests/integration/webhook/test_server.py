@@ -1,6 +1,7 @@
 """The webhook over real TLS: it answers, says when it is ready, and takes a new certificate."""
 
 import asyncio
+import multiprocessing
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,13 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
+from builders import parsed_run, profile_spec
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_local.pki import Authority, Identity
-from pretrain_operator.plan.surroundings import KnownObjects
+from pretrain_operator.plan.run_admission import admit
+from pretrain_operator.plan.surroundings import KnownObjects, Surroundings
 from pretrain_operator.webhook.certificates import Certificate
-from pretrain_operator.webhook.planning import Planning
+from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
 
 pytestmark = pytest.mark.integration
@@ -56,7 +60,7 @@ async def served(
 ) -> AsyncIterator[tuple[int, aiohttp.ClientSession]]:
     """Serve, knowing what is in `known`; give the port, and a session of a client."""
     with ThreadPoolExecutor(1) as threads:
-        planning = Planning(threads, most=1, seconds=60.0)
+        planning = Planning(lambda: threads, most=1, seconds=60.0)
         app = make_app(lambda: known[0] if known else None, planning)
         runner = web.AppRunner(app)
         await runner.setup()
@@ -114,3 +118,23 @@ async def _read_later(folder: Path) -> None:
             assert "have not been read yet" in await answer.text()
         known.append(KnownObjects())
         assert await status("/healthz") == 200
+
+
+def test_workers_that_were_killed_are_replaced() -> None:
+    asyncio.run(_kill_workers())
+
+
+async def _kill_workers() -> None:
+    around = Surroundings(ComputeProfileSpec.model_validate(profile_spec()))
+    want = admit("run", parsed_run(), around)
+    planning = Planning(open_workers, most=1, seconds=60.0)
+    try:
+        assert await planning.admit("run", parsed_run(), around) == want
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        broken = await planning.admit("run", parsed_run(), around)
+        assert "the process that planned it has ended" in broken.missing[-1]
+        assert broken.errors == want.errors
+        assert await planning.admit("run", parsed_run(), around) == want
+    finally:
+        planning.close()

@@ -211,7 +211,7 @@ def by_webhook(case: Case) -> Said:
         "object": {"metadata": {"name": case.name}, "spec": case.run},
     }
     with ThreadPoolExecutor(1) as threads:
-        planning = Planning(threads, most=1, seconds=60.0)
+        planning = Planning(lambda: threads, most=1, seconds=60.0)
         answer = asyncio.run(answer_review({"request": request}, objects, planning))
     response = answer["response"]
     errors = response["status"]["message"] if "status" in response else ""

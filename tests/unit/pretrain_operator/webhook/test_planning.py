@@ -41,14 +41,14 @@ def busy(thread: ThreadPoolExecutor) -> Iterator[None]:
 
 
 def test_a_verdict_is_that_of_every_other_door(thread: ThreadPoolExecutor) -> None:
-    planning = Planning(thread, most=1, seconds=SECONDS)
+    planning = Planning(lambda: thread, most=1, seconds=SECONDS)
     assert asyncio.run(planning.admit("run", WRONG, AROUND)) == admit("run", WRONG, AROUND)
 
 
 def test_with_no_time_left_the_rules_and_the_dataset_still_hold(
     thread: ThreadPoolExecutor,
 ) -> None:
-    planning = Planning(thread, most=1, seconds=0.01)
+    planning = Planning(lambda: thread, most=1, seconds=0.01)
     with busy(thread):
         verdict = asyncio.run(planning.admit("run", WRONG, AROUND))
     assert verdict.errors == admit("run", WRONG, AROUND).errors
@@ -60,7 +60,7 @@ def test_with_no_time_left_the_rules_and_the_dataset_still_hold(
 
 def test_one_too_many_is_answered_at_once(thread: ThreadPoolExecutor) -> None:
     async def crowd() -> tuple[Verdict, Verdict]:
-        planning = Planning(thread, most=1, seconds=SECONDS)
+        planning = Planning(lambda: thread, most=1, seconds=SECONDS)
         with busy(thread):
             waiting = asyncio.create_task(planning.admit("run", parsed_run(), AROUND))
             await asyncio.sleep(0)  # it has asked
@@ -76,7 +76,7 @@ def test_a_search_that_nobody_waits_for_keeps_its_place_until_it_is_done(
     thread: ThreadPoolExecutor,
 ) -> None:
     async def overrun() -> None:
-        planning = Planning(thread, most=1, seconds=0.01)
+        planning = Planning(lambda: thread, most=1, seconds=0.01)
         with busy(thread):
             late = await planning.admit("run", parsed_run(), AROUND)
             assert "takes more than" in late.missing[0]
@@ -90,7 +90,7 @@ def test_a_search_that_nobody_waits_for_keeps_its_place_until_it_is_done(
 
 
 def test_an_error_of_ours_is_raised_and_gives_its_place_back(thread: ThreadPoolExecutor) -> None:
-    planning = Planning(thread, most=1, seconds=SECONDS)
+    planning = Planning(lambda: thread, most=1, seconds=SECONDS)
     for _ in range(2):
         with pytest.raises(AttributeError):
             asyncio.run(planning.admit("run", None, AROUND))  # type: ignore[arg-type]

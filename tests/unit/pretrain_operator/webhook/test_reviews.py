@@ -41,7 +41,7 @@ def review(spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str,
 def answered(asked: object, objects: Objects = KNOWN) -> dict[str, Any]:
     """Return the response to a review."""
     with ThreadPoolExecutor(1) as threads:
-        planning = Planning(threads, most=1, seconds=60.0)
+        planning = Planning(lambda: threads, most=1, seconds=60.0)
         return dict(asyncio.run(answer_review(asked, objects, planning))["response"])
 
 
