@@ -83,6 +83,28 @@ def test_every_wrong_manifest_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert not [result["name"] for result in results if result["accepted"]]
 
 
+def test_what_is_not_among_the_manifests_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB.split("---\n")[-1], encoding="utf-8")
+    assert main(["validate", "-f", str(path), "--strict"]) == ACCEPTED
+    shown = capsys.readouterr().out
+    assert "not checked: spec.profileRef is not set: " in shown
+    assert "not checked: spec.data.datasetRef.name: there is no TokenDataset 'blocks'" in shown
+    assert main(["plan", "-f", str(path)]) == ACCEPTED
+    assert "the devices of a node: 8 are assumed" in capsys.readouterr().out
+
+
+def test_a_device_of_the_command_line_wins_over_a_profile(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--accelerator", "rtx4090", "--per-node", "2"]
+    assert main(["plan", "-f", job, "-o", "json", *given]) == REFUSED
+    [result] = json.loads(capsys.readouterr().out)
+    assert "no layout of 8 devices" in result["problems"][-1]["message"]
+
+
 def test_warnings_refuse_only_if_asked(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(JOB.replace("3e-4", "3e+0"), encoding="utf-8")
