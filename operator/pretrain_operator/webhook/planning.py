@@ -75,8 +75,8 @@ class Planning:
         return _unplanned(name, spec, around, why)
 
     def close(self) -> None:
-        """Take no more questions; what nobody has begun to answer is dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Take no more questions; what nobody has begun to answer is dropped, the rest is done."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _give_back(self, search: asyncio.Future[Verdict]) -> None:
         self._free += 1

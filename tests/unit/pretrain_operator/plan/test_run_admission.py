@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import gpu_profile_spec, run_spec
-from pretrain_api.problems import parse
+from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.plan.run_admission import admit, admit_unplanned, keep_layout
 from pretrain_operator.plan.surroundings import DatasetFacts, Surroundings
+from spec_strategies import specs
 
 TWO = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 2}})
 GPUS = ComputeProfileSpec.model_validate(gpu_profile_spec())
@@ -124,3 +127,35 @@ def test_without_time_for_a_plan_everything_else_is_said() -> None:
     assert verdict.errors == admit("Run", spec, KNOWN).errors
     assert verdict.missing == ("too busy",)
     assert verdict.plan is None
+
+
+AROUND = st.builds(
+    Surroundings,
+    st.sampled_from([None, TWO, GPUS]),
+    st.none()
+    | st.builds(
+        DatasetFacts,
+        st.just("blocks"),
+        st.sampled_from([1, 4096, 2**24]),
+        st.sampled_from([0, 1, 10**12]),
+        st.sampled_from([None, 1, 10**12]),
+    ),
+    st.sampled_from([None, 1, 50_257, 2**20]),
+    st.just(()),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(value=specs(), around=AROUND, name=st.text(max_size=70))
+def test_any_run_among_anything_gets_a_verdict(
+    value: dict[str, Any], around: Surroundings, name: str
+) -> None:
+    try:
+        spec = parse(PretrainJobSpec, value)
+    except InvalidManifest:
+        return
+    verdict = admit(name, spec, around)
+    if around.profile is not None:
+        assert verdict.plan is not None or verdict.errors
+    unplanned = admit_unplanned(name, spec, around, "too busy")
+    assert bool(verdict.errors) >= bool(unplanned.errors), "what is said at once still holds"
