@@ -112,7 +112,7 @@ def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Workplace) 
 def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
     namespace = workplace.namespace
     workplace.apply("PretrainJob", "run", small_run())
-    workplace.apply("TokenDataset", "blocks", dataset_spec())
+    workplace.apply("TokenDataset", "blocks", dataset_spec(sequenceLength=32))
     workplace.apply("Tokenizer", "tokens", tokenizer_spec())
     workplace.apply("DataPipeline", "documents", pipeline_spec())
     failed = namespace.wait_for(
