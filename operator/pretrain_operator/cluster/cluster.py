@@ -5,10 +5,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pretrain_operator.cluster.api import Api
+from pretrain_operator.cluster.errors import Occupied, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
-from pretrain_operator.cluster.resources import CHILDREN, CONFIG_MAP, JOB, OURS, SECRET
+from pretrain_operator.cluster.resources import CHILDREN, CONFIG_MAP, JOB, OURS, SECRET, SERVICE
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, Key, ObservedObject
+from pretrain_operator.plan.observed import (
+    CONFIG_MAP_ANNOTATION,
+    Key,
+    ObservedObject,
+    controller_of,
+)
 
 logger = logging.getLogger("pretrain_operator")
 
@@ -19,19 +25,35 @@ class Cluster:
     def __init__(self, api: Api, store: Store, progress: ProgressReader) -> None:
         self.api, self.store, self.progress = api, store, progress
 
-    async def apply(self, *manifests: Mapping[str, Any]) -> None:
-        """Apply children, in order.
+    async def apply(self, owner: ObservedObject, *manifests: Mapping[str, Any]) -> None:
+        """Make sure that there are these children of `owner`, in order.
 
         Raises:
+            Occupied: If an object that `owner` does not control has the name of one.
             Refused: If the API server does not take one.
             Unavailable: If it does not answer.
         """
         for manifest in manifests:
             kind, meta = manifest["kind"], manifest["metadata"]
-            answer = await self.api.apply(CHILDREN[kind], manifest)
+            made = await self.api.create(CHILDREN[kind], manifest)
+            if made is not None:
+                logger.info("created %s %s/%s", kind, meta["namespace"], meta["name"])
+            else:
+                made = await self._find(owner, manifest)
             if kind == JOB.kind:
-                self.store.put(kind, answer)
-            logger.info("applied %s %s/%s", kind, meta["namespace"], meta["name"])
+                self.store.put(kind, made)
+
+    async def _find(self, owner: ObservedObject, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the child that is there already."""
+        resource, meta = CHILDREN[manifest["kind"]], manifest["metadata"]
+        found = await self.api.get(resource, meta["namespace"], meta["name"])
+        if found is None:
+            raise Unavailable(f"{resource.kind} {meta['name']} was there, and is gone")
+        uid = found["metadata"]["uid"]
+        if controller_of(found["metadata"]).get("uid") != owner.uid:
+            raise Occupied(resource.kind, found["metadata"])
+        # A ConfigMap never changes, and what runs is not changed under way (nor taken from Kueue).
+        return await self.api.apply(resource, manifest, uid) if resource == SERVICE else found
 
     async def write_status(self, owner: ObservedObject, status: Mapping[str, Any]) -> None:
         """Apply a status, if it says something new."""
@@ -46,23 +68,33 @@ class Cluster:
 
     async def missing_secrets(self, namespace: str, names: Iterable[str]) -> list[str]:
         """Return the Secrets that do not exist; their contents are never read."""
-        return [name for name in names if not await self.api.exists(SECRET, namespace, name)]
+        return [name for name in names if await self.api.metadata(SECRET, namespace, name) is None]
 
     async def delete_jobs(self, owner: ObservedObject, names: Iterable[str]) -> None:
         """Delete Jobs of `owner` with their pods and what these were told."""
+        namespace = owner.key.namespace
         for name in names:
-            namespace = owner.key.namespace
-            logger.info("deletes Job %s/%s: %s does not need it", namespace, name, owner.key)
             job = self.store.job(namespace, name)
-            told = job.annotations.get(CONFIG_MAP_ANNOTATION) if job else None
-            await self.api.delete(JOB, namespace, name)
-            if told:
-                await self.api.delete(CONFIG_MAP, namespace, told)
+            if job is None or job.owner_uid != owner.uid:
+                continue
+            logger.info("deletes Job %s/%s: %s does not need it", namespace, name, owner.key)
+            await self.api.delete(JOB, namespace, name, job.uid)
+            if told := job.annotations.get(CONFIG_MAP_ANNOTATION):
+                await self._delete_config_map(owner, told)
+
+    async def _delete_config_map(self, owner: ObservedObject, name: str) -> None:
+        """Delete what pods were told, if it is ours: an annotation may name anything."""
+        found = await self.api.metadata(CONFIG_MAP, owner.key.namespace, name)
+        if found is not None and controller_of(found).get("uid") == owner.uid:
+            await self.api.delete(CONFIG_MAP, owner.key.namespace, name, found["uid"])
 
     async def resize_job(self, owner: ObservedObject, name: str, parallelism: int) -> None:
         """Let more or fewer tasks of a Job run at once."""
+        job = self.store.job(owner.key.namespace, name)
+        if job is None or job.owner_uid != owner.uid:
+            return
         patch = {"spec": {"parallelism": parallelism}}
-        answer = await self.api.merge(JOB, owner.key.namespace, name, patch)
+        answer = await self.api.merge(JOB, owner.key.namespace, name, job.uid, patch)
         self.store.put(JOB.kind, answer)
 
     async def delete_object(self, owner: ObservedObject) -> None:

@@ -99,6 +99,7 @@ def plan_stages(
 
     `failure` is that of the last status, if any: it stays although its Job is gone.
     """
+    jobs = [job for job in jobs if job.owner_uid == owner.uid]
     walk = _Walk(owner, chain, {job.name: job for job in jobs}, previous, failure)
     plan = walk.run()
     needed = walk.needed
@@ -106,8 +107,7 @@ def plan_stages(
         sorted(
             job.name
             for job in jobs
-            if job.owner_uid == owner.uid
-            and not job.deleting
+            if not job.deleting
             and job.name not in needed
             and (walk.knows_all or not job.is_finished)
         )
@@ -139,8 +139,6 @@ class _Walk:
             planned = self.chain.build(stage, named)
             self.needed.add(planned.name)
             job, remembered = self.jobs.get(planned.name), self.memory.get(planned.name)
-            if job is not None and job.owner_uid != self.owner.uid:
-                return self._running(planned, job, f"waits until Job {job.name} of another object")
             if not self._is_done(job, remembered):
                 return self._unfinished(planned, job, remembered)
             report = _final_report(job)

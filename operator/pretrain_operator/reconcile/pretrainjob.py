@@ -16,12 +16,13 @@ from pretrain_api.v1alpha1.pretrainjob import (
 from pretrain_operator.build.service import build_service
 from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Refused
+from pretrain_operator.cluster.errors import Occupied, Refused
 from pretrain_operator.plan.admission import name_problems
 from pretrain_operator.plan.clock import format_time, seconds_between
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.names import attempt_job_name
 from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.profiles import choose_profile
@@ -173,26 +174,26 @@ async def _start(
         opened = open_inputs(cluster.store, owner, spec, pinned)
         inputs = pinned or pin_inputs(spec, opened)
         run = training_run(owner, spec, profile, (inputs, opened), plan.start)
-        job_name = attempt_job_name(owner.key.name, plan.start)
-        if other := cluster.store.job(owner.key.namespace, job_name):
-            message = f"waits until Job {other.name} of another object is gone"
-            raise Unmet(Reason.WAITING_FOR_PODS, message)
         missing = await cluster.missing_secrets(owner.key.namespace, trainer_secrets(run))
         if situation := missing_secrets(owner.key.namespace, missing):
             return replace(held, situation=situation), pinned
         placement = plan_placement(profile, "trainer", _devices(spec))
-        await cluster.apply(build_service(owner), *build_attempt(owner, run, placement))
+        children = build_service(owner), *build_attempt(owner, run, placement)
+        await cluster.apply(owner, *children)
     except InvalidManifest as error:
         return replace(held, situation=_invalid(error.problems)), pinned
     except Unmet as problem:
         return replace(held, situation=problem.situation), pinned
+    except Occupied as other:
+        taken = name_taken(owner, other.kind, other.metadata)
+        return replace(held, situation=taken), pinned
     except Refused as refusal:
         message = f"the API server refuses attempt {plan.start}: {refusal}"
         blocked = Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message)
         return replace(held, situation=blocked), pinned
     started = AttemptStatus(
         number=plan.start,
-        job=job_name,
+        job=attempt_job_name(owner.key.name, plan.start),
         started_at=format_time(now),
         retry=retry_value(owner),
     )

@@ -9,10 +9,11 @@ from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.common import WorkStatus
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Refused
+from pretrain_operator.cluster.errors import Occupied, Refused
 from pretrain_operator.plan.admission import name_problems, rule_problems
 from pretrain_operator.plan.dependencies import find_condition, read_status
 from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import Placement, plan_placement
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.secrets import missing_secrets
@@ -104,7 +105,9 @@ async def _carry_out(
         missing = await cluster.missing_secrets(namespace, plan.create.secrets)
         if situation := missing_secrets(namespace, missing):
             return replace(plan, situation=situation)
-        await cluster.apply(*build_stage(owner, plan.create, placement))
+        await cluster.apply(owner, *build_stage(owner, plan.create, placement))
+    except Occupied as other:
+        return replace(plan, situation=name_taken(owner, other.kind, other.metadata))
     except Refused as refusal:
         message = f"the API server refuses: {refusal}"
         return replace(plan, situation=Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message))

@@ -2,7 +2,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -231,13 +230,20 @@ def test_a_task_that_is_tried_again_is_told_of() -> None:
     assert "task 0 is tried again: storage timed out" in situation.message
 
 
-@pytest.mark.parametrize("change", [{"owner": "another"}, {"deleting": True}])
-def test_a_job_that_is_in_the_way_is_waited_for(change: dict[str, Any]) -> None:
+def test_a_job_that_is_being_deleted_is_waited_for() -> None:
     first = plan().create
     assert first is not None
-    after = plan([make_job(first.name, **change)])
+    after = plan([make_job(first.name, deleting=True)])
     assert (after.create, after.delete) == (None, ())
     assert "waits until" in after.situation.message
+
+
+def test_a_job_of_somebody_else_counts_for_nothing_and_is_not_deleted() -> None:
+    first = plan().create
+    assert first is not None
+    theirs = complete_job(first.name, [succeeded_pod(artifact=artifact())], owner="another")
+    after = plan([theirs, make_job("outdated", owner="another")])
+    assert (after.create, after.delete, after.stages[0].succeeded) == (first, (), 0)
 
 
 def test_counts_and_seconds_are_summed_and_survive_the_pods() -> None:
