@@ -102,6 +102,14 @@ class Api:
             if not token:
                 return items, version
 
+    async def first_page(
+        self, resource: Resource, namespace: str, fields: str
+    ) -> tuple[dict[str, Any], ...]:
+        """Return the objects with these fields; no more than fit into one answer."""
+        path = resource.path(namespace)
+        body = await self._request("get", path, limit=_PAGE, field_selector=fields)
+        return tuple(body.get("items") or ())
+
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
         """Return an object, `None` if there is none."""
         try:

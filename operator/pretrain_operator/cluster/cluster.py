@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.errors import Occupied, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
+from pretrain_operator.cluster.refusals import RefusalReader
 from pretrain_operator.cluster.resources import CHILDREN, CONFIG_MAP, JOB, OURS, SECRET, SERVICE
 from pretrain_operator.cluster.store import Store
 from pretrain_operator.plan.observed import (
     CONFIG_MAP_ANNOTATION,
     Key,
+    ObservedJob,
     ObservedObject,
     controller_of,
 )
@@ -24,6 +27,11 @@ class Cluster:
 
     def __init__(self, api: Api, store: Store, progress: ProgressReader) -> None:
         self.api, self.store, self.progress = api, store, progress
+        self._refusals = RefusalReader(api)
+
+    async def jobs(self, key: Key, now: datetime) -> tuple[ObservedJob, ...]:
+        """Return the Jobs that carry the labels of the object `key`, and why pods are missing."""
+        return await self._refusals.explain(self.store.jobs(key), now)
 
     async def apply(self, owner: ObservedObject, *manifests: Mapping[str, Any]) -> None:
         """Make sure that there are these children of `owner`, in order.

@@ -109,11 +109,3 @@ def job_failure(job: ObservedJob) -> Failure:
         return failure
     said = ": ".join(part for part in (job.failure_reason, job.failure_message) if part)
     return Failure(ExitClass.INFRASTRUCTURE, f"Job {job.name} failed ({said or 'no reason'})")
-
-
-def waiting_reason(job: ObservedJob) -> str:
-    """Return why the pods of `job` do not run; empty if they do, or are merely starting."""
-    for pod in job.pods:
-        if pod.waiting and not pod.has_started:
-            return f"pod {pod.name} does not start: {pod.waiting}"
-    return ""

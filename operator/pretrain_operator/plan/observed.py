@@ -148,6 +148,8 @@ class ObservedJob:
     """Whether the Job will fail as soon as its pods have ended."""
     failure_reason: str = ""
     failure_message: str = ""
+    refusal: str = ""
+    """Why its pods cannot be created, if some are missing and it is known."""
     created_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None

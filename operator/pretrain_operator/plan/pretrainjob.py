@@ -21,7 +21,7 @@ from pretrain_operator.plan.attempts import (
     keep_attempts,
 )
 from pretrain_operator.plan.clock import format_time
-from pretrain_operator.plan.failures import most_informative, waiting_reason
+from pretrain_operator.plan.failures import most_informative
 from pretrain_operator.plan.observed import (
     LOST_AFTER_SECONDS,
     ObservedJob,
@@ -31,6 +31,7 @@ from pretrain_operator.plan.observed import (
 from pretrain_operator.plan.retry import retry_hint, retry_value
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
+from pretrain_operator.plan.waiting import waiting_reason
 
 COMPLETE_PHASE = "complete"
 """`progress.phase` of a complete run."""

@@ -17,13 +17,13 @@ from pretrain_operator.plan.failures import (
     Failure,
     job_failure,
     most_informative,
-    waiting_reason,
 )
 from pretrain_operator.plan.names import stage_job_name
 from pretrain_operator.plan.observed import ObservedJob, ObservedObject
 from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
+from pretrain_operator.plan.waiting import waiting_reason
 
 PLACEMENT_ANNOTATION = "pretrain.dev/placement"
 """Annotation of a Job: digest of the placement that its pods were made with."""

@@ -31,6 +31,7 @@ from pretrain_operator.plan.run_admission import Admission
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
+from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.reconcile.admission import admit
 from pretrain_operator.reconcile.run_inputs import known_vocabulary, open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
@@ -51,9 +52,10 @@ async def reconcile_run(cluster: Cluster, key: Key, now: datetime) -> float | No
         plan = RunPlan(_invalid(error.problems), tuple(previous.attempts))
         await _write(cluster, owner, previous, RunOutcome(plan, None, None, 0), now)
         return None
-    outcome = await _advance(cluster, owner, spec, previous, now)
+    observed = await _observe(cluster, owner, spec, previous, now)
+    outcome = await _advance(cluster, observed, now)
     await _write(cluster, owner, previous, outcome, now)
-    return await _look_again(cluster, owner, spec, outcome.run, now)
+    return await _look_again(cluster, observed, outcome.run, now)
 
 
 async def _write(
@@ -67,14 +69,8 @@ async def _write(
     await cluster.write_status(owner, to_wire(status))
 
 
-async def _advance(
-    cluster: Cluster,
-    owner: ObservedObject,
-    spec: PretrainJobSpec,
-    previous: PretrainJobStatus,
-    now: datetime,
-) -> RunOutcome:
-    observed = _observe(cluster, owner, spec, previous)
+async def _advance(cluster: Cluster, observed: ObservedRun, now: datetime) -> RunOutcome:
+    owner, spec, previous = observed.owner, observed.spec, observed.status
     has_started = bool(observed.jobs or previous.attempts)
     admission = await _admit(cluster, owner, spec, previous.plan if has_started else None)
     if not has_started:
@@ -106,13 +102,15 @@ async def _run(
     return RunOutcome(plan, inputs, progress, spec.training.train_iters)
 
 
-def _observe(
+async def _observe(
     cluster: Cluster,
     owner: ObservedObject,
     spec: PretrainJobSpec,
     previous: PretrainJobStatus,
+    now: datetime,
 ) -> ObservedRun:
-    jobs = tuple(job for job in cluster.store.jobs(owner.key) if job.owner_uid == owner.uid)
+    jobs = await cluster.jobs(owner.key, now)
+    jobs = tuple(job for job in jobs if job.owner_uid == owner.uid)
     try:
         placement = plan_placement(_profile(cluster, spec), "trainer", _devices(spec)).digest
     except Unmet:
@@ -201,17 +199,14 @@ async def _start(
 
 
 async def _look_again(
-    cluster: Cluster,
-    owner: ObservedObject,
-    spec: PretrainJobSpec,
-    plan: RunPlan,
-    now: datetime,
+    cluster: Cluster, observed: ObservedRun, plan: RunPlan, now: datetime
 ) -> float | None:
     if plan.situation.is_finished:
-        return await _expire(cluster, owner, spec, now)
+        return await _expire(cluster, observed.owner, observed.spec, now)
     if plan.leader is not None:
         return cluster.progress.interval_seconds
-    return plan.wait_seconds or LOOK_AGAIN_SECONDS.get(plan.situation.reason)
+    again = plan.wait_seconds or LOOK_AGAIN_SECONDS.get(plan.situation.reason)
+    return again or look_again_seconds(observed.jobs, now)
 
 
 async def _expire(

@@ -12,13 +12,14 @@ from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Occupied, Refused
 from pretrain_operator.plan.admission import name_problems, rule_problems
 from pretrain_operator.plan.dependencies import find_condition, read_status
-from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.observed import Key, ObservedJob, ObservedObject
 from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import Placement, plan_placement
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
 from pretrain_operator.plan.stages import WorkPlan, plan_stages
+from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
 from pretrain_operator.reconcile.inputs import gather_inputs
 from pretrain_operator.status.conditions import last_failure
@@ -37,13 +38,20 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     if owner is None or owner.deleting:
         return None
     previous = read_status(WORK_STATUSES[key.kind], owner)
-    outcome = await _advance(cluster, owner, previous)
+    jobs = await cluster.jobs(key, now)
+    outcome = await _advance(cluster, owner, previous, jobs)
     status = work_status(previous, outcome, owner.generation, now)
     await cluster.write_status(owner, to_wire(status))
-    return LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
+    again = LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
+    return again or look_again_seconds(jobs, now)
 
 
-async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus) -> WorkOutcome:
+async def _advance(
+    cluster: Cluster,
+    owner: ObservedObject,
+    previous: WorkStatus,
+    jobs: tuple[ObservedJob, ...],
+) -> WorkOutcome:
     try:
         work = _parse(cluster, owner)
     except InvalidManifest as error:
@@ -62,7 +70,7 @@ async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus
     plan = plan_stages(
         owner,
         plan_chain(work, placement.digest),
-        cluster.store.jobs(owner.key),
+        jobs,
         previous.stages,
         last_failure(previous.conditions),
     )
