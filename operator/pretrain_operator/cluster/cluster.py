@@ -1,15 +1,27 @@
 """The cluster as a reconcile sees it: what is observed, and the few things that it may do."""
 
+import asyncio
 import logging
+import socket
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from pretrain_operator.build.event import Announcement, build_event
 from pretrain_operator.cluster.api import Api
-from pretrain_operator.cluster.errors import Occupied, Unavailable
+from pretrain_operator.cluster.errors import Occupied, Refused, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.refusals import RefusalReader
-from pretrain_operator.cluster.resources import CHILDREN, CONFIG_MAP, JOB, OURS, SECRET, SERVICE
+from pretrain_operator.cluster.resources import (
+    CHILDREN,
+    CONFIG_MAP,
+    JOB,
+    NEW_EVENT,
+    OURS,
+    SECRET,
+    SERVICE,
+)
 from pretrain_operator.cluster.store import Store
 from pretrain_operator.plan.observed import (
     CONFIG_MAP_ANNOTATION,
@@ -21,6 +33,10 @@ from pretrain_operator.plan.observed import (
 
 logger = logging.getLogger("pretrain_operator")
 
+_ANNOUNCE_SECONDS = 5.0
+_MOST_ANNOUNCEMENTS = 20
+"""Events of one reconcile: stages of a pipeline, attempts found after a crash."""
+
 
 class Cluster:
     """Reads from the store, writes to the API server, and puts the answers into the store."""
@@ -28,6 +44,7 @@ class Cluster:
     def __init__(self, api: Api, store: Store, progress: ProgressReader) -> None:
         self.api, self.store, self.progress = api, store, progress
         self._refusals = RefusalReader(api)
+        self._instance = socket.gethostname()
 
     async def jobs(self, key: Key, now: datetime) -> tuple[ObservedJob, ...]:
         """Return the Jobs that carry the labels of the object `key`, and why pods are missing."""
@@ -63,8 +80,14 @@ class Cluster:
         # A ConfigMap never changes, and what runs is not changed under way (nor taken from Kueue).
         return await self.api.apply(resource, manifest, uid) if resource == SERVICE else found
 
-    async def write_status(self, owner: ObservedObject, status: Mapping[str, Any]) -> None:
-        """Apply a status, if it says something new."""
+    async def write_status(
+        self,
+        owner: ObservedObject,
+        status: Mapping[str, Any],
+        said: Iterable[Announcement],
+        now: datetime,
+    ) -> None:
+        """Apply a status, if it says something new, and announce what it is."""
         if status == owner.status:
             return
         key = owner.key
@@ -73,6 +96,20 @@ class Cluster:
         )
         if answer is not None:
             self.store.put(key.kind, answer)
+            await self._announce(owner, said, now)
+
+    async def _announce(
+        self, owner: ObservedObject, said: Iterable[Announcement], now: datetime
+    ) -> None:
+        """Write events; that one is lost, or late, is nothing to stop for."""
+        try:
+            async with asyncio.timeout(_ANNOUNCE_SECONDS):
+                for order, one in enumerate(islice(said, _MOST_ANNOUNCEMENTS)):
+                    at = now + timedelta(microseconds=order)
+                    event = build_event(owner, one, at, self._instance)
+                    await self.api.create(NEW_EVENT, event)
+        except (Refused, Unavailable, TimeoutError) as error:
+            logger.info("%s: an event is lost: %s", owner.key, error or "no answer")
 
     async def missing_secrets(self, namespace: str, names: Iterable[str]) -> list[str]:
         """Return the Secrets that do not exist; their contents are never read."""

@@ -35,6 +35,7 @@ CONFIG_MAP = Resource("ConfigMap", "v1", "configmaps")
 SERVICE = Resource("Service", "v1", "services")
 SECRET = Resource("Secret", "v1", "secrets")
 EVENT = Resource("Event", "v1", "events")
+NEW_EVENT = Resource("Event", "events.k8s.io/v1", "events")
 
 CHILDREN = {resource.kind: resource for resource in (JOB, CONFIG_MAP, SERVICE)}
 """Kinds of the children that we apply."""

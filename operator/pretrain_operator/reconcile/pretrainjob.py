@@ -35,6 +35,7 @@ from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.reconcile.admission import admit
 from pretrain_operator.reconcile.run_inputs import known_vocabulary, open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
+from pretrain_operator.status.events import announcements
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
 
@@ -66,7 +67,7 @@ async def _write(
     now: datetime,
 ) -> None:
     status = run_status(previous, outcome, owner.generation, now)
-    await cluster.write_status(owner, to_wire(status))
+    await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
 
 
 async def _advance(cluster: Cluster, observed: ObservedRun, now: datetime) -> RunOutcome:

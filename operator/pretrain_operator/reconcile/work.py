@@ -23,6 +23,7 @@ from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
 from pretrain_operator.reconcile.inputs import gather_inputs
 from pretrain_operator.status.conditions import last_failure
+from pretrain_operator.status.events import announcements
 from pretrain_operator.status.wire import to_wire
 from pretrain_operator.status.work import WORK_STATUSES, WorkOutcome, work_status
 
@@ -41,7 +42,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     jobs = await cluster.jobs(key, now)
     outcome = await _advance(cluster, owner, previous, jobs)
     status = work_status(previous, outcome, owner.generation, now)
-    await cluster.write_status(owner, to_wire(status))
+    await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
     again = LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
     return again or look_again_seconds(jobs, now)
 
