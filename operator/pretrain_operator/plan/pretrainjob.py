@@ -256,8 +256,9 @@ def _next(plan: RunPlan, observed: ObservedRun, now: datetime) -> RunPlan:
     why = f" after attempt {last.number} ({last.reason}): {last.message}" if last else ""
     phase = Phase.RESTARTING if last else Phase.RUNNING
     reason = Reason.RESTARTING if last else Reason.ATTEMPT_STARTING
-    situation = Situation(phase, reason, f"attempt {decision.number} starts{why}")
-    if decision.not_before is not None and decision.not_before > now:
-        wait = (decision.not_before - now).total_seconds()
-        return replace(plan, situation=situation, wait_seconds=wait)
+    due = decision.not_before
+    later = f" at {format_time(due)}," if due is not None and due > now else ""
+    situation = Situation(phase, reason, f"attempt {decision.number} starts{later}{why}")
+    if due is not None and due > now:
+        return replace(plan, situation=situation, wait_seconds=(due - now).total_seconds())
     return replace(plan, situation=situation, start=decision.number)

@@ -15,6 +15,7 @@ from pretrain_api.runs import Run
 from pretrain_api.v1alpha1.common import ArtifactRef, StageStatus
 from pretrain_operator.plan.failures import (
     Failure,
+    eviction_failure,
     job_failure,
     most_informative,
 )
@@ -198,7 +199,9 @@ class _Walk:
             )
             return WorkPlan(situation, (*self.done, status), create=planned)
         if job.failed or job.failing:
-            return self._failed(planned, job, remembered)
+            return self._failed(planned, job)
+        if evicted := eviction_failure(job):
+            return self._worn_out(planned, job, evicted)
         if job.deleting:
             return self._running(planned, job, f"waits until the old Job {job.name} is gone")
         if self._is_stale(job) and not job.has_started:
@@ -229,12 +232,21 @@ class _Walk:
         message = "; ".join([where, *(note for note in notes if note)])
         return WorkPlan(Situation(Phase.RUNNING, reason, message), (*self.done, status))
 
-    def _failed(
-        self, planned: StageJob, job: ObservedJob, remembered: StageStatus | None
-    ) -> WorkPlan:
+    def _failed(self, planned: StageJob, job: ObservedJob) -> WorkPlan:
         failure = job_failure(job)
         if self._is_stale(job) and not failure.is_final and job.failed:
             return self._replace(planned, job)
+        return self._failed_with(planned, job, failure)
+
+    def _worn_out(self, planned: StageJob, job: ObservedJob, failure: Failure) -> WorkPlan:
+        """Stop a Job that would go on for ever; its pods stay, to be looked at."""
+        if self._is_stale(job):
+            return self._replace(planned, job)
+        stop = (job.name, 0) if job.parallelism else None
+        return replace(self._failed_with(planned, job, failure), resize=stop)
+
+    def _failed_with(self, planned: StageJob, job: ObservedJob, failure: Failure) -> WorkPlan:
+        remembered = self.memory.get(planned.name)
         status = stage_status(planned.stage, planned.name, planned.tasks, job, remembered)
         message = _failure_message(planned, failure) + retry_hint(self.owner)
         return WorkPlan(Situation(Phase.FAILED, failure.reason, message), (*self.done, status))
