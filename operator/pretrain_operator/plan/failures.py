@@ -119,5 +119,5 @@ def eviction_failure(job: ObservedJob) -> Failure | None:
         return None
     said = next((pod.message for pod in evicted if pod.rank == worst and pod.message), "")
     message = f"nodes have evicted its pod {times[worst]} times" + (f": {said}" if said else "")
-    message += "; raise spec.pods.data.memory of the ComputeProfile, or spec.tasks"
+    message += "; raise spec.pods.data.memory or .scratch of the ComputeProfile, or spec.tasks"
     return Failure(ExitClass.INFRASTRUCTURE, message, worst)
