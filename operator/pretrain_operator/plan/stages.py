@@ -225,7 +225,9 @@ class _Walk:
         where = f"stage {planned.stage}: {status.succeeded} of {planned.tasks} tasks done"
         waiting = waiting_reason(job)
         retried = most_informative(job.pods)
-        reason = Reason.WAITING_FOR_PODS if waiting else Reason.STAGE_RUNNING
+        # Tasks are independent: where one pod runs, work goes on.
+        runs = not waiting or any(pod.phase == "Running" for pod in job.pods)
+        reason = Reason.STAGE_RUNNING if runs else Reason.WAITING_FOR_PODS
         notes = [why, waiting]
         if retried is not None and not waiting:
             notes.append(f"task {retried.rank} is tried again: {retried.message}")

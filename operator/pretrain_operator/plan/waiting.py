@@ -134,7 +134,7 @@ def waiting_reason(job: ObservedJob) -> str:
     Empty if they do, or are merely starting.
     """
     if job.refusal:
-        return _with_remedy(f"Job {job.name} cannot create its pods: {job.refusal}")
+        return _with_remedy(f"Job {job.name} cannot create pods: {job.refusal}")
     for pod in job.pods:
         if pod.waiting and not pod.has_started:
             return _with_remedy(f"pod {pod.name} does not start: {pod.waiting}")

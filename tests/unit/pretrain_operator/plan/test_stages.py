@@ -232,6 +232,20 @@ def test_a_task_that_is_tried_again_is_told_of() -> None:
     assert "task 0 is tried again: storage timed out" in situation.message
 
 
+@pytest.mark.parametrize(
+    ("running", "want"), [([], Reason.WAITING_FOR_PODS), ([make_pod()], Reason.STAGE_RUNNING)]
+)
+def test_a_stage_waits_for_pods_only_while_none_runs(
+    running: list[ObservedPod], want: Reason
+) -> None:
+    first = plan(tasks=2).create
+    assert first is not None
+    job = make_job(first.name, running, annotations=PLACED, refusal="forbidden: exceeded quota: q")
+    situation = plan([job], tasks=2).situation
+    assert situation.reason is want
+    assert "exceeded quota: q" in situation.message
+
+
 def evicted_pods(times: int, reason: str = "TerminationByKubelet") -> list[ObservedPod]:
     said = "The node was low on resource: memory"
     return [

@@ -76,7 +76,7 @@ def test_pods_that_may_not_be_created_are_told_of_with_what_would_do(
     said: str, remedy: str
 ) -> None:
     told = waiting_reason(make_job(refusal=said))
-    assert told.startswith(f"Job job cannot create its pods: {said}; ")
+    assert told.startswith(f"Job job cannot create pods: {said}; ")
     assert remedy in told
 
 
