@@ -60,6 +60,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory"
     RESTART_BUDGET_EXHAUSTED = "RestartBudgetExhausted"
     CHILD_REJECTED = "ChildRejected"
+    NAME_TAKEN = "NameTaken"
     STAGE_FAILED = "StageFailed"
     CHECKPOINT_SAVED = "CheckpointSaved"
     NO_CHECKPOINT_YET = "NoCheckpointYet"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 GROUP = "pretrain.dev"
@@ -34,6 +34,22 @@ sources that have changed."""
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
+LARGEST_INTEGER = 2**63 - 1
+"""Largest integer that the API server stores."""
+
+
+def _fits(value: int) -> int:
+    if value > LARGEST_INTEGER:
+        raise ValueError(f"is more than {LARGEST_INTEGER}, the largest integer of Kubernetes")
+    return value
+
+
+Count = Annotated[NonNegative, AfterValidator(_fits)]
+"""A number that pods report; a status with a larger one would be refused, with all else in it."""
+
+PositiveCount = Annotated[Positive, AfterValidator(_fits)]
+"""The same, of at least one."""
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")

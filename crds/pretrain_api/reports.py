@@ -4,14 +4,14 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.meta import ApiModel, Count
 from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import PipelineSummary
 from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, Progress, TrainingSummary
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 
-__all__ = ["MAX_REPORT_BYTES", "ExitClass", "ExitReport", "Progress"]
+__all__ = ["CAUSES", "MAX_REPORT_BYTES", "ExitClass", "ExitReport", "Progress"]
 
 MAX_REPORT_BYTES = 4096
 """Kubernetes cuts a termination message after this many bytes."""
@@ -54,6 +54,22 @@ _EXIT_CODES = {
 """As in BSD's sysexits (usage, data format, software) and the shell's 128 + signal."""
 
 
+CAUSES = (
+    ExitClass.USER_ERROR,
+    ExitClass.BAD_DATA,
+    ExitClass.NOT_A_NUMBER,
+    ExitClass.LOSS_SPIKE,
+    ExitClass.OUT_OF_MEMORY,
+    ExitClass.PROGRAM_ERROR,
+    ExitClass.HANG,
+    ExitClass.INFRASTRUCTURE,
+    ExitClass.PREEMPTED,
+    ExitClass.COMPLETE,
+)
+"""All classes, most informative first: of several processes that ended together, the first of these
+is the cause. When one ends, its peers lose their connections and say so."""
+
+
 class ExitReport(ApiModel):
     """The termination message of every workload container."""
 
@@ -63,16 +79,16 @@ class ExitReport(ApiModel):
     message: str = ""
     """One sentence: the field or file, the value and what would do. Empty when complete."""
 
-    rank: NonNegative = 0
+    rank: Count = 0
     """Index of the pod."""
 
     seconds: float = 0.0
     """Wall time of the process."""
 
-    peak_memory_bytes: NonNegative = 0
+    peak_memory_bytes: Count = 0
     """Largest resident memory of the process and its children."""
 
-    counts: dict[str, int] = {}
+    counts: dict[str, Count] = {}
     """Counters, summed over the tasks of a stage."""
 
     artifact: ArtifactRef | None = None

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pretrain_api.conditions import Condition
-from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.meta import ApiModel, Count
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,8}$", max_length=8)]
 """`zh`, `en`, `code`, …: an ISO 639-1 code, or `code` for source code."""
@@ -30,10 +30,10 @@ class StageStatus(ApiModel):
     job: str
     """Name of its Job."""
 
-    tasks: NonNegative = 0
+    tasks: Count = 0
     """Completions of the Job."""
 
-    succeeded: NonNegative = 0
+    succeeded: Count = 0
     """Tasks that are done."""
 
     started_at: str | None = None
@@ -45,13 +45,13 @@ class StageStatus(ApiModel):
     artifact: ArtifactRef | None = None
     """The artifact that the stage named, for the stages after it; it may not be complete yet."""
 
-    counts: dict[str, int] = {}
+    counts: dict[str, Count] = {}
     """Counters of the tasks that are done, summed: documents read, kept, …"""
 
     seconds: float = 0.0
     """Wall time of the tasks that are done, in seconds, summed."""
 
-    peak_memory_bytes: NonNegative = 0
+    peak_memory_bytes: Count = 0
     """Largest resident memory of a task that is done, in bytes."""
 
 

@@ -109,6 +109,12 @@ class PodResources(ApiModel):
     ) = None
     """Memory request and limit. Unset means the namespace's default."""
 
+    scratch: (
+        Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[kKMGT]?i?$", max_length=20)] | None
+    ) = None
+    """Disk of the node for temporary files: asked for, and what a pod may fill. Unset means as much
+    as the node has, with nothing kept free for it: a node that runs out of disk evicts pods."""
+
 
 class PodDefaults(ApiModel):
     """What every workload pod gets."""

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pretrain_api.meta import ApiModel, Fraction, Location, Name, NonNegative, Positive, Reference
+from pretrain_api.meta import (
+    ApiModel,
+    Count,
+    Fraction,
+    Location,
+    Name,
+    NonNegative,
+    Positive,
+    Reference,
+)
 from pretrain_api.v1alpha1.common import Language, WorkStatus
 
 Format = Literal["auto", "jsonl", "parquet", "txt"]
@@ -150,7 +159,10 @@ class DataPipelineSpec(ApiModel):
     """Which copies are dropped."""
 
     tasks: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """Pieces of work that the input is cut into (completions of the Indexed Job)."""
+    """Pieces of work that the input is cut into (completions of the Indexed Job).
+    A task is tried again three times after errors, and three times after its node has put its pod
+    out for want of memory or disk; after preemptions and drained nodes as often as need be. The
+    delays double from 10 seconds to 10 minutes."""
 
     parallelism: Positive | None = None
     """Tasks that run at once. Unset means all."""
@@ -169,35 +181,35 @@ class DataPipelineSpec(ApiModel):
 class LanguageSummary(ApiModel):
     """What one language has in an artifact."""
 
-    documents: NonNegative = 0
+    documents: Count = 0
     """Documents."""
 
-    characters: NonNegative = 0
+    characters: Count = 0
     """Unicode characters."""
 
-    bytes: NonNegative = 0
+    bytes: Count = 0
     """Bytes of UTF-8."""
 
 
 class PipelineSummary(ApiModel):
     """What a DataPipeline's artifact holds, and what was left out."""
 
-    read: NonNegative = 0
+    read: Count = 0
     """Documents read."""
 
-    kept: NonNegative = 0
+    kept: Count = 0
     """Documents in the artifact."""
 
-    rejected: dict[str, int] = {}
+    rejected: dict[str, Count] = {}
     """Documents dropped, by rule (its position and kind: `1-length`)."""
 
-    exact_duplicates: NonNegative = 0
+    exact_duplicates: Count = 0
     """Documents dropped as exact copies."""
 
-    near_duplicates: NonNegative = 0
+    near_duplicates: Count = 0
     """Documents dropped as near copies."""
 
-    quarantined: NonNegative = 0
+    quarantined: Count = 0
     """Records that could not be read as a document; they lie in the artifact's `quarantine/`."""
 
     languages: dict[str, LanguageSummary] = {}

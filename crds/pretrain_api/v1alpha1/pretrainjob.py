@@ -76,7 +76,9 @@ class RecoverySpec(ApiModel):
     """What happens when an attempt ends before its time."""
 
     budgets: Budgets = Budgets()
-    """How often it may."""
+    """How often it may. Attempts that end soon after each other, whatever the cause, follow ever
+    more slowly: from the second end within ten minutes on, the next one waits 2, 4, 8, … up to 60
+    seconds."""
 
 
 class EvaluationSpec(ApiModel):

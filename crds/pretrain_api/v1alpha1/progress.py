@@ -4,17 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.meta import ApiModel, Count
 from pretrain_api.v1alpha1.common import ArtifactRef
 
 
 class CheckpointStatus(ApiModel):
     """A durable checkpoint."""
 
-    step: NonNegative
+    step: Count
     """Optimizer steps that it holds."""
 
-    tokens: NonNegative = 0
+    tokens: Count = 0
     """Tokens consumed until then."""
 
     uri: str
@@ -23,14 +23,14 @@ class CheckpointStatus(ApiModel):
     at: str
     """When it was complete, RFC 3339."""
 
-    bytes: NonNegative = 0
+    bytes: Count = 0
     """Its size."""
 
 
 class CurvePoint(ApiModel):
     """The loss at one step."""
 
-    step: NonNegative
+    step: Count
     """Optimizer step."""
 
     loss: float
@@ -43,16 +43,16 @@ class Progress(ApiModel):
     phase: str = "starting"
     """`starting`, `training`, `evaluating`, `saving` or `exporting`."""
 
-    attempt: NonNegative = 0
+    attempt: Count = 0
     """Number of the attempt."""
 
-    step: NonNegative = 0
+    step: Count = 0
     """Optimizer steps done."""
 
-    total_steps: NonNegative = 0
+    total_steps: Count = 0
     """Optimizer steps of the run."""
 
-    tokens: NonNegative = 0
+    tokens: Count = 0
     """Tokens consumed."""
 
     loss: float | None = None
@@ -76,7 +76,7 @@ class Progress(ApiModel):
     eta_seconds: float | None = None
     """Estimated time to the end."""
 
-    block: NonNegative = 0
+    block: Count = 0
     """Data block that is being read."""
 
     epochs: float | None = None
@@ -106,13 +106,13 @@ class Continuation(ApiModel):
 class TrainingSummary(ApiModel):
     """What an attempt reached."""
 
-    from_step: NonNegative = 0
+    from_step: Count = 0
     """Step that the attempt started from."""
 
-    to_step: NonNegative = 0
+    to_step: Count = 0
     """Last step that it finished."""
 
-    tokens: NonNegative = 0
+    tokens: Count = 0
     """Tokens consumed since the start of the run."""
 
     epochs: float | None = None
@@ -128,7 +128,7 @@ class TrainingSummary(ApiModel):
     perplexity: float | None = None
     """Perplexity on the held-out sequences at the end."""
 
-    parameters: NonNegative = 0
+    parameters: Count = 0
     """Parameters of the model."""
 
     continuations: list[Continuation] = []

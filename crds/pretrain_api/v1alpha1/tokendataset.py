@@ -4,7 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pretrain_api.meta import ApiModel, Location, NonNegative, Positive, Reference
+from pretrain_api.meta import (
+    ApiModel,
+    Count,
+    Location,
+    NonNegative,
+    Positive,
+    PositiveCount,
+    Reference,
+)
 from pretrain_api.quantities import Quantity
 from pretrain_api.v1alpha1.common import Language, WorkStatus
 
@@ -71,7 +79,10 @@ class TokenDatasetSpec(ApiModel):
     """Seed of the order of documents."""
 
     tasks: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """Pieces of work that tokenizing is cut into."""
+    """Pieces of work that tokenizing is cut into.
+    A task is tried again three times after errors, and three times after its node has put its pod
+    out for want of memory or disk; after preemptions and drained nodes as often as need be. The
+    delays double from 10 seconds to 10 minutes."""
 
     parallelism: Positive | None = None
     """Tasks that run at once. Unset means all."""
@@ -86,13 +97,13 @@ class TokenDatasetSpec(ApiModel):
 class PartSummary(ApiModel):
     """What one part of the mixture gave."""
 
-    documents: NonNegative = 0
+    documents: Count = 0
     """Different documents."""
 
-    unique_tokens: NonNegative = 0
+    unique_tokens: Count = 0
     """Tokens of those documents, each counted once."""
 
-    tokens: NonNegative = 0
+    tokens: Count = 0
     """Tokens of the stream that it gave."""
 
     epochs: float = 0.0
@@ -102,22 +113,22 @@ class PartSummary(ApiModel):
 class DatasetSummary(ApiModel):
     """What a TokenDataset's artifact holds."""
 
-    tokens: NonNegative = 0
+    tokens: Count = 0
     """Tokens of the training stream."""
 
-    sequences: NonNegative = 0
+    sequences: Count = 0
     """Sequences of the training stream."""
 
-    blocks: NonNegative = 0
+    blocks: Count = 0
     """Blocks of the training stream."""
 
-    sequence_length: Positive
+    sequence_length: PositiveCount
     """Tokens of a sequence."""
 
-    validation_sequences: NonNegative = 0
+    validation_sequences: Count = 0
     """Sequences that are held out."""
 
-    vocabulary_size: Positive
+    vocabulary_size: PositiveCount
     """Ids of the tokenizer."""
 
     parts: list[PartSummary] = []

@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pretrain_api.meta import ApiModel, Location, NonNegative, Positive, Reference
+from pretrain_api.meta import (
+    ApiModel,
+    Count,
+    Location,
+    NonNegative,
+    PositiveCount,
+    Reference,
+)
 from pretrain_api.quantities import Quantity
 from pretrain_api.v1alpha1.common import Language, WorkStatus
 
@@ -52,13 +59,13 @@ class TokenizerSpec(ApiModel):
 class TokenizerSummary(ApiModel):
     """What was learnt, measured on documents that were not sampled where there are enough."""
 
-    vocabulary_size: Positive
+    vocabulary_size: PositiveCount
     """Ids of the tokenizer."""
 
-    end_of_document: NonNegative
+    end_of_document: Count
     """Id that ends every document."""
 
-    sampled_bytes: NonNegative = 0
+    sampled_bytes: Count = 0
     """Bytes of text that it learnt from."""
 
     characters_per_token: dict[str, float] = {}

@@ -17,4 +17,8 @@ IGNORE_DISRUPTIONS: dict[str, Any] = {
     "action": "Ignore",
     "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
 }
-"""Rule of a pod failure policy: an evicted or preempted pod is replaced, free of charge."""
+"""Rule of a pod failure policy: an evicted or preempted pod is replaced, free of charge.
+
+Each time later, for Kubernetes doubles a task's delay from 10 s to 10 min after these ends, too.
+What nodes evict again and again is ended by `plan.failures.eviction_failure`.
+"""

@@ -94,6 +94,9 @@ def _resources(placement: Placement) -> dict[str, Any]:
         requests["cpu"] = placement.cpu
     if placement.memory:
         requests["memory"] = limits["memory"] = placement.memory
+    if placement.scratch:
+        # The volume has the limit: one here would count the container's logs, too.
+        requests["ephemeral-storage"] = placement.scratch
     if placement.device_resource:
         requests[placement.device_resource] = str(placement.devices)
         limits[placement.device_resource] = str(placement.devices)
@@ -107,7 +110,7 @@ def _volumes(
     items = [{"key": SPEC_FILE, "path": SPEC_FILE}]
     volumes: list[dict[str, Any]] = [
         {"name": "spec", "configMap": {"name": parts.config_map, "items": items}},
-        {"name": "scratch", "emptyDir": {}},
+        {"name": "scratch", "emptyDir": _scratch(placement)},
     ]
     spec_folder = paths.SPEC.rpartition("/")[0]
     mounts: list[dict[str, Any]] = [
@@ -128,6 +131,10 @@ def _volumes(
         volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})
     return volumes, mounts
+
+
+def _scratch(placement: Placement) -> dict[str, str]:
+    return {"sizeLimit": placement.scratch} if placement.scratch else {}
 
 
 def _source(volume: Volume) -> dict[str, Any]:

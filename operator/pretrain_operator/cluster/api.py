@@ -1,4 +1,4 @@
-"""Requests to the API server: server-side apply, lists, deletes; two kinds of errors."""
+"""Requests to the API server: creation, server-side apply, lists, deletes; kinds of errors."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -43,11 +43,25 @@ class Api:
         # The kinds and their paths are known: no discovery, so no requests and no cache file.
         self._dynamic = DynamicClient(api_client)
 
-    async def apply(self, resource: Resource, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Apply a child; return what the API server made of it."""
+    async def create(
+        self, resource: Resource, manifest: Mapping[str, Any], manager: str = CHILD_MANAGER
+    ) -> dict[str, Any] | None:
+        """Create an object; return it, `None` if there is one of that name already."""
+        path = resource.path(manifest["metadata"]["namespace"])
+        try:
+            return await self._request("post", path, body=manifest, field_manager=manager)
+        except _Conflict:
+            return None
+
+    async def apply(
+        self, resource: Resource, manifest: Mapping[str, Any], uid: str
+    ) -> dict[str, Any]:
+        """Apply a child over the object `uid`, and over no other one of that name."""
         meta = manifest["metadata"]
-        path = resource.path(meta.get("namespace"), meta["name"])
-        return await self._apply(path, manifest, CHILD_MANAGER)
+        path = resource.path(meta["namespace"], meta["name"])
+        return await self._apply(
+            path, {**manifest, "metadata": {**meta, "uid": uid}}, CHILD_MANAGER
+        )
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, uid: str, status: Mapping[str, Any]
@@ -88,42 +102,59 @@ class Api:
             if not token:
                 return items, version
 
-    async def exists(self, resource: Resource, namespace: str, name: str) -> bool:
-        """Return whether an object exists; only its metadata is asked for."""
+    async def first_page(
+        self, resource: Resource, namespace: str, fields: str
+    ) -> tuple[dict[str, Any], ...]:
+        """Return the objects with these fields; no more than fit into one answer."""
+        path = resource.path(namespace)
+        body = await self._request("get", path, limit=_PAGE, field_selector=fields)
+        return tuple(body.get("items") or ())
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return an object, `None` if there is none."""
         try:
-            await self._request(
+            return await self._request("get", resource.path(namespace, name))
+        except _NotFound:
+            return None
+
+    async def metadata(
+        self, resource: Resource, namespace: str, name: str
+    ) -> dict[str, Any] | None:
+        """Return the metadata of an object, `None` if there is none; no more is asked for."""
+        try:
+            found = await self._request(
                 "get", resource.path(namespace, name), header_params={"Accept": _METADATA_ONLY}
             )
         except _NotFound:
-            return False
-        return True
+            return None
+        return dict(found["metadata"])
 
     async def merge(
-        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+        self, resource: Resource, namespace: str, name: str, uid: str, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Merge `patch` into an object; return what became of it."""
+        """Merge `patch` into the object `uid`; return what became of it."""
         return await self._request(
             "patch",
             resource.path(namespace, name),
-            body=patch,
+            body={**patch, "metadata": {"uid": uid}},
             content_type="application/merge-patch+json",
             field_manager=CHILD_MANAGER,
         )
 
-    async def delete(
-        self, resource: Resource, namespace: str, name: str, uid: str | None = None
-    ) -> None:
-        """Delete an object and, behind it, all that it owns; one that is gone already is fine."""
-        options: dict[str, Any] = {
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete the object `uid` and, behind it, all that it owns, if it is still there.
+
+        Another one that has taken its name since is left alone.
+        """
+        options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
         }
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
         try:
             await self._request("delete", resource.path(namespace, name), body=options)
-        except _NotFound:
+        except (_NotFound, _Conflict):
             return
 
     async def get_bytes(self, path: str, timeout_seconds: float, limit: int) -> bytes:
@@ -187,11 +218,17 @@ class _NotFound(Refused):
     """There is no such object."""
 
 
+class _Conflict(Unavailable):
+    """Something else is there than the request is about, by now."""
+
+
 def _translate(error: ApiException, method: str, path: str) -> Refused | Unavailable:
     said = error.summary() if isinstance(error, DynamicApiError) else str(error.reason)
     message = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     if error.status == 404:
         return _NotFound(message)
+    if error.status == 409:
+        return _Conflict(message)
     if error.status in _REFUSALS:
         return Refused(message)
     return Unavailable(f"{method.upper()} {path}: {error.status} {message}")

@@ -1,4 +1,7 @@
-"""The two ways in which the API server says no."""
+"""The ways in which a request comes to nothing."""
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class Refused(Exception):
@@ -7,3 +10,11 @@ class Refused(Exception):
 
 class Unavailable(Exception):
     """The API server did not answer, or cannot take the request now: time will heal it."""
+
+
+class Occupied(Exception):
+    """An object of somebody else has the name of a child; it was not touched."""
+
+    def __init__(self, kind: str, metadata: Mapping[str, Any]) -> None:
+        super().__init__(f"{kind} {metadata['name']} belongs to somebody else")
+        self.kind, self.metadata = kind, metadata

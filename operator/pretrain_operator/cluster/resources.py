@@ -34,6 +34,8 @@ POD = Resource("Pod", "v1", "pods")
 CONFIG_MAP = Resource("ConfigMap", "v1", "configmaps")
 SERVICE = Resource("Service", "v1", "services")
 SECRET = Resource("Secret", "v1", "secrets")
+EVENT = Resource("Event", "v1", "events")
+NEW_EVENT = Resource("Event", "events.k8s.io/v1", "events")
 
 CHILDREN = {resource.kind: resource for resource in (JOB, CONFIG_MAP, SERVICE)}
 """Kinds of the children that we apply."""

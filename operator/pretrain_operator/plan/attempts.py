@@ -27,6 +27,8 @@ REPLACED = "replaced"
 """End of an attempt that never ran, because its ComputeProfile changed."""
 
 _MAX_BACKOFF_SECONDS = 60
+_RECENT = timedelta(minutes=10)
+"""Ends that are free of charge slow the next attempt down if there are many within this time."""
 
 Budget = Literal["infrastructure", "user"]
 
@@ -106,13 +108,14 @@ def decide_next_attempt(
     if last.reason in (ExitClass.USER_ERROR, ExitClass.BAD_DATA):
         return GiveUp(Failure(last.reason, "").reason, last.message)
     budget = _CHARGES.get(last.reason)
+    recent = _recent(attempts, now)
     if budget is None:
-        return NextAttempt(number, None)
+        return NextAttempt(number, _not_before(last, recent))
     limit = budgets.infrastructure if budget == "infrastructure" else budgets.user
     charged = _charged(attempts, budget, limit, now)
     if len(charged) > limit.max:
         return GiveUp(_reason(last), _exhausted(budget, limit, len(charged), last))
-    return NextAttempt(number, _not_before(last, len(charged)))
+    return NextAttempt(number, _not_before(last, max(recent, len(charged))))
 
 
 def _charged(
@@ -141,10 +144,16 @@ def _exhausted(budget: Budget, limit: RestartBudget, count: int, last: AttemptSt
     )
 
 
-def _not_before(last: AttemptStatus, charged: int) -> datetime | None:
-    if charged < 2 or last.ended_at is None:
+def _recent(attempts: Sequence[AttemptStatus], now: datetime) -> int:
+    """Return how many attempts ended just now, whoever pays for them."""
+    ends = [parse_time(attempt.ended_at) for attempt in attempts if attempt.ended_at]
+    return sum(end >= now - _RECENT for end in ends)
+
+
+def _not_before(last: AttemptStatus, ends: int) -> datetime | None:
+    if ends < 2 or last.ended_at is None:
         return None
-    delay = min(_MAX_BACKOFF_SECONDS, 2 ** min(charged - 1, 10))
+    delay = min(_MAX_BACKOFF_SECONDS, 2 ** min(ends - 1, 10))
     return parse_time(last.ended_at) + timedelta(seconds=delay)
 
 

@@ -1,29 +1,24 @@
 """Why pods ended: one cause, chosen from what all pods of a Job left behind."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pretrain_api.conditions import Reason
-from pretrain_api.reports import ExitClass
+from pretrain_api.reports import CAUSES, ExitClass
 from pretrain_operator.plan.observed import ObservedJob, ObservedPod
 
 UNREPORTED = "unreported"
 """Class of a program that ended with an error and said nothing of it."""
 
+RETRIES_PER_TASK = 3
+"""How often a data task is tried again after an error, or after its node has put its pod out."""
+
+_NODE_EVICTION = "TerminationByKubelet"
 _PREEMPTIONS = ("PreemptionByScheduler", "EvictionByEvictionAPI", "PreemptedByKueue")
-_ORDER = (
-    ExitClass.USER_ERROR.value,
-    ExitClass.BAD_DATA.value,
-    ExitClass.NOT_A_NUMBER.value,
-    ExitClass.LOSS_SPIKE.value,
-    ExitClass.OUT_OF_MEMORY.value,
-    ExitClass.PROGRAM_ERROR.value,
-    UNREPORTED,
-    ExitClass.HANG.value,
-    ExitClass.INFRASTRUCTURE.value,
-    ExitClass.PREEMPTED.value,
-)
-"""Most informative first: when one pod ends, its peers lose their connections and say so."""
+_PROGRAM = CAUSES.index(ExitClass.PROGRAM_ERROR) + 1
+_ORDER = (*CAUSES[:_PROGRAM], UNREPORTED, *CAUSES[_PROGRAM:])
+"""A program that says nothing has failed by itself; what comes after may be others' fault."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +106,18 @@ def job_failure(job: ObservedJob) -> Failure:
     return Failure(ExitClass.INFRASTRUCTURE, f"Job {job.name} failed ({said or 'no reason'})")
 
 
-def waiting_reason(job: ObservedJob) -> str:
-    """Return why the pods of `job` do not run; empty if they do, or are merely starting."""
-    for pod in job.pods:
-        if pod.waiting and not pod.has_started:
-            return f"pod {pod.name} does not start: {pod.waiting}"
-    return ""
+def eviction_failure(job: ObservedJob) -> Failure | None:
+    """Return what is wrong if one task of `job` has been put out by its nodes again and again.
+
+    Kubernetes repeats a disrupted pod as often as need be, ever more seldom. That is right for
+    preemptions; a node puts out pods that take too much of it, and will do so again.
+    """
+    evicted = [pod for pod in job.pods if pod.disruption == _NODE_EVICTION and pod.is_over]
+    times = Counter(pod.rank for pod in evicted)
+    worst = max(times, key=lambda rank: (times[rank], -rank), default=None)
+    if worst is None or times[worst] <= RETRIES_PER_TASK:
+        return None
+    said = next((pod.message for pod in evicted if pod.rank == worst and pod.message), "")
+    message = f"nodes have evicted its pod {times[worst]} times" + (f": {said}" if said else "")
+    message += "; raise spec.pods.data.memory or .scratch of the ComputeProfile, or spec.tasks"
+    return Failure(ExitClass.INFRASTRUCTURE, message, worst)

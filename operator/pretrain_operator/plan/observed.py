@@ -148,6 +148,8 @@ class ObservedJob:
     """Whether the Job will fail as soon as its pods have ended."""
     failure_reason: str = ""
     failure_message: str = ""
+    refusal: str = ""
+    """Why its pods cannot be created, if some are missing and it is known."""
     created_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
@@ -180,19 +182,24 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
     )
 
 
+def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the reference to the object that controls another; empty if nothing does."""
+    owners = metadata.get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
 def parse_job(body: Mapping[str, Any]) -> ObservedJob:
     """Return a Job, without its pods."""
     meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     labels = meta.get("labels") or {}
     conditions = _true_conditions(status)
     failure = conditions.get("Failed") or conditions.get("FailureTarget") or {}
-    owners = [o for o in meta.get("ownerReferences") or [] if o.get("controller")]
     ended = conditions.get("Complete") or conditions.get("Failed") or {}
     return ObservedJob(
         name=meta["name"],
         uid=meta["uid"],
         namespace=meta["namespace"],
-        owner_uid=owners[0]["uid"] if owners else "",
+        owner_uid=str(controller_of(meta).get("uid") or ""),
         resource_version=str(meta.get("resourceVersion") or ""),
         stage=labels.get(STAGE_LABEL, ""),
         attempt=_integer(labels.get(ATTEMPT_LABEL, "0")),

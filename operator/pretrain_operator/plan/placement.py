@@ -24,6 +24,8 @@ class Placement:
     volumes: tuple[Volume, ...]
     cpu: str | None
     memory: str | None
+    scratch: str | None
+    """Disk for temporary files. `None` means no request and no limit."""
     device_resource: str | None
     """Extended resource of the devices. `None` means that pods get none."""
     devices: int
@@ -56,6 +58,7 @@ def plan_placement(
         volumes=tuple(pods.volumes),
         cpu=resources.cpu,
         memory=resources.memory,
+        scratch=resources.scratch,
         device_resource=accelerator.resource if is_trainer else None,
         devices=count,
         service_account=pods.service_account_name,

@@ -21,7 +21,7 @@ from pretrain_operator.plan.attempts import (
     keep_attempts,
 )
 from pretrain_operator.plan.clock import format_time
-from pretrain_operator.plan.failures import most_informative, waiting_reason
+from pretrain_operator.plan.failures import most_informative
 from pretrain_operator.plan.observed import (
     LOST_AFTER_SECONDS,
     ObservedJob,
@@ -31,6 +31,7 @@ from pretrain_operator.plan.observed import (
 from pretrain_operator.plan.retry import retry_hint, retry_value
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
+from pretrain_operator.plan.waiting import waiting_reason
 
 COMPLETE_PHASE = "complete"
 """`progress.phase` of a complete run."""
@@ -255,8 +256,9 @@ def _next(plan: RunPlan, observed: ObservedRun, now: datetime) -> RunPlan:
     why = f" after attempt {last.number} ({last.reason}): {last.message}" if last else ""
     phase = Phase.RESTARTING if last else Phase.RUNNING
     reason = Reason.RESTARTING if last else Reason.ATTEMPT_STARTING
-    situation = Situation(phase, reason, f"attempt {decision.number} starts{why}")
-    if decision.not_before is not None and decision.not_before > now:
-        wait = (decision.not_before - now).total_seconds()
-        return replace(plan, situation=situation, wait_seconds=wait)
+    due = decision.not_before
+    later = f" at {format_time(due)}," if due is not None and due > now else ""
+    situation = Situation(phase, reason, f"attempt {decision.number} starts{later}{why}")
+    if due is not None and due > now:
+        return replace(plan, situation=situation, wait_seconds=(due - now).total_seconds())
     return replace(plan, situation=situation, start=decision.number)

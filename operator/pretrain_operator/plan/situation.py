@@ -5,8 +5,13 @@ from enum import StrEnum
 
 from pretrain_api.conditions import Reason
 
-LOOK_AGAIN_SECONDS = {Reason.CHILD_REJECTED: 30.0, Reason.SECRET_NOT_FOUND: 5.0}
-"""Nothing tells us of a new Secret, or of a refusal that would not be one now."""
+LOOK_AGAIN_SECONDS = {
+    Reason.CHILD_REJECTED: 30.0,
+    Reason.NAME_TAKEN: 5.0,
+    Reason.SECRET_NOT_FOUND: 5.0,
+}
+"""Nothing tells us of a new Secret, of somebody else's object that has gone, or of a refusal that
+would not be one now."""
 
 
 class Phase(StrEnum):

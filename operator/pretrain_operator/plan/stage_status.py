@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from pretrain_api.meta import LARGEST_INTEGER
 from pretrain_api.reports import ExitReport
 from pretrain_api.v1alpha1.common import ArtifactRef, StageStatus
 from pretrain_operator.plan.observed import ObservedJob
@@ -38,7 +39,7 @@ def _sum_counts(reports: Iterable[ExitReport]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for report in reports:
         total.update(report.counts)
-    return dict(sorted(total.items()))
+    return {name: min(count, LARGEST_INTEGER) for name, count in sorted(total.items())}
 
 
 def _artifact(reports: Iterable[ExitReport]) -> ArtifactRef | None:

@@ -15,15 +15,16 @@ from pretrain_api.runs import Run
 from pretrain_api.v1alpha1.common import ArtifactRef, StageStatus
 from pretrain_operator.plan.failures import (
     Failure,
+    eviction_failure,
     job_failure,
     most_informative,
-    waiting_reason,
 )
 from pretrain_operator.plan.names import stage_job_name
 from pretrain_operator.plan.observed import ObservedJob, ObservedObject
 from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
+from pretrain_operator.plan.waiting import waiting_reason
 
 PLACEMENT_ANNOTATION = "pretrain.dev/placement"
 """Annotation of a Job: digest of the placement that its pods were made with."""
@@ -99,6 +100,7 @@ def plan_stages(
 
     `failure` is that of the last status, if any: it stays although its Job is gone.
     """
+    jobs = [job for job in jobs if job.owner_uid == owner.uid]
     walk = _Walk(owner, chain, {job.name: job for job in jobs}, previous, failure)
     plan = walk.run()
     needed = walk.needed
@@ -106,8 +108,7 @@ def plan_stages(
         sorted(
             job.name
             for job in jobs
-            if job.owner_uid == owner.uid
-            and not job.deleting
+            if not job.deleting
             and job.name not in needed
             and (walk.knows_all or not job.is_finished)
         )
@@ -139,8 +140,6 @@ class _Walk:
             planned = self.chain.build(stage, named)
             self.needed.add(planned.name)
             job, remembered = self.jobs.get(planned.name), self.memory.get(planned.name)
-            if job is not None and job.owner_uid != self.owner.uid:
-                return self._running(planned, job, f"waits until Job {job.name} of another object")
             if not self._is_done(job, remembered):
                 return self._unfinished(planned, job, remembered)
             report = _final_report(job)
@@ -200,7 +199,9 @@ class _Walk:
             )
             return WorkPlan(situation, (*self.done, status), create=planned)
         if job.failed or job.failing:
-            return self._failed(planned, job, remembered)
+            return self._failed(planned, job)
+        if evicted := eviction_failure(job):
+            return self._worn_out(planned, job, evicted)
         if job.deleting:
             return self._running(planned, job, f"waits until the old Job {job.name} is gone")
         if self._is_stale(job) and not job.has_started:
@@ -224,19 +225,30 @@ class _Walk:
         where = f"stage {planned.stage}: {status.succeeded} of {planned.tasks} tasks done"
         waiting = waiting_reason(job)
         retried = most_informative(job.pods)
-        reason = Reason.WAITING_FOR_PODS if waiting else Reason.STAGE_RUNNING
+        # Tasks are independent: where one pod runs, work goes on.
+        runs = not waiting or any(pod.phase == "Running" for pod in job.pods)
+        reason = Reason.STAGE_RUNNING if runs else Reason.WAITING_FOR_PODS
         notes = [why, waiting]
         if retried is not None and not waiting:
             notes.append(f"task {retried.rank} is tried again: {retried.message}")
         message = "; ".join([where, *(note for note in notes if note)])
         return WorkPlan(Situation(Phase.RUNNING, reason, message), (*self.done, status))
 
-    def _failed(
-        self, planned: StageJob, job: ObservedJob, remembered: StageStatus | None
-    ) -> WorkPlan:
+    def _failed(self, planned: StageJob, job: ObservedJob) -> WorkPlan:
         failure = job_failure(job)
         if self._is_stale(job) and not failure.is_final and job.failed:
             return self._replace(planned, job)
+        return self._failed_with(planned, job, failure)
+
+    def _worn_out(self, planned: StageJob, job: ObservedJob, failure: Failure) -> WorkPlan:
+        """Stop a Job that would go on for ever; its pods stay, to be looked at."""
+        if self._is_stale(job):
+            return self._replace(planned, job)
+        stop = (job.name, 0) if job.parallelism else None
+        return replace(self._failed_with(planned, job, failure), resize=stop)
+
+    def _failed_with(self, planned: StageJob, job: ObservedJob, failure: Failure) -> WorkPlan:
+        remembered = self.memory.get(planned.name)
         status = stage_status(planned.stage, planned.name, planned.tasks, job, remembered)
         message = _failure_message(planned, failure) + retry_hint(self.owner)
         return WorkPlan(Situation(Phase.FAILED, failure.reason, message), (*self.done, status))

@@ -8,6 +8,7 @@ from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.plan.admission import object_problems, refusals
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.observed import Key
+from pretrain_operator.status.events import announcements
 from pretrain_operator.status.profile import profile_status
 from pretrain_operator.status.wire import to_wire
 
@@ -25,4 +26,5 @@ async def reconcile_profile(cluster: Cluster, key: Key, now: datetime) -> None:
         problems = error.problems
     previous = read_status(ComputeProfileStatus, observed)
     status = profile_status(previous.conditions, problems, observed.generation, now)
-    await cluster.write_status(observed, to_wire(status))
+    said = announcements(previous, status)
+    await cluster.write_status(observed, to_wire(status), said, now)

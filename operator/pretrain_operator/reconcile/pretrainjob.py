@@ -15,12 +15,13 @@ from pretrain_api.v1alpha1.pretrainjob import (
 from pretrain_operator.build.service import build_service
 from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Refused
+from pretrain_operator.cluster.errors import Occupied, Refused
 from pretrain_operator.plan.admission import object_problems, refusals
 from pretrain_operator.plan.clock import format_time, seconds_between
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.names import attempt_job_name
 from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.profiles import choose_profile
@@ -28,9 +29,11 @@ from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
+from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.reconcile.admission import admit_run
 from pretrain_operator.reconcile.run_inputs import open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
+from pretrain_operator.status.events import announcements
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
 
@@ -49,9 +52,10 @@ async def reconcile_run(cluster: Cluster, key: Key, now: datetime) -> float | No
         plan = RunPlan(_invalid(problems), tuple(previous.attempts))
         await _write(cluster, owner, previous, RunOutcome(plan, None, None, 0), now)
         return None
-    outcome = await _advance(cluster, owner, spec, previous, now)
+    observed = await _observe(cluster, owner, spec, previous, now)
+    outcome = await _advance(cluster, observed, now)
     await _write(cluster, owner, previous, outcome, now)
-    return await _look_again(cluster, owner, spec, outcome.run, now)
+    return await _look_again(cluster, observed, outcome.run, now)
 
 
 async def _write(
@@ -62,17 +66,11 @@ async def _write(
     now: datetime,
 ) -> None:
     status = run_status(previous, outcome, owner.generation, now)
-    await cluster.write_status(owner, to_wire(status))
+    await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
 
 
-async def _advance(
-    cluster: Cluster,
-    owner: ObservedObject,
-    spec: PretrainJobSpec,
-    previous: PretrainJobStatus,
-    now: datetime,
-) -> RunOutcome:
-    observed = _observe(cluster, owner, spec, previous)
+async def _advance(cluster: Cluster, observed: ObservedRun, now: datetime) -> RunOutcome:
+    owner, spec, previous = observed.owner, observed.spec, observed.status
     has_started = bool(observed.jobs or previous.attempts)
     earlier = previous.plan if has_started else None
     verdict = await admit_run(cluster.store, owner.key, spec, earlier)
@@ -103,13 +101,15 @@ async def _run(
     return RunOutcome(plan, inputs, progress, spec.training.train_iters)
 
 
-def _observe(
+async def _observe(
     cluster: Cluster,
     owner: ObservedObject,
     spec: PretrainJobSpec,
     previous: PretrainJobStatus,
+    now: datetime,
 ) -> ObservedRun:
-    jobs = tuple(job for job in cluster.store.jobs(owner.key) if job.owner_uid == owner.uid)
+    jobs = await cluster.jobs(owner.key, now)
+    jobs = tuple(job for job in jobs if job.owner_uid == owner.uid)
     try:
         placement = plan_placement(_profile(cluster, spec), "trainer", _devices(spec)).digest
     except Unmet:
@@ -160,26 +160,26 @@ async def _start(
         opened = open_inputs(cluster.store, owner, spec, pinned)
         inputs = pinned or pin_inputs(spec, opened)
         run = training_run(owner, spec, profile, (inputs, opened), plan.start)
-        job_name = attempt_job_name(owner.key.name, plan.start)
-        if other := cluster.store.job(owner.key.namespace, job_name):
-            message = f"waits until Job {other.name} of another object is gone"
-            raise Unmet(Reason.WAITING_FOR_PODS, message)
         missing = await cluster.missing_secrets(owner.key.namespace, trainer_secrets(run))
         if situation := missing_secrets(owner.key.namespace, missing):
             return replace(held, situation=situation), pinned
         placement = plan_placement(profile, "trainer", _devices(spec))
-        await cluster.apply(build_service(owner), *build_attempt(owner, run, placement))
+        children = build_service(owner), *build_attempt(owner, run, placement)
+        await cluster.apply(owner, *children)
     except InvalidManifest as error:
         return replace(held, situation=_invalid(error.problems)), pinned
     except Unmet as problem:
         return replace(held, situation=problem.situation), pinned
+    except Occupied as other:
+        taken = name_taken(owner, other.kind, other.metadata)
+        return replace(held, situation=taken), pinned
     except Refused as refusal:
         message = f"the API server refuses attempt {plan.start}: {refusal}"
         blocked = Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message)
         return replace(held, situation=blocked), pinned
     started = AttemptStatus(
         number=plan.start,
-        job=job_name,
+        job=attempt_job_name(owner.key.name, plan.start),
         started_at=format_time(now),
         retry=retry_value(owner),
     )
@@ -187,17 +187,14 @@ async def _start(
 
 
 async def _look_again(
-    cluster: Cluster,
-    owner: ObservedObject,
-    spec: PretrainJobSpec,
-    plan: RunPlan,
-    now: datetime,
+    cluster: Cluster, observed: ObservedRun, plan: RunPlan, now: datetime
 ) -> float | None:
     if plan.situation.is_finished:
-        return await _expire(cluster, owner, spec, now)
+        return await _expire(cluster, observed.owner, observed.spec, now)
     if plan.leader is not None:
         return cluster.progress.interval_seconds
-    return plan.wait_seconds or LOOK_AGAIN_SECONDS.get(plan.situation.reason)
+    again = plan.wait_seconds or LOOK_AGAIN_SECONDS.get(plan.situation.reason)
+    return again or look_again_seconds(observed.jobs, now)
 
 
 async def _expire(

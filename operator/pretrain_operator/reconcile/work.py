@@ -9,18 +9,21 @@ from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.common import WorkStatus
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Refused
+from pretrain_operator.cluster.errors import Occupied, Refused
 from pretrain_operator.plan.admission import object_problems, refusals
 from pretrain_operator.plan.dependencies import find_condition, read_status
-from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.plan.observed import Key, ObservedJob, ObservedObject
+from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import Placement, plan_placement
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.secrets import missing_secrets
 from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
 from pretrain_operator.plan.stages import WorkPlan, plan_stages
+from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
 from pretrain_operator.reconcile.inputs import gather_inputs
 from pretrain_operator.status.conditions import last_failure
+from pretrain_operator.status.events import announcements
 from pretrain_operator.status.wire import to_wire
 from pretrain_operator.status.work import WORK_STATUSES, WorkOutcome, work_status
 
@@ -36,13 +39,20 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     if owner is None or owner.deleting:
         return None
     previous = read_status(WORK_STATUSES[key.kind], owner)
-    outcome = await _advance(cluster, owner, previous)
+    jobs = await cluster.jobs(key, now)
+    outcome = await _advance(cluster, owner, previous, jobs)
     status = work_status(previous, outcome, owner.generation, now)
-    await cluster.write_status(owner, to_wire(status))
-    return LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
+    await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
+    again = LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
+    return again or look_again_seconds(jobs, now)
 
 
-async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus) -> WorkOutcome:
+async def _advance(
+    cluster: Cluster,
+    owner: ObservedObject,
+    previous: WorkStatus,
+    jobs: tuple[ObservedJob, ...],
+) -> WorkOutcome:
     try:
         work = _parse(cluster, owner)
     except InvalidManifest as error:
@@ -61,7 +71,7 @@ async def _advance(cluster: Cluster, owner: ObservedObject, previous: WorkStatus
     plan = plan_stages(
         owner,
         plan_chain(work, placement.digest),
-        cluster.store.jobs(owner.key),
+        jobs,
         previous.stages,
         last_failure(previous.conditions),
     )
@@ -103,7 +113,9 @@ async def _carry_out(
         missing = await cluster.missing_secrets(namespace, plan.create.secrets)
         if situation := missing_secrets(namespace, missing):
             return replace(plan, situation=situation)
-        await cluster.apply(*build_stage(owner, plan.create, placement))
+        await cluster.apply(owner, *build_stage(owner, plan.create, placement))
+    except Occupied as other:
+        return replace(plan, situation=name_taken(owner, other.kind, other.metadata))
     except Refused as refusal:
         message = f"the API server refuses: {refusal}"
         return replace(plan, situation=Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message))

@@ -93,6 +93,11 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
     assert status["attempts"][-1]["fromStep"] > 0
     assert status["inputs"]["dataset"]["uri"].startswith("file:///pretrain/data/artifacts/")
 
+    told = [item for item in namespace.list("events") if item["involvedObject"]["name"] == "run"]
+    assert {"AttemptStarted", "AttemptEnded", "Suspended"} <= {item["reason"] for item in told}
+    caused = [item["message"] for item in told if item["type"] == "Warning"]
+    assert any(message.startswith("attempt 2 ended (infrastructure): ") for message in caused)
+
     namespace.kubectl("delete", "jobs", f"--selector={OWNED}run", "--wait=true")
     blocks.apply("PretrainJob", "run", small_run(suspend=False, ttlAfterFinished="1s"))
     wait_until(lambda: True if namespace.get("pretrainjob", "run") is None else None, "the end")

@@ -1,5 +1,6 @@
 """DataPipelines on a real API server, with the real Job controller and real pods."""
 
+import json
 from functools import partial
 from typing import Any
 
@@ -151,6 +152,35 @@ def test_a_job_that_the_api_server_refuses_is_told_with_its_words_and_tried_agai
     assert "no label!" in blocked["status"]["message"]
     workplace.write_profile()
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+
+
+def test_a_task_that_nodes_put_out_again_and_again_fails_its_stage(workplace: Workplace) -> None:
+    namespace = workplace.namespace
+    # No node takes its pods, so this test may play the node.
+    workplace.write_profile(nodeSelector={"nowhere": "true"})
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    evicted: set[str] = set()
+    for _ in range(4):
+        name = wait_until(partial(_waiting_pod, workplace, evicted), "another pod", 120)
+        evicted.add(name)
+        target = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+        status = {"phase": "Failed", "message": "low on memory", "conditions": [target]}
+        patch = ("patch", "pod", name, "--subresource=status", "-p", json.dumps({"status": status}))
+        namespace.kubectl(*patch)
+    failed = namespace.wait_for("datapipeline", "documents", is_condition("Failed"))
+    assert "nodes have evicted its pod 4 times: low on memory" in failed["status"]["message"]
+    (job,) = namespace.list("jobs", OWNED)
+    stopped = namespace.wait_for(
+        "job", job["metadata"]["name"], lambda item: item["spec"]["parallelism"] == 0
+    )
+    assert not stopped["status"].get("failed")
+
+
+def _waiting_pod(workplace: Workplace, but: set[str]) -> str | None:
+    """Return the name of a pod of the pipeline that waits for a node."""
+    pods = workplace.namespace.list("pods", OWNED)
+    names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Pending"]
+    return next((name for name in names if name not in but), None)
 
 
 def test_a_name_that_is_too_long_is_not_accepted(workplace: Workplace) -> None:

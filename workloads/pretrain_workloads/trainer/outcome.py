@@ -3,27 +3,13 @@
 import signal
 from dataclasses import dataclass
 
-from pretrain_api.reports import MAX_REPORT_BYTES, ExitClass, ExitReport
+from pretrain_api.reports import CAUSES, MAX_REPORT_BYTES, ExitClass, ExitReport
 from pretrain_api.v1alpha1.progress import Continuation, TrainingSummary
 from pretrain_workloads.trainer.curve import shortened
 from pretrain_workloads.trainer.workspace import Killed, Note, RankReport
 
 MAX_CURVE = 24
 """Points of the loss curve in a report."""
-
-_ORDER = (
-    ExitClass.USER_ERROR,
-    ExitClass.BAD_DATA,
-    ExitClass.NOT_A_NUMBER,
-    ExitClass.LOSS_SPIKE,
-    ExitClass.OUT_OF_MEMORY,
-    ExitClass.PROGRAM_ERROR,
-    ExitClass.HANG,
-    ExitClass.INFRASTRUCTURE,
-    ExitClass.PREEMPTED,
-    ExitClass.COMPLETE,
-)
-"""The first of these that a rank reports is the cause; the others follow from it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ def conclude(seen: Observed, note: Note | None) -> ExitReport:
 def _cause(seen: Observed) -> ExitReport:
     own = [one for one in seen.reports if not one.collateral]
     if own:
-        worst = min(own, key=lambda one: (_ORDER.index(one.report.exit_class), one.rank)).report
+        worst = min(own, key=lambda one: (CAUSES.index(one.report.exit_class), one.rank)).report
         missing = seen.processes - len(seen.reports)
         if worst.exit_class is not ExitClass.COMPLETE or not (missing or seen.agent_exit_code):
             if worst.exit_class is ExitClass.INFRASTRUCTURE and seen.is_stop_asked:

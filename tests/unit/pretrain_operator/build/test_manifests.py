@@ -155,3 +155,19 @@ def test_a_claim_may_be_mounted_read_only() -> None:
     spec = pods([job])
     assert spec["volumes"][-1]["persistentVolumeClaim"] == {"claimName": "raw", "readOnly": True}
     assert spec["containers"][0]["volumeMounts"][-1]["readOnly"] is True
+
+
+def test_scratch_is_asked_for_and_bounded_if_the_profile_says_how_much() -> None:
+    profile = profile_spec(pods={"trainer": {"scratch": "20Gi"}})
+    spec = pods(attempt(profile))
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["scratch"]["emptyDir"] == {"sizeLimit": "20Gi"}
+    (container,) = spec["containers"]
+    assert container["resources"] == {"requests": {"ephemeral-storage": "20Gi"}}
+
+
+def test_scratch_is_not_bounded_unless_the_profile_says_so() -> None:
+    spec = pods(attempt(profile_spec()))
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["scratch"]["emptyDir"] == {}
+    assert "ephemeral-storage" not in spec["containers"][0]["resources"].get("requests", {})

@@ -9,6 +9,7 @@ from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
 from pretrain_operator.plan.attempts import (
+    REPLACED,
     SHOWN_ATTEMPTS,
     SUSPENDED,
     GiveUp,
@@ -103,6 +104,26 @@ def test_repeated_failures_are_answered_more_slowly_but_within_a_minute() -> Non
     assert delays[0] == timedelta(0)
     assert delays == sorted(delays)
     assert delays[-1] == timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("end", [*FREE, REPLACED])
+def test_ends_that_are_free_of_charge_are_answered_more_slowly_too(end: str) -> None:
+    delays = []
+    for count in range(1, 12):
+        decision = decide_next_attempt(history(*[end] * count), [], TIGHT, NOW)
+        assert isinstance(decision, NextAttempt)
+        delays.append(((decision.not_before or NOW) - NOW).total_seconds())
+    assert delays == [0, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
+
+
+def test_ends_that_are_free_of_charge_and_far_apart_are_answered_at_once() -> None:
+    rare = history(*["preempted"] * 10, apart=1200)
+    assert decide_next_attempt(rare, [], TIGHT, NOW) == NextAttempt(11, None)
+
+
+def test_a_retry_forgets_how_often_attempts_have_ended() -> None:
+    ended = history(*["preempted"] * 5)
+    assert decide_next_attempt(ended, [], TIGHT, NOW, retry="1") == NextAttempt(6, None)
 
 
 def test_all_attempts_that_a_budget_counts_are_remembered() -> None:

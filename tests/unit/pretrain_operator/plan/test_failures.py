@@ -8,7 +8,6 @@ from pretrain_operator.plan.failures import (
     job_failure,
     most_informative,
     pod_failure,
-    waiting_reason,
 )
 from pretrain_operator.plan.observed import ObservedPod
 
@@ -74,11 +73,3 @@ def test_a_program_without_a_report_is_quoted() -> None:
     assert failure is not None
     assert failure.message == "pod job-0-abcde ended with exit code 1 (Error)"
     assert failure.reason is Reason.STAGE_FAILED
-
-
-def test_only_pods_that_never_ran_are_waited_for() -> None:
-    waiting = make_pod(1, "Pending", waiting="ErrImagePull: no such image")
-    assert waiting_reason(make_job(pods=[make_pod(0), waiting])) == (
-        "pod job-1-abcde does not start: ErrImagePull: no such image"
-    )
-    assert waiting_reason(make_job(pods=[make_pod(0)])) == ""

@@ -92,6 +92,16 @@ def test_a_failed_attempt_is_followed_by_another_once_its_pods_have_ended() -> N
     assert after.attempts[0].reason == ExitClass.INFRASTRUCTURE
 
 
+def test_an_attempt_that_has_to_wait_says_until_when() -> None:
+    preempted = [attempt(1, "preempted"), attempt(2, "preempted")]
+    waiting = plan([], preempted)
+    assert (waiting.start, waiting.wait_seconds) == (None, 2)
+    assert waiting.situation.message.startswith(
+        f"attempt 3 starts at {format_time(at(2))}, after attempt 2 (preempted)"
+    )
+    assert plan([], preempted, seconds=2).start == 3
+
+
 def test_no_attempt_starts_while_pods_of_a_deleted_job_still_run() -> None:
     left = make_pod(0, job="run-a1", deleted_by=format_time(NOW))
     after = plan([], [attempt()], pods=[left])

@@ -17,12 +17,13 @@ from builders import (
     succeeded_pod,
 )
 from pretrain_api.conditions import Reason
-from pretrain_api.meta import RETRY_ANNOTATION
+from pretrain_api.meta import LARGEST_INTEGER, RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.runs import PIPELINE_STAGES
 from pretrain_api.v1alpha1.common import StageStatus
-from pretrain_operator.plan.observed import ObservedJob, ObservedObject
+from pretrain_operator.plan.observed import ObservedJob, ObservedObject, ObservedPod
 from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.plan.stage_status import stage_status
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, WorkPlan, plan_stages
 from pretrain_operator.plan.work import Work, plan_chain
 
@@ -231,13 +232,74 @@ def test_a_task_that_is_tried_again_is_told_of() -> None:
     assert "task 0 is tried again: storage timed out" in situation.message
 
 
-@pytest.mark.parametrize("change", [{"owner": "another"}, {"deleting": True}])
-def test_a_job_that_is_in_the_way_is_waited_for(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("running", "want"), [([], Reason.WAITING_FOR_PODS), ([make_pod()], Reason.STAGE_RUNNING)]
+)
+def test_a_stage_waits_for_pods_only_while_none_runs(
+    running: list[ObservedPod], want: Reason
+) -> None:
+    first = plan(tasks=2).create
+    assert first is not None
+    job = make_job(first.name, running, annotations=PLACED, refusal="forbidden: exceeded quota: q")
+    situation = plan([job], tasks=2).situation
+    assert situation.reason is want
+    assert "exceeded quota: q" in situation.message
+
+
+def evicted_pods(times: int, reason: str = "TerminationByKubelet") -> list[ObservedPod]:
+    said = "The node was low on resource: memory"
+    return [
+        make_pod(1, "Failed", uid=f"pod-{number}", disruption=reason, message=said)
+        for number in range(times)
+    ]
+
+
+def test_a_task_that_nodes_put_out_again_and_again_fails_the_stage_and_stops_its_job() -> None:
     first = plan().create
     assert first is not None
-    after = plan([make_job(first.name, **change)])
+    job = make_job(first.name, evicted_pods(4), annotations=PLACED)
+    failed = plan([job])
+    assert (failed.situation.phase, failed.situation.reason) == (Phase.FAILED, Reason.STAGE_FAILED)
+    assert "evicted its pod 4 times: The node was low on resource" in failed.situation.message
+    assert "spec.pods.data.memory" in failed.situation.message
+    assert (failed.resize, failed.delete, failed.create) == ((first.name, 0), (), None)
+    stopped = plan([replace(job, parallelism=0)], failed.stages, failed.situation)
+    assert (stopped.situation, stopped.resize) == (failed.situation, None)
+
+
+def test_a_stopped_job_is_started_again_with_a_new_placement() -> None:
+    first = plan().create
+    assert first is not None
+    job = make_job(first.name, evicted_pods(4), parallelism=0)
+    assert plan([job]).delete == (first.name,)
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"), [(3, "TerminationByKubelet"), (50, "PreemptionByScheduler")]
+)
+def test_a_task_may_be_put_out_now_and_then_and_be_preempted_always(
+    times: int, reason: str
+) -> None:
+    first = plan().create
+    assert first is not None
+    after = plan([make_job(first.name, evicted_pods(times, reason), annotations=PLACED)])
+    assert (after.situation.phase, after.resize) == (Phase.RUNNING, None)
+
+
+def test_a_job_that_is_being_deleted_is_waited_for() -> None:
+    first = plan().create
+    assert first is not None
+    after = plan([make_job(first.name, deleting=True)])
     assert (after.create, after.delete) == (None, ())
     assert "waits until" in after.situation.message
+
+
+def test_a_job_of_somebody_else_counts_for_nothing_and_is_not_deleted() -> None:
+    first = plan().create
+    assert first is not None
+    theirs = complete_job(first.name, [succeeded_pod(artifact=artifact())], owner="another")
+    after = plan([theirs, make_job("outdated", owner="another")])
+    assert (after.create, after.delete, after.stages[0].succeeded) == (first, (), 0)
 
 
 def test_counts_and_seconds_are_summed_and_survive_the_pods() -> None:
@@ -246,3 +308,9 @@ def test_counts_and_seconds_are_summed_and_survive_the_pods() -> None:
     assert (prepare.counts, prepare.seconds, prepare.succeeded) == ({"read": 15}, 3.0, 3)
     without_pods = [replace(job, pods=()) if job.stage == "prepare" else job for job in jobs]
     assert plan(without_pods, plans[-1].stages, tasks=3).stages[1] == prepare
+
+
+def test_a_sum_of_counts_stays_within_what_a_status_can_hold() -> None:
+    pods = [succeeded_pod(rank, "job", counts={"read": LARGEST_INTEGER}) for rank in range(2)]
+    status = stage_status("prepare", "job", 2, complete_job("job", pods), None)
+    assert status.counts == {"read": LARGEST_INTEGER}

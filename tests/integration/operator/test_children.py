@@ -1,0 +1,200 @@
+"""Children on a real API server: what is not ours is neither changed nor deleted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kubernetes.aio import config
+
+from builders import make_object, pipeline_spec
+from cluster import Namespace, condition, is_condition, wait_until
+from pretrain_local.demo.operator import OperatorProcess
+from pretrain_operator.build.metadata import build_metadata
+from pretrain_operator.build.service import build_service
+from pretrain_operator.cluster.api import Api
+from pretrain_operator.cluster.cluster import Cluster
+from pretrain_operator.cluster.errors import Occupied
+from pretrain_operator.cluster.progress import ProgressReader
+from pretrain_operator.cluster.store import Store
+from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, Key, ObservedObject
+from workplace import Workplace
+
+pytestmark = pytest.mark.integration
+
+Json = dict[str, Any]
+OWNED = "pretrain.dev/name=documents"
+
+
+@pytest.fixture
+def owner(namespace: Namespace) -> ObservedObject:
+    """Give an owner that exists, or its children would be collected as garbage."""
+    namespace.kubectl("create", "configmap", "owner")
+    return owner_of(namespace, "owner")
+
+
+def owner_of(namespace: Namespace, name: str) -> ObservedObject:
+    uid = (namespace.get("configmap", name) or {})["metadata"]["uid"]
+    made = make_object("PretrainJob", name, uid=uid)
+    return replace(made, key=Key("PretrainJob", namespace.name, name))
+
+
+def child(owner: ObservedObject, kind: str, name: str, **fields: Any) -> Json:
+    """Return a child whose owner is the ConfigMap that `owner` stands for."""
+    metadata = build_metadata(owner, name)
+    metadata["ownerReferences"][0] |= {"apiVersion": "v1", "kind": "ConfigMap"}
+    version = "batch/v1" if kind == "Job" else "v1"
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
+
+
+def held_job(owner: ObservedObject, name: str) -> Json:
+    """Return a Job that never makes a pod."""
+    container = {"name": "main", "image": "none"}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    return child(owner, "Job", name, spec={"suspend": True, "template": template})
+
+
+def with_cluster[T](namespace: Namespace, do: Callable[[Cluster], Awaitable[T]]) -> T:
+    """Return what `do` does with the operator's own client."""
+
+    async def run() -> T:
+        kubeconfig = str(namespace.cluster.kubeconfig)
+        async with await config.new_client_from_config(kubeconfig) as client:
+            api = Api(client)
+            store = Store(lambda key, matters: None)
+            return await do(Cluster(api, store, ProgressReader(api, True)))
+
+    return asyncio.run(run())
+
+
+def service_of(owner: ObservedObject) -> Json:
+    made = build_service(owner)
+    return {**made, "metadata": child(owner, "Service", made["metadata"]["name"])["metadata"]}
+
+
+def test_a_service_of_ours_is_brought_up_to_date(
+    namespace: Namespace, owner: ObservedObject
+) -> None:
+    service = service_of(owner)
+    with_cluster(namespace, lambda cluster: cluster.apply(owner, service))
+    before = namespace.get("service", "owner-pods")
+    changed = {**service, "spec": {**service["spec"], "publishNotReadyAddresses": False}}
+    with_cluster(namespace, lambda cluster: cluster.apply(owner, changed))
+    after = namespace.get("service", "owner-pods")
+    assert before is not None
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert not after["spec"].get("publishNotReadyAddresses")
+
+
+def test_a_job_of_ours_is_left_as_it_is(namespace: Namespace, owner: ObservedObject) -> None:
+    job = held_job(owner, "owner-a1")
+    with_cluster(namespace, lambda cluster: cluster.apply(owner, job))
+    before = namespace.get("job", "owner-a1")
+    with_cluster(
+        namespace,
+        lambda cluster: cluster.apply(owner, {**job, "spec": {**job["spec"], "suspend": False}}),
+    )
+    assert namespace.get("job", "owner-a1") == before
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Service", "Job"])
+def test_an_object_of_somebody_else_is_left_alone_and_named(
+    namespace: Namespace, owner: ObservedObject, kind: str
+) -> None:
+    namespace.kubectl("create", "configmap", "another")
+    other = owner_of(namespace, "another")
+    makers: dict[str, Callable[[ObservedObject], Json]] = {
+        "ConfigMap": lambda who: child(who, "ConfigMap", "owner-pods", data={"whose": who.uid}),
+        "Service": lambda who: {
+            **service_of(who),
+            "metadata": child(who, "Service", "owner-pods")["metadata"],
+        },
+        "Job": lambda who: held_job(who, "owner-pods"),
+    }
+    make = makers[kind]
+    namespace.apply(make(other))
+    before = namespace.get(kind, "owner-pods")
+    with pytest.raises(Occupied) as raised:
+        with_cluster(namespace, lambda cluster: cluster.apply(owner, make(owner)))
+    assert raised.value.kind == kind
+    assert namespace.get(kind, "owner-pods") == before
+
+
+def test_a_job_that_has_taken_the_name_of_ours_is_not_deleted(
+    namespace: Namespace, owner: ObservedObject
+) -> None:
+    job = held_job(owner, "owner-a1")
+
+    async def delete_late(cluster: Cluster) -> None:
+        await cluster.apply(owner, job)
+        namespace.delete("job", "owner-a1")
+        namespace.apply(held_job(owner, "owner-a1"))
+        await cluster.delete_jobs(owner, ["owner-a1"])
+
+    with_cluster(namespace, delete_late)
+    found = namespace.get("job", "owner-a1")
+    assert found is not None
+    assert "deletionTimestamp" not in found["metadata"]
+
+
+def test_a_config_map_that_is_not_ours_is_not_deleted_with_a_job_that_names_it(
+    namespace: Namespace, owner: ObservedObject
+) -> None:
+    namespace.kubectl("create", "configmap", "precious")
+    told = child(owner, "ConfigMap", "told")
+    first, second = held_job(owner, "owner-a1"), held_job(owner, "owner-a2")
+    first["metadata"]["annotations"] = {CONFIG_MAP_ANNOTATION: "precious"}
+    second["metadata"]["annotations"] = {CONFIG_MAP_ANNOTATION: "told"}
+
+    async def make_and_delete(cluster: Cluster) -> None:
+        await cluster.apply(owner, told, first, second)
+        await cluster.delete_jobs(owner, ["owner-a1", "owner-a2"])
+
+    with_cluster(namespace, make_and_delete)
+    assert namespace.get("configmap", "precious") is not None
+    assert namespace.get("configmap", "told") is None
+
+
+def test_names_that_are_taken_are_told_and_healed_by_giving_them_back(
+    workplace: Workplace, operator: OperatorProcess
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.write_profile(nodeSelector={"nowhere": "true"})
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    (job,) = wait_until(lambda: namespace.list("jobs", OWNED) or None, "a Job")
+    told = job["metadata"]["annotations"][CONFIG_MAP_ANNOTATION]
+    operator.kill()
+    name = job["metadata"]["name"]
+    namespace.delete("job", name)
+    namespace.delete("configmap", told)
+    namespace.kubectl("create", "configmap", told, "--from-literal=precious=1")
+    namespace.kubectl("create", "job", name, "--image=none")
+    workplace.write_profile()
+    operator.start()
+    for kind, taken in (("ConfigMap", told), ("Job", name)):
+        before = namespace.get(kind, taken)
+        assert before is not None
+        stalled = namespace.wait_for(
+            "datapipeline", "documents", lambda item, kind=kind: _is_taken(item, kind)
+        )
+        found = condition(stalled, "Stalled")
+        assert found is not None
+        assert f"{kind} {taken} in namespace {namespace.name} is not ours" in found["message"]
+        assert "delete or rename" in found["message"]
+        after = namespace.get(kind, taken)
+        assert after is not None
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert after["metadata"].get("ownerReferences") is None
+        assert after.get("data") == before.get("data")
+        namespace.delete(kind, taken)
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+
+
+def _is_taken(item: Json, kind: str) -> bool:
+    found = condition(item, "Stalled")
+    return (
+        found is not None and found["reason"] == "NameTaken" and f"{kind} " in found["message"][:10]
+    )

@@ -1,0 +1,57 @@
+"""Events on a real API server: `kubectl describe` tells what happened, each thing once."""
+
+from typing import Any
+
+import pytest
+
+from builders import pipeline_spec
+from cluster import Namespace, is_condition, wait_until
+from pretrain_local.demo.operator import OperatorProcess
+from workplace import Workplace
+
+pytestmark = pytest.mark.integration
+
+Json = dict[str, Any]
+STAGES = ["list", "prepare", "match", "decide", "write", "report"]
+
+
+def events_of(namespace: Namespace, name: str) -> list[Json]:
+    """Return the events of an object of ours, oldest first."""
+    found = [item for item in namespace.list("events") if item["involvedObject"]["name"] == name]
+    ours = [item for item in found if item["reportingComponent"] == "pretrain.dev/operator"]
+    return sorted(ours, key=lambda item: str(item["eventTime"]))
+
+
+def is_told(namespace: Namespace, name: str, reason: str) -> bool:
+    """Return whether an event of an object has this reason."""
+    return any(item["reason"] == reason for item in events_of(namespace, name))
+
+
+def test_describe_tells_the_story_of_a_pipeline_and_tells_it_once(
+    workplace: Workplace, operator: OperatorProcess
+) -> None:
+    namespace = workplace.namespace
+    workplace.write_documents()
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
+    wait_until(lambda: is_told(namespace, "documents", "Complete") or None, "the last event")
+    told = [(item["reason"], item["type"]) for item in events_of(namespace, "documents")]
+    stages = [("StageFinished", "Normal")] * len(STAGES)
+    assert told == [("Accepted", "Normal"), *stages, ("Complete", "Normal")]
+    described = namespace.kubectl("describe", "datapipeline", "documents").partition("Events:")[2]
+    assert all(f"stage {stage} is done" in described for stage in STAGES)
+
+    operator.kill()
+    operator.start()
+    workplace.apply("DataPipeline", "later", pipeline_spec(tasks=1))
+    namespace.wait_for("datapipeline", "later", is_condition("Ready"), 180)
+    assert len(events_of(namespace, "documents")) == len(told)
+
+
+def test_a_refusal_is_a_warning_with_its_reason(workplace: Workplace) -> None:
+    name = "x" * 70
+    workplace.apply("DataPipeline", name, pipeline_spec())
+    namespace = workplace.namespace
+    (event,) = wait_until(lambda: events_of(namespace, name) or None, "an event")
+    assert (event["reason"], event["type"]) == ("InvalidSpec", "Warning")
+    assert "use at most 63" in event["message"]

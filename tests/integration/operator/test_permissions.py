@@ -1,0 +1,85 @@
+"""The operator with exactly what the chart grants: it lacks nothing."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builders import pipeline_spec
+from cluster import ROOT, Cluster, Namespace, is_condition, wait_until
+from pretrain_local.demo.operator import OperatorProcess
+from workplace import Workplace
+
+pytestmark = pytest.mark.integration
+
+Json = dict[str, Any]
+OWNED = "pretrain.dev/name=documents"
+ACCOUNT = "restricted"
+
+
+def granted(name: str, namespace: str) -> list[Json]:
+    """Return the chart's permissions, as it has them without any value set."""
+    text = (ROOT / "charts/pretrain-operator/templates/rbac.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"\{\{- if .*?\{\{- end \}\}", "", text, flags=re.DOTALL)
+    text = text.replace("{{ .Release.Name }}", name)
+    text = text.replace("{{ .Release.Namespace }}", namespace)
+    return [*yaml.safe_load_all(text)]
+
+
+@pytest.fixture
+def restricted(
+    local_cluster: Cluster, namespace: Namespace, tmp_path: Path
+) -> Iterator[OperatorProcess]:
+    """Run the operator as a ServiceAccount that may do what the chart says, and nothing else."""
+    local_cluster.install_crds()
+    namespace.kubectl("create", "serviceaccount", ACCOUNT)
+    manifests = granted(namespace.name, namespace.name)
+    manifests[1]["subjects"][0]["name"] = ACCOUNT
+    namespace.apply(*manifests)
+    config = yaml.safe_load(local_cluster.kubeconfig.read_text(encoding="utf-8"))
+    token = namespace.kubectl("create", "token", ACCOUNT, "--duration=1h").strip()
+    for user in config["users"]:
+        user["user"] = {"token": token}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(config), encoding="utf-8")
+    with OperatorProcess(kubeconfig, tmp_path) as running:
+        yield running
+        running.check()
+    for kind in ("clusterrole", "clusterrolebinding"):
+        local_cluster.kubectl("delete", kind, namespace.name)
+
+
+def test_a_pipeline_that_is_held_up_and_edited_needs_no_more_than_the_chart_grants(
+    restricted: OperatorProcess, namespace: Namespace, tmp_path: Path
+) -> None:
+    workplace = Workplace(namespace, tmp_path)
+    workplace.write_documents()
+    namespace.kubectl("create", "quota", "tight", "--hard=pods=0")
+    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace.wait_for(
+        "datapipeline",
+        "documents",
+        lambda item: "exceeded quota" in item.get("status", {}).get("message", ""),
+    )
+    edited = pipeline_spec(tasks=1, rules=[{"length": {"minCharacters": 10}}])
+    (old,) = namespace.list("jobs", OWNED)
+    workplace.apply("DataPipeline", "documents", edited)
+    wait_until(lambda: namespace.get("job", old["metadata"]["name"]) is None or None, "an edit")
+    namespace.kubectl("delete", "quota", "tight")
+    namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 240)
+    told = {item["reason"] for item in namespace.list("events")}
+    assert {"Accepted", "WaitingForPods", "StageFinished", "Complete"} <= told
+    account = f"--as=system:serviceaccount:{namespace.name}:{ACCOUNT}"
+    for verb in ("get", "create", "patch"):  # the Service of a run
+        assert namespace.kubectl("auth", "can-i", verb, "services", account).strip() == "yes"
+    said = restricted.log.read_text(encoding="utf-8")
+    assert "forbidden: User" not in said, said
+    workplace.remove()
+
+
+def _is_over_quota(item: Json) -> bool:
+    return "exceeded quota" in item.get("status", {}).get("message", "")

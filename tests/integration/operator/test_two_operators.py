@@ -1,0 +1,76 @@
+"""Two operators at once, as during an upgrade: they do the same, and the end is the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from builders import pipeline_spec, tokenizer_spec
+from cluster import Cluster, is_condition
+from pretrain_local.demo.operator import OperatorProcess
+from workplace import Workplace
+
+pytestmark = pytest.mark.integration
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def second(
+    local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """Run another operator beside the one that the workplace has."""
+    folder = tmp_path_factory.mktemp("second-operator")
+    with OperatorProcess(local_cluster.kubeconfig, folder) as running:
+        yield running
+    said = running.log.read_text(encoding="utf-8")
+    assert "an error of ours" not in said, said
+
+
+def make_all(workplace: Workplace, suffix: str) -> list[Json]:
+    """Make a pipeline and a tokenizer, and return them when they are ready."""
+    namespace, documents, tokens = workplace.namespace, f"documents{suffix}", f"tokens{suffix}"
+    workplace.apply("DataPipeline", documents, pipeline_spec())
+    corpus = {"pipelineRef": {"name": documents}}
+    workplace.apply("Tokenizer", tokens, tokenizer_spec(vocabularySize=512, corpus=corpus))
+    ready = is_condition("Ready")
+    return [
+        namespace.wait_for("datapipeline", documents, ready, 240),
+        namespace.wait_for("tokenizer", tokens, ready, 240),
+    ]
+
+
+def test_two_operators_come_to_the_same_end_as_one(
+    workplace: Workplace, second: OperatorProcess
+) -> None:
+    workplace.write_documents()
+    both = make_all(workplace, "-of-two")
+    second.check()
+    second.stop()
+    one = make_all(workplace, "-of-one")
+    digests = [item["status"]["artifact"]["digest"] for item in (both[0], one[0])]
+    assert digests[0] == digests[1]
+    assert [_end(item) for item in both] == [_end(item) for item in one]
+    for item in both:
+        jobs = _owned(workplace, "jobs", item)
+        assert len(jobs) == len(item["status"]["stages"])
+        assert not any(job["status"].get("failed") for job in jobs)
+        assert len(_owned(workplace, "configmaps", item)) == len(jobs)
+        tasks = sum(job["spec"]["completions"] for job in jobs)
+        assert len(_owned(workplace, "pods", item)) == tasks
+
+
+def _owned(workplace: Workplace, kind: str, item: Json) -> list[Json]:
+    return workplace.namespace.list(kind, f"pretrain.dev/name={item['metadata']['name']}")
+
+
+def _end(item: Json) -> Json:
+    """Return what does not depend on names and times."""
+    status = item["status"]
+    shown = ("name", "tasks", "succeeded", "counts")
+    return {
+        "phase": status["phase"],
+        "summary": status["summary"],
+        "stages": [{field: stage.get(field) for field in shown} for stage in status["stages"]],
+        "conditions": {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]},
+    }

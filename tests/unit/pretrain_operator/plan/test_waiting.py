@@ -1,0 +1,158 @@
+from typing import Any
+
+import pytest
+
+from builders import NOW, at, make_job, make_pod
+from pretrain_operator.plan.clock import format_time
+from pretrain_operator.plan.waiting import (
+    PATIENCE_SECONDS,
+    ObservedEvent,
+    creation_refusal,
+    lacks_pods,
+    look_again_seconds,
+    parse_event,
+    waiting_reason,
+)
+
+QUOTA = "exceeded quota: tight, requested: pods=1, used: pods=0, limited: pods=0"
+
+
+def job_since(seconds: float, **changes: Any) -> Any:
+    """Return a Job that started so many seconds ago."""
+    return make_job(started_at=format_time(at(-seconds)), **changes)
+
+
+def test_only_pods_that_never_ran_are_waited_for() -> None:
+    waiting = make_pod(1, "Pending", waiting="ContainerCreating: a moment")
+    assert waiting_reason(make_job(pods=[make_pod(0), waiting])) == (
+        "pod job-1-abcde does not start: ContainerCreating: a moment"
+    )
+    assert waiting_reason(make_job(pods=[make_pod(0)])) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        pytest.param("Unschedulable: 0/1: 1 Insufficient nvidia.com/gpu.", "free or add nodes"),
+        pytest.param(
+            "Unschedulable: 0/1: 1 node(s) didn't match Pod's node affinity/selector.",
+            "spec.pods.nodeSelector",
+        ),
+        pytest.param(
+            "Unschedulable: 0/1: 1 node(s) had untolerated taint {a: b}.", "spec.pods.tolerations"
+        ),
+        pytest.param(
+            'Unschedulable: persistentvolumeclaim "shared" not found', "spec.pods.volumes"
+        ),
+        pytest.param("ErrImagePull: no such image", "spec.images of the ComputeProfile"),
+        pytest.param("InvalidImageName: x y", "spec.images of the ComputeProfile"),
+        pytest.param(
+            "CreateContainerConfigError: container has runAsNonRoot and image will run as root",
+            "USER other than 0",
+        ),
+    ],
+)
+def test_a_pod_that_waits_is_told_of_with_what_would_do(said: str, remedy: str) -> None:
+    told = waiting_reason(make_job(pods=[make_pod(0, "Pending", waiting=said)]))
+    assert told.startswith(f"pod job-0-abcde does not start: {said}; ")
+    assert remedy in told.removeprefix(f"pod job-0-abcde does not start: {said}")
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        (f"forbidden: {QUOTA}", "raise the ResourceQuota"),
+        ("forbidden: failed quota: q: must specify memory for: main", "spec.pods.data"),
+        ('forbidden: violates PodSecurity "baseline:latest": hostPath', "enforce"),
+        (
+            'forbidden: error looking up service account a/b: serviceaccount "b" not found',
+            "spec.pods.serviceAccountName",
+        ),
+        ("forbidden: no PriorityClass with name x was found", "spec.pods.priorityClassName"),
+        ("forbidden: maximum memory usage per Container is 1Gi, but limit is 4Gi", "LimitRange"),
+    ],
+)
+def test_pods_that_may_not_be_created_are_told_of_with_what_would_do(
+    said: str, remedy: str
+) -> None:
+    told = waiting_reason(make_job(refusal=said))
+    assert told.startswith(f"Job job cannot create pods: {said}; ")
+    assert remedy in told
+
+
+@pytest.mark.parametrize(
+    ("job", "lacks"),
+    [
+        pytest.param(job_since(60), True, id="no pod at all"),
+        pytest.param(job_since(1), False, id="a Job that has just started"),
+        pytest.param(job_since(60, pods=[make_pod(0)]), False, id="all pods there"),
+        pytest.param(
+            job_since(60, pods=[make_pod(0)], completions=2, parallelism=2), True, id="one of two"
+        ),
+        pytest.param(
+            job_since(60, pods=[make_pod(0, "Failed")], completions=1), True, id="not replaced yet"
+        ),
+        pytest.param(
+            job_since(60, pods=[make_pod(0)], completions=9, parallelism=1), False, id="in turn"
+        ),
+        pytest.param(
+            job_since(60, completions=2, parallelism=2, succeeded=2), False, id="nothing left to do"
+        ),
+        pytest.param(job_since(60, suspended=True), False, id="held"),
+        pytest.param(job_since(60, deleting=True), False, id="being deleted"),
+        pytest.param(job_since(60, failed=True), False, id="failed"),
+        pytest.param(job_since(60, failing=True), False, id="failing"),
+        pytest.param(make_job(started_at=None), False, id="not seen by its controller yet"),
+    ],
+)
+def test_a_job_lacks_pods_when_they_have_not_come_for_a_while(job: Any, lacks: bool) -> None:
+    assert lacks_pods(job, NOW) is lacks
+
+
+def test_missing_pods_are_asked_for_again_ever_more_seldom() -> None:
+    ages = (0, 60, 6000)
+    waits = [look_again_seconds([job_since(age)], NOW) for age in ages]
+    assert waits == [PATIENCE_SECONDS, 60, 120]
+    assert look_again_seconds([job_since(60, pods=[make_pod(0)])], NOW) is None
+
+
+def refused(seconds: float, message: str = QUOTA) -> ObservedEvent:
+    said = f'Error creating: pods "job-0-abcde" is forbidden: {message}'
+    return ObservedEvent("FailedCreate", said, at(seconds))
+
+
+CREATED = ObservedEvent("SuccessfulCreate", "Created pod: job-0-abcde", NOW)
+
+
+@pytest.mark.parametrize(
+    ("events", "want"),
+    [
+        pytest.param([], "", id="nothing known"),
+        pytest.param([refused(0)], f"forbidden: {QUOTA}", id="refused"),
+        pytest.param([refused(9, "new"), refused(0)], "forbidden: new", id="the newest"),
+        pytest.param([refused(-1), CREATED], "", id="created since"),
+        pytest.param([refused(0), CREATED], f"forbidden: {QUOTA}", id="at once"),
+        pytest.param([ObservedEvent("SuccessfulDelete", "x", NOW)], "", id="of something else"),
+    ],
+)
+def test_the_newest_try_to_create_a_pod_counts(events: list[ObservedEvent], want: str) -> None:
+    assert creation_refusal(events) == want
+
+
+@pytest.mark.parametrize(
+    ("times", "want"),
+    [
+        ({"lastTimestamp": "2026-01-02T03:04:05Z", "eventTime": None}, NOW),
+        ({"lastTimestamp": None, "eventTime": "2026-01-02T03:04:05.000000Z"}, NOW),
+        (
+            {
+                "eventTime": "2026-01-01T00:00:00.000000Z",
+                "series": {"lastObservedTime": "2026-01-02T03:04:05.000000Z"},
+            },
+            NOW,
+        ),
+    ],
+)
+def test_an_event_is_as_old_as_it_was_last_seen(times: dict[str, Any], want: Any) -> None:
+    body = {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}, "reason": "R", **times}
+    assert parse_event(body) == ObservedEvent("R", "", want)

@@ -1,0 +1,162 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import NOW, make_object
+from pretrain_api.conditions import Reason
+from pretrain_api.reports import ExitClass
+from pretrain_api.v1alpha1.common import StageStatus, WorkStatus
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
+from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
+from pretrain_operator.build.event import Announcement, build_event
+from pretrain_operator.plan.pretrainjob import RunPlan
+from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.status.conditions import build_conditions, state_conditions
+from pretrain_operator.status.events import announcements
+from pretrain_operator.status.pretrainjob import RunOutcome, run_status
+from pretrain_operator.status.profile import profile_status
+
+ACCEPTED = Announcement("Accepted", "the spec is valid")
+
+
+def work(phase: Phase, reason: Reason, message: str = "why", generation: int = 1) -> WorkStatus:
+    situation = Situation(phase, reason, message)
+    conditions = build_conditions(state_conditions(situation), [], generation, NOW)
+    return WorkStatus(conditions=conditions)
+
+
+def run(*attempts: AttemptStatus) -> PretrainJobStatus:
+    return PretrainJobStatus(attempts=list(attempts))
+
+
+RUNNING = work(Phase.RUNNING, Reason.STAGE_RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "want"),
+    [
+        pytest.param(WorkStatus(), RUNNING, [ACCEPTED], id="accepted"),
+        pytest.param(RUNNING, RUNNING, [], id="the same again"),
+        pytest.param(
+            RUNNING, work(Phase.RUNNING, Reason.STAGE_RUNNING, "more"), [], id="other words"
+        ),
+        pytest.param(
+            WorkStatus(),
+            work(Phase.INVALID, Reason.INVALID_SPEC),
+            [Announcement("InvalidSpec", "why", True)],
+            id="refused",
+        ),
+        pytest.param(
+            work(Phase.INVALID, Reason.INVALID_SPEC),
+            work(Phase.INVALID, Reason.INVALID_SPEC, "still", generation=2),
+            [Announcement("InvalidSpec", "still", True)],
+            id="edited, and refused again",
+        ),
+        pytest.param(
+            RUNNING,
+            work(Phase.WAITING, Reason.SECRET_NOT_FOUND),
+            [Announcement("SecretNotFound", "why")],
+            id="waits for something",
+        ),
+        pytest.param(
+            RUNNING,
+            work(Phase.RUNNING, Reason.WAITING_FOR_PODS),
+            [Announcement("WaitingForPods", "why", True)],
+            id="pods do not come",
+        ),
+        pytest.param(
+            RUNNING,
+            work(Phase.BLOCKED, Reason.NAME_TAKEN),
+            [Announcement("NameTaken", "why", True)],
+            id="blocked",
+        ),
+        pytest.param(
+            RUNNING,
+            work(Phase.FAILED, Reason.BAD_DATA),
+            [Announcement("BadData", "why", True)],
+            id="failed, which is told once",
+        ),
+        pytest.param(
+            RUNNING,
+            work(Phase.COMPLETE, Reason.COMPLETE),
+            [Announcement("Complete", "why")],
+            id="complete",
+        ),
+    ],
+)
+def test_a_condition_that_turns_is_told_once(
+    before: WorkStatus, after: WorkStatus, want: list[Announcement]
+) -> None:
+    assert list(announcements(before, after)) == want
+
+
+def test_a_stage_is_told_of_when_all_its_tasks_are_done() -> None:
+    fields: dict[str, Any] = {"name": "prepare", "job": "x-prepare", "tasks": 2, "seconds": 61.4}
+    half = WorkStatus(stages=[StageStatus(**fields, succeeded=1)])
+    done = WorkStatus(stages=[StageStatus(**fields, succeeded=2, finished_at="2026-01-01")])
+    assert announcements(WorkStatus(), half) == ()
+    assert announcements(half, done) == (
+        Announcement("StageFinished", "stage prepare is done: 2 tasks, 61 s of work"),
+    )
+    assert announcements(done, done) == ()
+
+
+def test_a_restart_is_told_with_its_cause() -> None:
+    first = AttemptStatus(number=1, job="run-a1")
+    ended = first.model_copy(update={"reason": "infrastructure", "message": "the node is lost"})
+    second = AttemptStatus(number=2, job="run-a2")
+    assert announcements(run(), run(first)) == (
+        Announcement("AttemptStarted", "attempt 1 is Job run-a1"),
+    )
+    assert announcements(run(first), run(ended, second)) == (
+        Announcement("AttemptEnded", "attempt 1 ended (infrastructure): the node is lost", True),
+        Announcement("AttemptStarted", "attempt 2 is Job run-a2"),
+    )
+    assert announcements(run(ended, second), run(ended, second)) == ()
+
+
+def test_a_run_that_is_held_says_so() -> None:
+    held = RunPlan(Situation(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"), ())
+    status = run_status(run(), RunOutcome(held, None, None, 10), 1, NOW)
+    assert announcements(run(), status) == (
+        ACCEPTED,
+        Announcement("Suspended", "spec.suspend is true"),
+    )
+
+
+@pytest.mark.parametrize("reason", [ExitClass.COMPLETE.value, "suspended", "replaced"])
+def test_an_end_that_is_nobodys_fault_is_no_warning(reason: str) -> None:
+    first = AttemptStatus(number=1, job="run-a1")
+    (told,) = announcements(run(first), run(first.model_copy(update={"reason": reason})))
+    assert not told.is_warning
+
+
+def test_a_profile_is_accepted_or_refused() -> None:
+    good, bad = (profile_status([], problems, 1, NOW) for problems in ([], ["wrong"]))
+    assert announcements(ComputeProfileStatus(), good) == (ACCEPTED,)
+    assert announcements(good, bad) == (Announcement("InvalidSpec", "wrong", True),)
+
+
+def test_what_is_said_twice_of_one_version_has_one_name() -> None:
+    owner = make_object("PretrainJob", "run")
+    later = replace(owner, resource_version="2")
+    said, other = Announcement("Complete", "done"), Announcement("Complete", "done again")
+    names = [
+        build_event(who, what, NOW, "host")["metadata"]["name"]
+        for who, what in ((owner, said), (owner, said), (owner, other), (later, said))
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+def test_a_long_message_is_cut_to_what_the_api_server_takes() -> None:
+    note = build_event(make_object("PretrainJob"), Announcement("R", "ü" * 2000), NOW, "h")["note"]
+    assert len(note.encode()) <= 1024
+    assert note.endswith("ü…")
+
+
+def test_events_of_a_profile_are_where_kubernetes_keeps_them() -> None:
+    event = build_event(make_object("ComputeProfile"), ACCEPTED, NOW, "host")
+    assert event["metadata"]["namespace"] == "default"
+    assert "namespace" not in event["regarding"]
