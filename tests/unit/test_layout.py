@@ -67,7 +67,8 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_shell_scripts_are_valid() -> None:
-    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
+    for script in (ROOT / ".ci").iterdir():
+        subprocess.run(["bash", "-n", str(script)], check=True)
 
 
 def _canonical(requirement: str) -> str:

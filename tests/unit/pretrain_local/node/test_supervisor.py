@@ -18,8 +18,6 @@ from pretrain_local.node.logs import tail_offset
 from pretrain_local.node.pods import Container
 from pretrain_local.node.termination import termination_message
 
-pytestmark = pytest.mark.timeout(20)
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
