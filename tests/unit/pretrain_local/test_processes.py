@@ -79,6 +79,7 @@ def test_a_process_whose_first_thread_has_ended_still_holds_its_ports(
         assert time.monotonic() < deadline
         os.sched_yield()
     assert processes.pid("one") == pid
+    assert pid in procfs.with_environment(f"PATH={os.environ['PATH']}")
     processes.stop("one", 0.1)
     assert procfs.start_ticks(pid) is None
 

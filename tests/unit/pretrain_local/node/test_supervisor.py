@@ -120,6 +120,15 @@ def test_killing_gives_up_on_what_does_not_go() -> None:
     os.waitpid(pid, 0)
 
 
+def test_killing_waits_for_what_cannot_be_found_any_more() -> None:
+    # A killed process loses its environment first, and its files and ports some time later.
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
+    found = iter([[pid]])
+    assert containers.kill_found(lambda: next(found, []), 10) == []
+    assert procfs.start_ticks(pid) is None
+    os.waitpid(pid, 0)
+
+
 def test_what_never_began_is_no_attempt(folder: Path) -> None:
     assert not containers.has_vanished(folder.parents[2], "main")
     assert containers.observe(folder.parents[2], "main") is None
