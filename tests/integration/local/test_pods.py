@@ -169,6 +169,7 @@ def test_a_program_may_finish_its_work_when_it_is_asked_to_stop(space: Namespace
         "print('ready', flush=True); time.sleep(600)"
     )
     space.apply(make_pod("polite", script))
+    space.wait_for("pod", "polite", is_phase("Running"))
     wait_until(lambda: "ready" in _log(space, "polite") or None, "the log")
     space.kubectl("patch", "pod", "polite", "-p", '{"spec": {"activeDeadlineSeconds": 1}}')
     found = space.wait_for("pod", "polite", is_phase("Failed"))
