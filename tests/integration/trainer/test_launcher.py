@@ -19,7 +19,8 @@ from pretrain_api.v1alpha1.progress import Progress
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-STEPS = 30
+STEPS = 60
+"""Enough that a rank still trains when it is killed after its sixth step."""
 LONG = 3000
 """Steps of a run that is not meant to reach its end."""
 
