@@ -10,6 +10,7 @@ from cluster import (
     Cluster,
     condition,
     is_condition,
+    is_phase,
     make_namespace,
     remove_namespace,
     wait_until,
@@ -81,8 +82,9 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
 
     blocks.apply("PretrainJob", "run", small_run(suspend=False))
     second = f"{OWNED}run,pretrain.dev/attempt=2"
-    pods = wait_until(lambda: namespace.list("pods", second) or None, "pods of attempt 2")
-    namespace.kubectl("delete", "pod", pods[-1]["metadata"]["name"], "--grace-period=1")
+    # A pod that has not started is replaced without counting as a failure.
+    pod = wait_until(lambda: _running(namespace.list("pods", second)), "a pod of attempt 2")
+    namespace.kubectl("delete", "pod", pod, "--grace-period=1")
     operator.kill()
     operator.start()
 
@@ -125,6 +127,11 @@ def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
     found = condition(failed, "Stalled")
     assert found is not None
     assert (found["status"], found["reason"]) == ("True", "DependencyFailed")
+
+
+def _running(pods: list[Json]) -> str | None:
+    names = [pod["metadata"]["name"] for pod in pods if is_phase("Running")(pod)]
+    return names[-1] if names else None
 
 
 def _has_ended(item: Json) -> bool:
