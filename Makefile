@@ -7,8 +7,10 @@ PYTHON ?= $(shell command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Where `make generate` writes, and what it reads
+GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate format unit integration e2e cluster bench-planner clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e cluster bench-planner clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,12 +29,19 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install ## Raw text to a trained model on this machine (KEEP=1 leaves the cluster up)
 	@exec $(BIN)/python -m pretrain_local.demo $(if $(KEEP),--keep)
 
-test: install ## All tests: unit, integration, end to end
-	$(BIN)/python -m pretrain_local build
+test: binaries ## All tests: unit, integration, end to end
 	$(BIN)/python -m pytest tests/unit tests/integration tests/e2e
 
-check: lint test generate ## What CI runs: lint, all tests, generated files unchanged
-	git diff --exit-code -- crds docs charts
+check: lint generated test ## What CI runs: lint, generated files unchanged, all tests
+
+generated: generate ## Fail if a generated file is not the committed one
+	@changed=$$(git status --porcelain -- $(GENERATED)); \
+	if [ -n "$$changed" ]; then \
+	  echo "not as committed:"; echo "$$changed"; git --no-pager diff -- $(GENERATED); exit 1; \
+	fi
+
+binaries: install
+	$(BIN)/python -m pretrain_local build
 
 lint: install ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
@@ -51,10 +60,10 @@ generate: install ## Write the generated files (CRDs, reference pages)
 unit: install ## Tests without a cluster
 	$(BIN)/python -m pytest tests/unit
 
-integration: install ## Tests against a real API server and real processes
+integration: binaries ## Tests against a real API server and real processes
 	$(BIN)/python -m pytest tests/integration
 
-e2e: install ## The whole chain with real pods
+e2e: binaries ## The whole chain with real pods
 	$(BIN)/python -m pytest tests/e2e
 
 cluster: install ## Start Kubernetes on this machine; `python -m pretrain_local down` ends it

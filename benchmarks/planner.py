@@ -4,7 +4,6 @@ import argparse
 import csv
 import json
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -199,4 +198,4 @@ def _p90(errors: Sequence[float]) -> float | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

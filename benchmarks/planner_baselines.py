@@ -20,7 +20,7 @@ def megatron_estimate(model: Model, layout: Layout, work: Work) -> float:
     share = share_of_stage(model, layout, 0).total
     states = share * (6 + 12 / layout.data if layout.distributed_optimizer else 18)
     tokens = work.sequence * work.micro_batch
-    kept = tokens * (18 * model.hidden + 4 * model.ffn) * model.layers
+    kept: float = tokens * (18 * model.hidden + 4 * model.ffn) * model.layers
     kept += 8 * tokens * layout.pipeline + tokens * model.hidden * layout.pipeline
     if layout.virtual > 1:
         kept *= 1 + (layout.pipeline - 1) / (layout.pipeline * layout.virtual)

@@ -1,4 +1,4 @@
-"""A running cluster for tests: the user's `$KUBECONFIG`, else one of our own, taken down after.
+"""A running cluster for tests: that of `--kubeconfig`, else one of our own, taken down after.
 
 Import the fixtures into a `conftest.py`:
 
@@ -6,7 +6,6 @@ Import the fixtures into a `conftest.py`:
 """
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -46,7 +45,7 @@ class Cluster:
     kubeconfig: Path
     kubectl_binary: str
     local: LocalCluster | None
-    """None for a cluster of the user's."""
+    """None for the cluster of `--kubeconfig`."""
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Return what kubectl prints.
@@ -195,11 +194,11 @@ _shared = _Shared()
 
 
 @pytest.fixture(scope="session")
-def local_cluster() -> Iterator[Cluster]:
-    """Give the user's cluster, or one of our own for this session."""
-    given = os.environ.get("KUBECONFIG")
-    if given:
-        yield Cluster(Path(given), "kubectl", None)
+def local_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Give the cluster that was asked for by name, or one of our own for this session."""
+    given: Path | None = request.config.getoption("--kubeconfig")
+    if given is not None:
+        yield Cluster(given, "kubectl", None)
         return
     cluster = _shared.enter()
     try:

@@ -1,5 +1,6 @@
-"""What all tests share: snapshots of rendered manifests, refreshed by `--update-snapshots`."""
+"""What all tests share: the cluster they may touch, and snapshots of rendered manifests."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,17 +9,22 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 # A busy machine is no bug: how long an example takes is never what a test is about.
-settings.register_profile("house", deadline=None)
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 
 def pytest_configure() -> None:
-    """Let a terminated session end its clusters and operators as an interrupted one does."""
+    """Forget the caller's cluster, and let a terminated session end what it started.
+
+    Tests install CRDs and run an operator: nobody's cluster gets them for a variable that happens
+    to be set. A terminated session then ends its clusters as an interrupted one does.
+    """
+    os.environ.pop("KUBECONFIG", None)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -27,6 +33,11 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kubeconfig",
+        type=Path,
+        help="use this cluster instead of one of our own; CRDs are installed, an operator is run",
+    )
     parser.addoption(
         "--update-snapshots",
         action="store_true",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from pretrain_local import binaries
 
 ADDRESS = "127.0.0.1"
@@ -33,9 +34,7 @@ class S3Server:
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Run the server for the whole session."""
     folder = tmp_path_factory.mktemp("s3")
-    with socket.socket() as listener:
-        listener.bind((ADDRESS, 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     program = binaries.find("versitygw")
     command = [str(program), "--port", f"{ADDRESS}:{port}", "--quiet", "posix", str(folder)]
     environment = {"ROOT_ACCESS_KEY": USER["accessKey"], "ROOT_SECRET_KEY": USER["secretKey"]}

@@ -81,13 +81,32 @@ def with_environment(marker: str) -> list[int]:
     wanted = marker.encode()
     found = []
     for pid in pids():
-        try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            continue
-        if any(entry.startswith(wanted) for entry in environment.split(b"\0")):
+        if any(entry.startswith(wanted) for entry in _environment(pid).split(b"\0")):
             found.append(pid)
     return found
+
+
+def _environment(pid: int) -> bytes:
+    """Return the environment of `pid` as it started: nothing if it is dead or not ours to read."""
+    for thread in (pid, *_other_threads(pid)):
+        try:
+            environment = Path(f"/proc/{thread}/environ").read_bytes()
+        except OSError:
+            continue
+        if environment:
+            return environment
+    return b""
+
+
+def _other_threads(pid: int) -> list[int]:
+    """Return the threads that are left of a process whose first one has ended."""
+    fields = _stat(pid)
+    if fields is None or fields[_STATE] != "Z" or _is_dead(fields):
+        return []
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task") if name != str(pid)]
+    except OSError:
+        return []
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -2,9 +2,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 
-import chain
 import pytest
-from place import Place
 
 from cluster import (
     Cluster,
@@ -13,6 +11,8 @@ from cluster import (
     namespace,
     remove_namespace,
 )
+from e2e import chain
+from e2e.place import Place
 from pretrain_local.demo.operator import OperatorProcess
 from workplace import operator
 

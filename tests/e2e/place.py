@@ -4,9 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import chain
-
 from cluster import Namespace
+from e2e import chain
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 import gzip
 from typing import Any
 
-import chain
 import pytest
-from place import Place
 
 from cluster import Json, KubectlFailed, condition, is_condition
+from e2e import chain
+from e2e.place import Place
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import chain
 import pytest
-from place import Place
-from processes import kill_pod
 
 from cluster import Json, is_condition, wait_until
+from e2e import chain
+from e2e.place import Place
+from e2e.processes import kill_pod
 from pretrain_local.demo.operator import OperatorProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -156,7 +156,7 @@ def first_checkpoint(place: Place, name: str) -> Path | None:
 
 def _new_job_or_end(place: Place, seen: set[str]) -> str | None:
     jobs = place.namespace.list("jobs", "pretrain.dev/name=copy")
-    fresh = {job["metadata"]["name"] for job in jobs} - seen
+    fresh: set[str] = {job["metadata"]["name"] for job in jobs} - seen
     if fresh:
         return min(fresh)
     item = found(place, "datapipeline", "copy")

@@ -61,7 +61,7 @@ BATCH_RULES = (
         "nodes · gpusPerNode = %d is not divisible by tensor · pipeline · context = %d; use %s"
         " devices, or smaller degrees",
         (WORLD, MODEL_RANKS, multiples(WORLD, MODEL_RANKS)),
-        source="Megatron-LM core_v0.19.0 megatron/training/arguments.py:431",
+        source="Megatron-LM core_v0.19.0 megatron/core/parallel_state.py:823",
         otherwise="every process raises as soon as it knows the world's size",
     ),
     Rule(
@@ -96,6 +96,7 @@ BATCH_RULES = (
         ),
         source=_SCHEDULES,
         otherwise=_FIRST_STEP_ONLY,
+        stricter="Megatron-core's configuration takes it; the first training step fails",
     ),
     Rule(
         "batch-schedule-grid",
@@ -129,6 +130,7 @@ BATCH_RULES = (
         (TOKENS,),
         source="Megatron-LM core_v0.19.0 megatron/training/arguments.py:682",
         otherwise="an assertion at start; the older rampup_batch_size is silently ignored in 0.19",
+        stricter="Megatron-core's configuration takes the list; Megatron-LM's script does not",
     ),
     Rule(
         "long-context-batch",

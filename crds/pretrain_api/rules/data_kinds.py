@@ -9,7 +9,7 @@ _SPECIAL_PIECES = 259
 """The 256 bytes, unknown, beginning and end: what SentencePiece adds to the learnt pieces."""
 
 
-def _storage(path: str) -> Rule:
+def _storage(path: str, stricter: str = "") -> Rule:
     value = f"self.{path}.uri"
     there = present(f"{path}.uri")
     return Rule(
@@ -21,10 +21,16 @@ def _storage(path: str) -> Rule:
         (value,),
         source="our own storage module",
         otherwise="the pods fail after they were scheduled",
+        stricter=stricter,
     )
 
 
-STORAGE_RULES = (_storage("checkpoint"), _storage("export.huggingFace"))
+_UNASKED = "Megatron-core's configuration knows no places"
+
+STORAGE_RULES = (
+    _storage("checkpoint", _UNASKED),
+    _storage("export.huggingFace", _UNASKED),
+)
 """Of a PretrainJob."""
 
 PIPELINE_RULES = (

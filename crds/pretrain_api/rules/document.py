@@ -23,7 +23,9 @@ _RULES_HEAD = """
 
 An **error** is refused by the API server. A **warning** is shown by `kubectl pretrain` and in
 `status.plan.warnings`. What is **not yet** runnable can be planned, and is refused by the
-controller. Where a rule is stricter than Megatron-core, it says why.
+controller. Where a rule of a PretrainJob is stricter than Megatron-core's own configuration (often
+because only the first step would fail), it says why; the other errors Megatron-core raises too, in
+the file named.
 
 """
 

@@ -37,8 +37,9 @@ EXPERT_RULES = (
         "parallelism.expert",
         f"{_HAS} || ({EXPERT} == 1 && !({present('parallelism.expertTensor')}))",
         "the model has no experts; leave expert and expertTensor out, or give model.experts",
-        source=_MEGATRON + "training/arguments.py:1603",
+        source=_MEGATRON + "core/transformer/transformer_config.py, expert_model_parallel_size",
         otherwise="an assertion in every pod",
+        stricter="Megatron-core takes expertTensor without experts, where it does nothing",
     ),
     Rule(
         "expert-split",
@@ -46,8 +47,8 @@ EXPERT_RULES = (
         f"!({_HAS}) || {_COUNT} % {EXPERT} == 0",
         "%d does not divide model.experts.count = %d; use %s",
         (EXPERT, _COUNT, divisors(_COUNT)),
-        source=_MEGATRON + "training/arguments.py:1603",
-        otherwise="an assertion in every pod",
+        source=_MEGATRON + "core/transformer/moe/moe_layer.py:185",
+        otherwise=_LATE,
     ),
     Rule(
         "expert-grid",
@@ -76,7 +77,7 @@ EXPERT_RULES = (
         f"!({_HAS}) || {_WIDTH} % {EXPERT_TENSOR} == 0",
         "%d is not divisible by parallelism.expertTensor = %d; use %s",
         (_WIDTH, EXPERT_TENSOR, multiples(_WIDTH, EXPERT_TENSOR)),
-        source=_MEGATRON + "core/extensions/transformer_engine.py:1010",
+        source=_MEGATRON + "core/tensor_parallel/layers.py:965,1328",
         otherwise=_LATE,
     ),
     Rule(
@@ -115,6 +116,7 @@ EXPERT_RULES = (
         "groups and groupTopK go together; give both or neither",
         source=_MEGATRON + "core/transformer/transformer_config.py:2350",
         otherwise="an exception at start",
+        stricter="Megatron-core takes groups alone, and routes as if there were none",
     ),
     Rule(
         "expert-groups",

@@ -44,7 +44,8 @@ class Rule:
     """What happens in the field without the rule."""
 
     stricter: str = ""
-    """Why we refuse what upstream takes; empty where we agree."""
+    """Why we refuse what Megatron-core's own configuration takes, for one because only the first
+    step would fail; empty where it refuses the same."""
 
     is_transition: bool = False
     """Whether `holds` compares with `oldSelf`: it is checked when an object changes."""

@@ -112,6 +112,7 @@ SAVING_RULES = (
         ),
         source="Megatron-LM core_v0.19.0 megatron/training/arguments.py:1326",
         otherwise="an assertion at start",
+        stricter="Megatron-core's configuration knows no checkpoints; Megatron-LM's script does",
     ),
     Rule(
         "saved-once",

@@ -68,6 +68,7 @@ SEQUENCE_RULES = (
         (SEQUENCE, _UNIT, given_value("m", _UNIT, multiples(SEQUENCE, "m"))),
         source=_ZIGZAG,
         otherwise="an assertion at start, in every process",
+        stricter="Megatron-core's configuration takes it; the first batch cannot be cut",
     ),
     Rule(
         "long-context-longer",

@@ -50,7 +50,8 @@ SHAPE_RULES = (
         "%d does not divide model.attentionHeads = %d; use %s",
         (GROUPS, HEADS, given_value("n", HEADS, divisors("n"))),
         source=_MEGATRON + "core/transformer/attention.py:359",
-        otherwise=_LATE,
+        otherwise="a shape error in the first forward pass",
+        stricter="Megatron-core checks it only with fewer groups than tensor ranks",
     ),
     Rule(
         "groups-tensor",
@@ -73,6 +74,7 @@ SHAPE_RULES = (
         (HIDDEN, HEADS, given_value("n", HEADS, given_value("h", HIDDEN, multiples("h", "n")))),
         source=_MEGATRON + "training/arguments.py:1292",
         otherwise="an assertion when Megatron-LM reads its arguments, in every pod",
+        stricter="Megatron-core's configuration rounds the width of a head down, silently",
     ),
     Rule(
         "head-dim-even",

@@ -88,6 +88,7 @@ STAGE_RULES = (
         " lastStageLayers out",
         source=_CONFIG + ":2037",
         otherwise="older trees silently trained a model of one layer (Megatron-LM#1778)",
+        stricter="with both ends given Megatron-core takes it, and builds the first stage only",
     ),
     Rule(
         "ends-chunks",

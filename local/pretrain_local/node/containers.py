@@ -177,15 +177,25 @@ def kill_marked(folder: Path, seconds: float = _KILL_SECONDS) -> list[int]:
 
 
 def kill_found(find: Callable[[], list[int]], seconds: float) -> list[int]:
-    """Kill what `find` returns until it returns nothing; after `seconds`, return the rest."""
+    """Kill what `find` returns until it returns nothing; after `seconds`, return the rest.
+
+    A killed process cannot be found any more some time before its files and ports are free, so
+    whatever was found once is waited for.
+    """
     deadline = time.monotonic() + seconds
-    while remaining := find():
+    seen: dict[int, int] = {}
+    while True:
+        found = find()
+        seen |= {pid: ticks for pid in found if (ticks := procfs.start_ticks(pid)) is not None}
+        lingering = {pid for pid, ticks in seen.items() if procfs.start_ticks(pid) == ticks}
+        remaining = sorted(lingering.union(found))
+        if not remaining:
+            return []
         for pid in remaining:
             procfs.send(pid, signal.SIGKILL)
         if time.monotonic() >= deadline:
             return remaining
         time.sleep(_POLL_SECONDS)
-    return []
 
 
 async def start(folder: Path, command: Command, memory_limit_bytes: int | None) -> None:

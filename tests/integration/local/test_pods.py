@@ -6,6 +6,8 @@ import pytest
 
 from cluster import Namespace, is_condition, is_phase, wait_until
 from pods import Json, make_container, make_indexed_job, make_pod, make_pod_spec, terminated
+from pretrain_local import procfs
+from pretrain_local.layout import MARKER_VARIABLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -166,8 +168,10 @@ def test_a_program_may_finish_its_work_when_it_is_asked_to_stop(space: Namespace
         "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(143)));"
         "print('ready', flush=True); time.sleep(600)"
     )
-    pod = make_pod("polite", script, activeDeadlineSeconds=2)
-    space.apply(pod)
+    space.apply(make_pod("polite", script))
+    space.wait_for("pod", "polite", is_phase("Running"))
+    wait_until(lambda: "ready" in _log(space, "polite") or None, "the log")
+    space.kubectl("patch", "pod", "polite", "-p", '{"spec": {"activeDeadlineSeconds": 1}}')
     found = space.wait_for("pod", "polite", is_phase("Failed"))
     assert found["status"]["reason"] == "DeadlineExceeded"
     assert terminated(found)["exitCode"] == 143
@@ -176,13 +180,16 @@ def test_a_program_may_finish_its_work_when_it_is_asked_to_stop(space: Namespace
 
 def test_children_do_not_outlive_the_main_process(space: Namespace) -> None:
     script = (
-        "import subprocess; child = subprocess.Popen(['sleep', '600'], start_new_session=True);"
-        + _TELL.format("str(child.pid)")
+        "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True);"
+        + _TELL.format("'left a child'")
     )
     space.apply(make_pod("parent", script))
     found = space.wait_for("pod", "parent", is_phase("Succeeded", "Failed"))
     assert found["status"]["phase"] == "Succeeded"
-    assert not _is_process(int(terminated(found)["message"]), "sleep")
+    local = space.cluster.local
+    assert local is not None
+    folder = local.layout.pods / found["metadata"]["uid"]
+    assert procfs.with_environment(f"{MARKER_VARIABLE}={folder}/") == []
 
 
 def test_too_much_memory_ends_as_oom_killed(space: Namespace) -> None:
@@ -265,11 +272,3 @@ def test_the_service_account_token_opens_the_api_server(space: Namespace) -> Non
 
 def _log(space: Namespace, name: str) -> str:
     return space.kubectl("logs", name)
-
-
-def _is_process(pid: int, name: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/comm") as file:
-            return file.read().strip() == name
-    except OSError:
-        return False

@@ -10,6 +10,7 @@ from cluster import (
     Cluster,
     condition,
     is_condition,
+    is_phase,
     make_namespace,
     remove_namespace,
     wait_until,
@@ -20,13 +21,15 @@ from workplace import Workplace
 pytestmark = pytest.mark.integration
 
 Json = dict[str, Any]
+STEPS = 240
+"""Enough that a run still trains when its first checkpoint is seen in its status, 2 s later."""
 OWNED = "pretrain.dev/kind=pretrainjob,pretrain.dev/name="
 
 
 def small_run(**changes: Any) -> Json:
-    """Return a run of 24 steps on two pods of one process each."""
+    """Return a run of two pods of one process each."""
     training = {
-        "tokens": 24 * 4 * 32,
+        "tokens": STEPS * 4 * 32,
         "sequenceLength": 32,
         "globalBatchSize": 4,
         "precision": "fp32",
@@ -35,7 +38,7 @@ def small_run(**changes: Any) -> Json:
         "parallelism": {"nodes": 2, "gpusPerNode": 1},
         "model": {"layers": 2, "hiddenSize": 32, "ffnHiddenSize": 64, "attentionHeads": 2},
         "training": training,
-        "checkpoint": {"uri": "file:///pretrain/data/checkpoints", "every": {"steps": 4}},
+        "checkpoint": {"uri": "file:///pretrain/data/checkpoints", "every": {"steps": 20}},
     }
     return run_spec(**{**spec, **changes})
 
@@ -79,8 +82,9 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
 
     blocks.apply("PretrainJob", "run", small_run(suspend=False))
     second = f"{OWNED}run,pretrain.dev/attempt=2"
-    pods = wait_until(lambda: namespace.list("pods", second) or None, "pods of attempt 2")
-    namespace.kubectl("delete", "pod", pods[-1]["metadata"]["name"], "--grace-period=1")
+    # A pod that has not started is replaced without counting as a failure.
+    pod = wait_until(lambda: _running(namespace.list("pods", second)), "a pod of attempt 2")
+    namespace.kubectl("delete", "pod", pod, "--grace-period=1")
     operator.kill()
     operator.start()
 
@@ -89,7 +93,7 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
     assert is_condition("Complete")(done), status["message"]
     ends = [(attempt["number"], attempt["reason"]) for attempt in status["attempts"]]
     assert ends == [(1, "suspended"), (2, "infrastructure"), (3, "complete")]
-    assert status["summary"]["toStep"] == status["progress"]["totalSteps"] == 24
+    assert status["summary"]["toStep"] == status["progress"]["totalSteps"] == STEPS
     assert status["attempts"][-1]["fromStep"] > 0
     assert status["inputs"]["dataset"]["uri"].startswith("file:///pretrain/data/artifacts/")
 
@@ -128,6 +132,11 @@ def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
     found = condition(failed, "Stalled")
     assert found is not None
     assert (found["status"], found["reason"]) == ("True", "DependencyFailed")
+
+
+def _running(pods: list[Json]) -> str | None:
+    names = [pod["metadata"]["name"] for pod in pods if is_phase("Running")(pod)]
+    return names[-1] if names else None
 
 
 def _has_ended(item: Json) -> bool:

@@ -1,7 +1,6 @@
 """One harness for all tests, and a folder like a pod's `/pretrain` for each."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from integration.trainer.launchers import Pod, Start
 from integration.trainer.training_runs import make_run, write_dataset, write_tokenizer
+from ports import free_port
 from pretrain_api import paths
 from pretrain_api.reports import ExitReport
 from pretrain_workloads.trainer import outcome
@@ -20,13 +20,6 @@ from pretrain_workloads.trainer.workspace import Workspace
 from s3 import s3_server
 
 __all__ = ["s3_server"]
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -160,7 +153,7 @@ def start(pods: Pods) -> Iterator[Start]:
                 pods.pod_root(node, run),
                 node,
                 f"127.78.{pods.attempts}.{node + 1}",
-                {paths.HOSTS_VARIABLE: str(hosts)},
+                {paths.HOSTS_VARIABLE: str(hosts), **pods.environment},
             )
             for node in range(run["spec"]["parallelism"].get("nodes", 1))
         ]

@@ -17,13 +17,14 @@ def main() -> None:
     run = load_run(TrainingRun)
     backend = backends.prepare(run.device)
     from pretrain_workloads.trainer import model, setup
+    from pretrain_workloads.trainer.optimizer import build_optimizer
 
     workspace = Workspace.of_pod()
     workspace.clear()
     training = setup.build_training(run, backend, workspace, StopRequest(workspace))
     training.train()
     chunks = training.chunks
-    fresh = setup.build_optimizer(run.spec, training.chunks[0].config, chunks)
+    fresh = build_optimizer(run.spec, training.chunks[0].config, chunks)
     fresh_training = dataclasses.replace(training, optimizer=fresh)
     marker = training.checkpoints.load(chunks, fresh)
     assert marker is not None

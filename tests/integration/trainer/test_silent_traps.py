@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.conftest import free_port
 from integration.trainer.training_runs import BATCH, LENGTH, make_run, write_dataset
+from ports import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 

@@ -66,7 +66,7 @@ def test_a_dead_process_leaves_its_last_words(processes: Processes) -> None:
 def test_a_process_whose_first_thread_has_ended_still_holds_its_ports(
     processes: Processes,
 ) -> None:
-    work = f"{_SAY_READY}time.sleep(60)"
+    work = f"import time;{_SAY_READY}time.sleep(60)"  # it sees the names of `threading` only
     script = (
         "import ctypes, threading;"
         f"threading.Thread(target=exec, args=({work!r},)).start();"
@@ -79,6 +79,7 @@ def test_a_process_whose_first_thread_has_ended_still_holds_its_ports(
         assert time.monotonic() < deadline
         os.sched_yield()
     assert processes.pid("one") == pid
+    assert pid in procfs.with_environment(f"PATH={os.environ['PATH']}")
     processes.stop("one", 0.1)
     assert procfs.start_ticks(pid) is None
 

@@ -18,8 +18,6 @@ from pretrain_local.node.logs import tail_offset
 from pretrain_local.node.pods import Container
 from pretrain_local.node.termination import termination_message
 
-pytestmark = pytest.mark.timeout(20)
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -119,6 +117,15 @@ def test_killing_gives_up_on_what_does_not_go() -> None:
     # A dead child that is not collected stays, whatever is sent to it.
     pid = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], {})
     assert containers.kill_found(lambda: [pid], 0.1) == [pid]
+    os.waitpid(pid, 0)
+
+
+def test_killing_waits_for_what_cannot_be_found_any_more() -> None:
+    # A killed process loses its environment first, and its files and ports some time later.
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
+    found = iter([[pid]])
+    assert containers.kill_found(lambda: next(found, []), 10) == []
+    assert procfs.start_ticks(pid) is None
     os.waitpid(pid, 0)
 
 

@@ -126,7 +126,7 @@ def test_notes_say_who_can_serve_the_model() -> None:
     assert "1 × rtx4090" in notes
 
 
-CUTS = {
+CUTS: dict[str, tuple[dict[str, object], int, tuple[int, ...]]] = {
     "even": ({"pipeline": 4}, 32, (8, 8, 8, 8)),
     "ends counted": ({"pipeline": 4, "countEmbedding": True, "countLoss": True}, 30, (7, 8, 8, 7)),
     "loss counted": ({"pipeline": 4, "countLoss": True}, 31, (8, 8, 8, 7)),

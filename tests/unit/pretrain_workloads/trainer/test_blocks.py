@@ -14,7 +14,7 @@ from pretrain_workloads.trainer.blocks import Block, Entry, parse_index
 HEADER = b"MMIDIDX\x00\x00" + (1).to_bytes(8, "little")
 
 
-def write_block(folder: Path, tokens: np.ndarray, code: int) -> Path:  # type: ignore[type-arg]
+def write_block(folder: Path, tokens: np.ndarray, code: int) -> Path:
     (folder / "00000.idx").write_bytes(HEADER + bytes([code]))
     tokens.tofile(folder / "00000.bin")
     return folder / "00000"

@@ -1,6 +1,7 @@
 """Memory against printed and measured values."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,10 +31,10 @@ KORTHIKANTI = {
 }
 
 
-def gpt(layers: int, hidden: int, heads: int, **other: object) -> Model:
+def gpt(layers: int, hidden: int, heads: int, **other: Any) -> Model:
     """Return a GPT as its papers describe it."""
     model = Model(layers, hidden, 4 * hidden, heads, heads, hidden // heads, 0, is_gated=False)
-    return replace(model, hidden_dropout=True, attention_dropout=True, **other)  # type: ignore[arg-type]
+    return replace(model, hidden_dropout=True, attention_dropout=True, **other)
 
 
 @pytest.mark.parametrize("name", KORTHIKANTI)
@@ -102,7 +103,7 @@ def test_more_of_each_kind_of_parallelism_never_needs_more_memory() -> None:
 
 def test_full_recomputation_keeps_little() -> None:
     model, layout = replace(gpt(32, 4096, 32), vocabulary=128_000), Layout(8, (32,))
-    plain, full = (Work(1, 8, 8192, recompute=mode) for mode in ("none", "full"))  # type: ignore[arg-type]
+    plain, full = (Work(1, 8, 8192, recompute=mode) for mode in ("none", "full"))
     kept, lean = (peak_memory(model, layout, work, 0).activations for work in (plain, full))
     assert lean < 0.2 * kept
 

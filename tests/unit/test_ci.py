@@ -1,0 +1,59 @@
+"""What CI runs is what `make check` runs, and it leaves nothing behind however it ends."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cluster import wait_until
+from pretrain_local import procfs
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = """
+install lint generated test:
+\techo $@ >> steps
+"""
+STUCK = """
+install:
+\techo "$$TMPDIR" > folder.new && mv folder.new folder
+\tsetsid sleep 600 &
+\tsleep 600
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Give a folder with our CI and no project."""
+    shutil.copytree(ROOT / ".ci", tmp_path / "checkout/.ci")
+    return tmp_path / "checkout"
+
+
+def test_ci_runs_what_make_check_runs(checkout: Path) -> None:
+    (checkout / "Makefile").write_text(MAKEFILE)
+    subprocess.run([checkout / ".ci/run"], check=True, stdout=subprocess.DEVNULL)
+    [check] = re.findall(r"(?m)^check: (.*?) ##", (ROOT / "Makefile").read_text())
+    assert (checkout / "steps").read_text().split() == ["install", *check.split()]
+
+
+def test_ci_fails_with_its_first_step_that_fails(checkout: Path) -> None:
+    (checkout / "Makefile").write_text(MAKEFILE + "\t[ $@ != lint ]\n")
+    done = subprocess.run([checkout / ".ci/run"], check=False, capture_output=True)
+    assert done.returncode == 2
+    assert (checkout / "steps").read_text().split() == ["install", "lint"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_ci_leaves_nothing_behind_when_it_is_ended(checkout: Path, number: signal.Signals) -> None:
+    (checkout / "Makefile").write_text(STUCK)
+    told = checkout / "folder"
+    with subprocess.Popen([checkout / ".ci/run"], stdout=subprocess.DEVNULL) as ci:
+        wait_until(lambda: told.exists() or None, "the first step", 10)
+        folder = Path(told.read_text().strip())
+        assert procfs.with_environment(f"TMPDIR={folder}")
+        os.kill(ci.pid, number)
+    wait_until(lambda: not folder.exists() or None, "the clean-up", 10, folder.exists)
+    assert procfs.with_environment(f"TMPDIR={folder}") == []
