@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -177,9 +178,7 @@ def test_names_that_are_taken_are_told_and_healed_by_giving_them_back(
     for kind, taken in (("ConfigMap", told), ("Job", name)):
         before = namespace.get(kind, taken)
         assert before is not None
-        stalled = namespace.wait_for(
-            "datapipeline", "documents", lambda item, kind=kind: _is_taken(item, kind)
-        )
+        stalled = namespace.wait_for("datapipeline", "documents", partial(_is_taken, kind))
         found = condition(stalled, "Stalled")
         assert found is not None
         assert f"{kind} {taken} in namespace {namespace.name} is not ours" in found["message"]
@@ -193,7 +192,7 @@ def test_names_that_are_taken_are_told_and_healed_by_giving_them_back(
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
 
 
-def _is_taken(item: Json, kind: str) -> bool:
+def _is_taken(kind: str, item: Json) -> bool:
     found = condition(item, "Stalled")
     return (
         found is not None and found["reason"] == "NameTaken" and f"{kind} " in found["message"][:10]
