@@ -32,8 +32,9 @@ async def serve(options: argparse.Namespace) -> None:
         ).start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(world.keep_fresh())
                 tasks.create_task(certificate.keep_fresh(options.refresh_seconds))
+                await planning.warm_up()
+                tasks.create_task(world.keep_fresh())  # from its first lists on it is ready
         finally:
             await runner.cleanup()
             planning.close()

@@ -13,12 +13,23 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 
+from pretrain_api.kinds import PRETRAIN_JOB
+from pretrain_api.rules import check
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.plan.run_admission import Verdict, admit, admit_unplanned
 from pretrain_operator.plan.surroundings import Surroundings
 
 WORKERS = 2
 """Searches side by side: a small one need not wait until a large one is done."""
+
+SAMPLE = {
+    "model": {"preset": "llama3.2-1b"},
+    "data": {"datasetRef": {"name": "any"}},
+    "parallelism": {"nodes": 1},
+    "training": {"tokens": 1_000_000, "sequenceLength": 1024, "globalBatchSize": 8},
+    "checkpoint": {"uri": "s3://any", "every": {"steps": 1}},
+}
+"""Any run: to judge it once loads all code and compiles all rules."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,6 +43,11 @@ def open_workers() -> Executor:
 def _prepare_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that answers ends the others
     threading.Thread(target=_follow, daemon=True).start()
+    check(PRETRAIN_JOB.name, SAMPLE)
+
+
+def _nothing() -> None:
+    """Be what a worker does once it is prepared."""
 
 
 def _follow() -> None:
@@ -50,6 +66,11 @@ class Planning:
         self._open_pool, self._pool = open_pool, open_pool()
         self._free, self._seconds = most, seconds
         self._busy = f"as many runs as it takes ({most}) are being planned"
+
+    async def warm_up(self) -> None:
+        """Wait for a worker: the first takes seconds to start, which no user should wait for."""
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(self._pool, _nothing) for _ in range(WORKERS)))
 
     async def admit(self, name: str, spec: PretrainJobSpec, around: Surroundings) -> Verdict:
         """Return the verdict on a run; without a plan where there is no time for one.

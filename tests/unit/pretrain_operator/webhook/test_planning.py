@@ -9,17 +9,17 @@ from contextlib import contextmanager
 import pytest
 
 from builders import parsed_run, profile_spec, run_spec
+from pretrain_api.kinds import PRETRAIN_JOB
+from pretrain_api.rules import check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_operator.plan.run_admission import Verdict, admit
 from pretrain_operator.plan.surroundings import DatasetFacts, Surroundings
-from pretrain_operator.webhook.planning import Planning
+from pretrain_operator.webhook.planning import SAMPLE, Planning
 
 AROUND = Surroundings(
     ComputeProfileSpec.model_validate(profile_spec()), DatasetFacts("blocks", 128, 10**6), 1024
 )
 WRONG = parsed_run(training={**run_spec()["training"], "sequenceLength": 64})
-
-
 SECONDS = 60.0
 
 
@@ -38,6 +38,10 @@ def busy(thread: ThreadPoolExecutor) -> Iterator[None]:
         yield
     finally:
         done.set()
+
+
+def test_the_run_that_warms_the_planners_up_is_judged_by_all_rules() -> None:
+    assert check(PRETRAIN_JOB.name, SAMPLE) == []
 
 
 def test_a_verdict_is_that_of_every_other_door(thread: ThreadPoolExecutor) -> None:
