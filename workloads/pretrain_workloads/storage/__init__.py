@@ -6,6 +6,7 @@ with folder.publish("blocks/00000.bin") as publication:
 publication.file                             # path, bytes, sha256 for the manifest
 """
 
+from pretrain_workloads.storage.errors import Unreachable
 from pretrain_workloads.storage.folder import Folder, Publication, StoredFile
 from pretrain_workloads.storage.globs import list_matching
 from pretrain_workloads.storage.manifests import read_manifest, seal_manifest
@@ -16,6 +17,7 @@ __all__ = [
     "Folder",
     "Publication",
     "StoredFile",
+    "Unreachable",
     "list_matching",
     "local_path",
     "open_artifact",
