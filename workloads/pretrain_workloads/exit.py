@@ -133,7 +133,8 @@ def failure_report(error: BaseException, exit_class: ExitClass | None = None) ->
     exit_class = exit_class or classify(error)
     message = _sentence(error)
     if exit_class is ExitClass.PROGRAM_ERROR and (place := _place(error)):
-        message = f"{message[:_LONGEST_MESSAGE]} ({place})"
+        place = f" ({place})"
+        message = _cut(message, max(0, _LONGEST_MESSAGE - len(place))) + place
     return ExitReport(exit_class=exit_class, message=message)
 
 
@@ -185,6 +186,10 @@ def _sentence(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: max(0, length - 1)] + "…"
+
+
 def write_report(report: ExitReport) -> None:
     """Write `report` where Kubernetes reads the termination message.
 
@@ -199,9 +204,7 @@ def write_report(report: ExitReport) -> None:
 
 def render_report(report: ExitReport) -> bytes:
     """Return `report` as JSON of at most `MAX_REPORT_BYTES` bytes, leaving out the bulkiest."""
-    if len(report.message) > _LONGEST_MESSAGE:
-        shorter = report.message[: _LONGEST_MESSAGE - 1] + "…"
-        report = report.model_copy(update={"message": shorter})
+    report = report.model_copy(update={"message": _cut(report.message, _LONGEST_MESSAGE)})
     value = report.model_dump(mode="json", by_alias=True, exclude_none=True)
     for part in _BULKY:
         if len(to_json(value)) <= MAX_REPORT_BYTES:

@@ -107,6 +107,18 @@ def test_a_bug_is_told_with_its_place(root: Path) -> None:
     assert re.fullmatch(want, report.message)
 
 
+@pytest.mark.parametrize("letter", ["x", "长"])
+def test_a_long_message_leaves_room_for_the_place_of_a_bug(root: Path, letter: str) -> None:
+    def main() -> ExitReport:
+        raise ValueError(letter * 5_000)
+
+    assert run_task(main) == 70
+    want = rf"ValueError: {letter}+… \(pretrain_workloads/test_exit\.py:\d+ in main\)"
+    message = read_report(root).message
+    assert re.fullmatch(want, message)
+    assert len(message) == 1200
+
+
 def test_a_task_without_a_pod_around_it_still_ends(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
