@@ -9,20 +9,14 @@ from pathlib import Path
 
 import torch
 
-from pretrain_api.artifacts import MANIFEST, ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_api.v1alpha1.common import ArtifactRef
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.storage import Folder, open_artifact, seal_manifest
+from pretrain_workloads.storage import open_artifact
 from pretrain_workloads.trainer.bonds import die_with_parent
 from pretrain_workloads.trainer.ends import Interrupted
 from pretrain_workloads.trainer.exporting import Answer, Request
-from pretrain_workloads.trainer.finished import (
-    PACKAGES,
-    export_folder,
-    identity,
-    seal_run,
-)
+from pretrain_workloads.trainer.finished import export_folder, seal_run
+from pretrain_workloads.trainer.publishing import publish
 from pretrain_workloads.trainer.reference_logits import reference_logits
 from pretrain_workloads.trainer.training import Training
 
@@ -96,7 +90,8 @@ def _export(training: Training) -> None:
     )
     folder = export_folder(training.run)
     if folder is not None:
-        training.tracker.set_summary(export=_publish(training, folder, model))
+        claim, summary = training.checkpoints.claim, training.tracker.summary
+        training.tracker.set_summary(export=publish(training.run, claim, folder, model, summary))
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -161,11 +156,3 @@ def _check(answer: Answer, precision: str) -> None:
             f"the exported model's logits differ from the trained one's by "
             f"{answer.difference:.2e}, more than {allowed:.2e}; nothing is exported"
         )
-
-
-def _publish(training: Training, folder: Folder, model: Path) -> ArtifactRef:
-    folder.delete(MANIFEST)  # of the shorter run that this one continues
-    files: list[ArtifactFile] = folder.upload(model, "")
-    summary = training.tracker.summary.model_dump(mode="json", by_alias=True, exclude_none=True)
-    seal_manifest(folder, PACKAGES, **identity(training.run), files=files, summary=summary)
-    return ArtifactRef(uri=folder.uri, digest=training.run.inputs.digest)
