@@ -9,7 +9,7 @@ from integration.trainer.training_runs import make_run, on_s3
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.claim import Claim, held
 from pretrain_workloads.trainer.finished import run_folder
-from pretrain_workloads.trainer.ownership import BEAT_SECONDS, TakenOver
+from pretrain_workloads.trainer.ownership import BEAT_SECONDS, StillWritten, TakenOver
 from s3 import S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -48,9 +48,12 @@ def place(
     return bucket
 
 
-def run_of(place: str | None, uid: str, attempt: int = 1) -> TrainingRun:
+def run_of(
+    place: str | None, uid: str, attempt: int = 1, namespace: str = "default"
+) -> TrainingRun:
     run = make_run() if place is None else on_s3(make_run(), place)
-    return TrainingRun.model_validate({**run, "uid": uid, "attempt": attempt})
+    changes = {"uid": uid, "attempt": attempt, "namespace": namespace}
+    return TrainingRun.model_validate({**run, **changes})
 
 
 def test_a_newer_attempt_takes_over_and_the_older_one_notices(place: str | None) -> None:
@@ -66,13 +69,27 @@ def test_a_newer_attempt_takes_over_and_the_older_one_notices(place: str | None)
     assert new.read() == new.mine
 
 
-def test_another_run_that_lives_is_refused(place: str | None) -> None:
-    first, second = Claim(run_of(place, "u1")), Claim(run_of(place, "u2"))
+@pytest.mark.parametrize(
+    ("namespace", "error", "want"),
+    [
+        ("other", TakenOver, r"f{12}: PretrainJob default/run \(attempt 1, uid u1\)"),
+        ("default", StillWritten, r"f{12}: an earlier PretrainJob of this name \(uid u1\)"),
+    ],
+)
+def test_another_run_that_lives_is_not_pushed_out(
+    place: str | None,
+    namespace: str,
+    error: type[Exception],
+    want: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second = Claim(run_of(place, "u1")), Claim(run_of(place, "u2", namespace=namespace))
     first.take()
     clock = Clock(other=first)
-    with pytest.raises(TakenOver, match=r"PretrainJob default/run \(attempt 1, uid u1\)"):
+    with pytest.raises(error, match=want):
         second.take(clock.sleep, clock)
     assert clock.now == 2 * BEAT_SECONDS
+    assert caplog.text.count("waits for PretrainJob default/run (attempt 1, uid u1)") == 1
     first.check()
 
 
@@ -104,3 +121,22 @@ def test_a_file_that_is_gone_or_broken_is_written_again(place: str | None) -> No
     folder.write_bytes("OWNER.json", b"{")
     claim.tell("running")
     assert json.loads(folder.read_bytes("OWNER.json"))["uid"] == "u1"
+
+
+def test_storage_that_refuses_for_a_moment_ends_no_run(
+    place: str | None, s3_server: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim = Claim(run_of(place, "u1"))
+    claim.take()
+    store = tmp_path / "checkpoints" if place is None else s3_server.folder / place
+    away = store.with_name(f"{store.name}-away")
+    store.rename(away)
+    if place is None:
+        store.touch()  # a folder cannot be made there
+    claim.tell("running")
+    assert "OWNER.json" in caplog.text
+    if place is None:
+        store.unlink()
+    away.rename(store)
+    claim.tell("running")
+    assert claim.read() == claim.mine

@@ -1,6 +1,7 @@
 """`OWNER.json` in a run's folder: taken at the start, kept alive, checked before every commit."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from pretrain_workloads.trainer.ownership import (
     BEAT_SECONDS,
     Owner,
     Phase,
+    StillWritten,
     TakenOver,
     Watched,
     check_owner,
@@ -42,7 +44,7 @@ class Claim:
             since=began,
             seen_at=began,
         )
-        self._told_at = 0.0
+        self._told_at = -math.inf
 
     def take(
         self,
@@ -53,13 +55,15 @@ class Claim:
 
         Raises:
             TakenOver: If it belongs to a newer attempt, or to another run that lives.
+            StillWritten: If an earlier object of the run's own name lives.
         """
         began = changed = clock()
-        beats, found = 0, self.read()
+        beats, is_told, found = 0, False, self.read()
         while not self._may_take(found, Watched(clock() - began, clock() - changed, beats)):
             assert found is not None
-            if clock() == began:
+            if not is_told:
                 log.warning("%s: waits for %s", self._folder.uri, found.title)
+                is_told = True
             sleep(_LOOK_SECONDS)
             before, found = found, self.read()
             if found is not None and found.seen_at != before.seen_at:
@@ -86,8 +90,8 @@ class Claim:
         """Say which folder it is about."""
         try:
             yield
-        except TakenOver as error:
-            raise TakenOver(f"{self._folder.uri}: {error}") from None
+        except (TakenOver, StillWritten) as error:
+            raise type(error)(f"{self._folder.uri}: {error}") from None
 
     def keep(self, phase: Phase) -> None:
         """Show, now and then, that this attempt lives.
@@ -100,7 +104,10 @@ class Claim:
             self.tell(phase)
 
     def tell(self, phase: Phase) -> None:
-        """Show what this attempt does. Storage that does not answer is no reason to end.
+        """Show what this attempt does.
+
+        Storage that does not answer, or that refuses while keys are renewed, is no reason to end a
+        run that trains: if it lasts, the next save says so.
 
         Raises:
             TakenOver: If the folder belongs to somebody else.
@@ -110,7 +117,9 @@ class Claim:
         try:
             self.check()
             self._write()
-        except OSError as error:
+        except TakenOver:
+            raise
+        except (OSError, UserError) as error:
             log.warning("%s: %s", self._folder.uri_of(OWNER_FILE), error)
 
     def read(self) -> Owner | None:
@@ -134,13 +143,14 @@ def held(run: TrainingRun) -> Iterator[Claim]:
 
     Raises:
         TakenOver: If it belongs to a newer attempt, or to another run that lives.
+        StillWritten: If an earlier object of the run's own name lives.
     """
     claim = Claim(run)
     claim.take()
     try:
         yield claim
     finally:
-        with suppress(UserError):  # the body's own end says more
+        with suppress(TakenOver):  # the body's own end says more
             claim.tell("ended")
 
 

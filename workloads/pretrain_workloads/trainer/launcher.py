@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from functools import partial
 
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
@@ -44,7 +45,7 @@ def launch() -> ExitReport:
 def _attempt(run: TrainingRun, claim: Claim | None) -> ExitReport:
     workspace = Workspace.of_pod()
     workspace.clear()
-    address = rendezvous.find_address(run.rendezvous_host, RENDEZVOUS_SECONDS)
+    address = find_first_pod(run, claim)
     log.info("pod 0 is %s at %s, port %d", run.rendezvous_host, address, run.rendezvous_port)
     kills = resources.memory_kills()
     agent = _start_agent(run, address)
@@ -58,6 +59,24 @@ def _attempt(run: TrainingRun, claim: Claim | None) -> ExitReport:
         agent_exit_code=exit_code,
     )
     return outcome.conclude(seen, workspace.read_note())
+
+
+def find_first_pod(run: TrainingRun, claim: Claim | None) -> str:
+    """Return the address of pod 0, which shows that the attempt lives while it waits for its own.
+
+    Raises:
+        Unresolved: If pod 0 has no address within `RENDEZVOUS_SECONDS`.
+        TakenOver: If the run's folder belongs to somebody else now.
+    """
+    pause = partial(_pause, claim, "running")
+    return rendezvous.find_address(run.rendezvous_host, RENDEZVOUS_SECONDS, pause)
+
+
+def _pause(claim: Claim | None, phase: Phase, seconds: float) -> None:
+    """Sleep, and show that the attempt lives."""
+    if claim is not None:
+        claim.keep(phase)
+    time.sleep(seconds)
 
 
 def _start_agent(run: TrainingRun, address: str) -> subprocess.Popen[bytes]:
@@ -118,6 +137,4 @@ def _watch(
         if time.monotonic() >= deadline:
             log.error("the ranks did not end within %.0f s", seconds)
             return
-        if claim is not None:
-            claim.keep(phase)
-        time.sleep(_POLL_SECONDS)
+        _pause(claim, phase, _POLL_SECONDS)

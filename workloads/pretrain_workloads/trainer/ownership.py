@@ -24,6 +24,7 @@ LIVE_BEATS = 2
 """Signs of life after which another run counts as there to stay. The first may be its last: a run
 that was just deleted goes on until its pods are told."""
 
+_OTHER_PLACES = "another spec.checkpoint.uri and spec.export.huggingFace.uri"
 
 Phase = Literal["running", "ending", "ended"]
 """It trains, it saves because it must end, or it writes no more."""
@@ -31,6 +32,10 @@ Phase = Literal["running", "ending", "ended"]
 
 class TakenOver(UserError):
     """The run's folder belongs to another attempt or run now."""
+
+
+class StillWritten(Exception):
+    """An earlier object of the run's own name writes there; its end, or an administrator, helps."""
 
 
 class Owner(ApiModel):
@@ -61,6 +66,10 @@ class Owner(ApiModel):
         """Return whether both are attempts of one PretrainJob."""
         if self.uid and other.uid:
             return self.uid == other.uid
+        return self.has_same_name(other)
+
+    def has_same_name(self, other: "Owner") -> bool:
+        """Return whether both are of PretrainJobs of one name, applied again maybe."""
         return (self.namespace, self.name) == (other.namespace, other.name)
 
     @property
@@ -87,6 +96,7 @@ def may_take(mine: Owner, found: Owner | None, watched: Watched) -> bool:
 
     Raises:
         TakenOver: If the folder belongs to a newer attempt, or to another run that lives.
+        StillWritten: If an earlier object of the name of `mine` lives.
     """
     if found is None or found.phase == "ended":
         return True
@@ -97,9 +107,15 @@ def may_take(mine: Owner, found: Owner | None, watched: Watched) -> bool:
     if watched.silent_seconds >= SILENT_SECONDS:
         return True
     if watched.beats >= LIVE_BEATS or watched.seconds >= PATIENCE_SECONDS:
+        if found.has_same_name(mine):
+            raise StillWritten(
+                f"an earlier PretrainJob of this name (uid {found.uid}) still writes there (last "
+                f"seen {found.seen_at}): its pod runs on a node that does not answer; stop that "
+                f"node or pod; if it is another cluster's, set {_OTHER_PLACES} here"
+            )
         raise TakenOver(
             f"{found.title} writes into it and lives (last seen {found.seen_at}); wait for its "
-            "end, suspend or delete it, or set another spec.checkpoint.uri here"
+            f"end, suspend or delete it, or set {_OTHER_PLACES} here"
         )
     return False
 
@@ -118,7 +134,7 @@ def check_owner(mine: Owner, found: Owner | None) -> None:
         raise TakenOver(_superseded(mine, found))
     raise TakenOver(
         f"{found.title} has taken it over from {mine.title} (since {found.since}); keep one of "
-        "the two, or set another spec.checkpoint.uri for this one"
+        f"the two, or set {_OTHER_PLACES} for this one"
     )
 
 

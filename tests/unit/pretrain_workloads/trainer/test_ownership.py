@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pretrain_api.reports import ExitClass
+from pretrain_workloads.exit import classify
 from pretrain_workloads.trainer.ownership import (
     LIVE_BEATS,
     PATIENCE_SECONDS,
     SILENT_SECONDS,
     Owner,
     Phase,
+    StillWritten,
     TakenOver,
     Watched,
     check_owner,
@@ -77,10 +80,27 @@ def test_another_run_that_lives_is_named_with_what_would_do() -> None:
     other = make_owner("u2", 4, namespace="production")
     want = (
         r"^PretrainJob production/llama \(attempt 4, uid u2\) writes into it and lives "
-        r".*suspend or delete it, or set another spec\.checkpoint\.uri"
+        r".*suspend or delete it, or set another spec\.checkpoint\.uri and "
+        r"spec\.export\.huggingFace\.uri here$"
     )
     with pytest.raises(TakenOver, match=want):
         may_take(make_owner(), other, Watched(31, 1, LIVE_BEATS))
+
+
+@pytest.mark.parametrize(
+    "watched",
+    [
+        pytest.param(Watched(31, 1, LIVE_BEATS), id="it trains"),
+        pytest.param(Watched(PATIENCE_SECONDS, 1), id="it takes too long to end"),
+    ],
+)
+def test_an_earlier_object_of_the_same_name_that_lives_is_no_fault_of_the_users(
+    watched: Watched,
+) -> None:
+    want = r"^an earlier PretrainJob of this name \(uid u2\) still writes there .*stop that node"
+    with pytest.raises(StillWritten, match=want) as raised:
+        may_take(make_owner(), make_owner("u2", 4), watched)
+    assert classify(raised.value) is ExitClass.INFRASTRUCTURE
 
 
 def test_the_first_sign_of_life_of_a_run_may_be_its_last() -> None:
@@ -94,7 +114,7 @@ def test_no_folder_has_two_owners_that_both_think_it_theirs(
     """Whoever is pushed out notices, and whoever pushes does not give way to the one pushed out."""
     try:
         taken = may_take(mine, found, watched)
-    except TakenOver:
+    except (TakenOver, StillWritten):
         return
     check_owner(mine, mine)
     if not taken or found is None or found.phase == "ended":
@@ -109,7 +129,7 @@ def test_no_folder_has_two_owners_that_both_think_it_theirs(
 def test_waiting_ends(mine: Owner, found: Owner, silent: float, beats: int) -> None:
     try:
         taken = may_take(mine, found, Watched(PATIENCE_SECONDS, silent, beats))
-    except TakenOver:
+    except (TakenOver, StillWritten):
         return
     assert taken
 
