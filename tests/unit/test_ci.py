@@ -1,8 +1,11 @@
 """What CI runs is what `make check` runs, and it leaves nothing behind."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,11 +49,15 @@ def test_ci_fails_with_its_first_step_that_fails(checkout: Path) -> None:
 def test_ci_ends_its_step_and_leaves_no_folder_when_it_is_told_to_end(checkout: Path) -> None:
     (checkout / "Makefile").write_text(STUCK)
     told = checkout / "folder"
-    with subprocess.Popen([checkout / ".ci/run"], stdout=subprocess.DEVNULL) as ci:
-        wait_until(lambda: told.exists() or None, "the first step", 10)
-        folder = Path(told.read_text().strip())
-        assert procfs.with_environment(f"TMPDIR={folder}")
-        ci.terminate()
-    assert ci.returncode == 143
+    command = [checkout / ".ci/run"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as ci:
+        try:
+            wait_until(lambda: told.exists() or None, "the first step", 20)
+            folder = Path(told.read_text().strip())
+            ci.terminate()
+            assert ci.wait(timeout=20) == 143
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(ci.pid, signal.SIGKILL)
     assert not folder.exists()
     assert procfs.with_environment(f"TMPDIR={folder}") == []
