@@ -10,6 +10,9 @@ from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, PodResource
 
 Role = Literal["data", "trainer"]
 
+_ADDED_LATER = ("scratch",)
+"""Fields that the first version had not: unset, they must not change the digest of what it made."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -37,7 +40,9 @@ class Placement:
     def digest(self) -> str:
         """Return a digest that changes when pods would be placed otherwise."""
         volumes = [volume.model_dump() for volume in self.volumes]
-        return short(digest({**asdict(self), "volumes": volumes}))
+        said = {**asdict(self), "volumes": volumes}
+        unset = {name for name in _ADDED_LATER if said[name] is None}
+        return short(digest({name: value for name, value in said.items() if name not in unset}))
 
 
 def plan_placement(

@@ -1,0 +1,22 @@
+import pytest
+
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.plan.placement import Role, plan_placement
+
+
+def profile(**pods: object) -> ComputeProfileSpec:
+    return ComputeProfileSpec.model_validate({"accelerator": {"name": "h200"}, "pods": pods})
+
+
+@pytest.mark.parametrize(("role", "want"), [("data", "54d547fbb170"), ("trainer", "d29dfc1392e2")])
+def test_an_upgrade_of_the_operator_leaves_pods_of_an_unchanged_profile_where_they_are(
+    role: Role, want: str
+) -> None:
+    assert plan_placement(profile(), role).digest == want
+
+
+def test_pods_with_other_disks_are_placed_otherwise() -> None:
+    some, more = (
+        plan_placement(profile(data={"scratch": size}), "data").digest for size in ("1Gi", "2Gi")
+    )
+    assert len({some, more, plan_placement(profile(), "data").digest}) == 3
