@@ -15,6 +15,7 @@ RETRIES_PER_TASK = 3
 """How often a data task is tried again after an error, or after its node has put its pod out."""
 
 _NODE_EVICTION = "TerminationByKubelet"
+_EVICTED = "Evicted"
 _PREEMPTIONS = ("PreemptionByScheduler", "EvictionByEvictionAPI", "PreemptedByKueue")
 _PROGRAM = CAUSES.index(ExitClass.PROGRAM_ERROR) + 1
 _ORDER = (*CAUSES[:_PROGRAM], UNREPORTED, *CAUSES[_PROGRAM:])
@@ -106,13 +107,22 @@ def job_failure(job: ObservedJob) -> Failure:
     return Failure(ExitClass.INFRASTRUCTURE, f"Job {job.name} failed ({said or 'no reason'})")
 
 
+def _took_too_much(pod: ObservedPod) -> bool:
+    """Return whether a node put `pod` out for what it took.
+
+    Of a node that shuts down (`Terminated`), or that makes room for a more important pod
+    (`Preempting`), the condition says the same; the reason of the pod does not.
+    """
+    return pod.is_over and pod.disruption == _NODE_EVICTION and pod.reason == _EVICTED
+
+
 def eviction_failure(job: ObservedJob) -> Failure | None:
     """Return what is wrong if one task of `job` has been put out by its nodes again and again.
 
     Kubernetes repeats a disrupted pod as often as need be, ever more seldom. That is right for
     preemptions; a node puts out pods that take too much of it, and will do so again.
     """
-    evicted = [pod for pod in job.pods if pod.disruption == _NODE_EVICTION and pod.is_over]
+    evicted = [pod for pod in job.pods if _took_too_much(pod)]
     times = Counter(pod.rank for pod in evicted)
     worst = max(times, key=lambda rank: (times[rank], -rank), default=None)
     if worst is None or times[worst] <= RETRIES_PER_TASK:

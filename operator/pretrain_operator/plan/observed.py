@@ -1,5 +1,6 @@
 """What the API server said, parsed once: our objects, their Jobs and the Jobs' pods."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,12 @@ LOST_AFTER_SECONDS = 30
 """A pod that is still there so long after its grace period lies on a node that does not answer."""
 
 _SHOWN = 300
+
+_PULL_PAUSE = re.compile(r'Back-off pulling image "[^"]*": ')
+"""What a node says between two pulls, before it repeats why the last one failed.
+
+Without it, the sentence is that of the failed pull, and does not change to and fro with each try.
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -288,7 +295,10 @@ def _waiting(status: Mapping[str, Any], state: Mapping[str, Any]) -> str:
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
-    parts = [str(item.get("reason") or ""), str(item.get("message") or "").strip()]
+    message = str(item.get("message") or "").strip()
+    if pause := _PULL_PAUSE.match(message):
+        return message[pause.end() :][:_SHOWN]
+    parts = [str(item.get("reason") or ""), message]
     return ": ".join(part for part in parts if part)[:_SHOWN]
 
 

@@ -6,6 +6,7 @@ never done twice, a changed spec gets other Jobs, and a restarted operator finds
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pretrain_api.conditions import Reason
 from pretrain_api.digests import digest
@@ -24,7 +25,7 @@ from pretrain_operator.plan.observed import ObservedJob, ObservedObject
 from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
-from pretrain_operator.plan.waiting import waiting_reason
+from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
 
 PLACEMENT_ANNOTATION = "pretrain.dev/placement"
 """Annotation of a Job: digest of the placement that its pods were made with."""
@@ -95,13 +96,14 @@ def plan_stages(
     jobs: Sequence[ObservedJob],
     previous: Sequence[StageStatus],
     failure: Situation | None,
+    now: datetime,
 ) -> WorkPlan:
     """Return what to do now, given the Jobs there are and the stages of the last status.
 
     `failure` is that of the last status, if any: it stays although its Job is gone.
     """
     jobs = [job for job in jobs if job.owner_uid == owner.uid]
-    walk = _Walk(owner, chain, {job.name: job for job in jobs}, previous, failure)
+    walk = _Walk(owner, chain, {job.name: job for job in jobs}, previous, failure, now)
     plan = walk.run()
     needed = walk.needed
     outdated = tuple(
@@ -126,8 +128,10 @@ class _Walk:
         jobs: Mapping[str, ObservedJob],
         previous: Sequence[StageStatus],
         failure: Situation | None,
+        now: datetime,
     ) -> None:
-        self.owner, self.chain, self.jobs, self.failure = owner, chain, jobs, failure
+        self.owner, self.chain, self.jobs = owner, chain, jobs
+        self.failure, self.now = failure, now
         self.memory = {stage.job: stage for stage in previous}
         self.done: list[StageStatus] = []
         self.needed: set[str] = set()
@@ -226,7 +230,7 @@ class _Walk:
         waiting = waiting_reason(job)
         retried = most_informative(job.pods)
         # Tasks are independent: where one pod runs, work goes on.
-        runs = not waiting or any(pod.phase == "Running" for pod in job.pods)
+        runs = not waiting or is_between_tasks(job, self.now)
         reason = Reason.STAGE_RUNNING if runs else Reason.WAITING_FOR_PODS
         notes = [why, waiting]
         if retried is not None and not waiting:

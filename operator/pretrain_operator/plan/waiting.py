@@ -12,8 +12,14 @@ from pretrain_operator.plan.observed import ObservedJob
 PATIENCE_SECONDS = 5.0
 """Pods that are not there after this time may have been refused: most come within a second."""
 
+LULL_SECONDS = 30.0
+"""Between two tasks no pod may run for a while: the next has to find its place, and its image."""
+
 _LONGEST_WAIT_SECONDS = 120.0
 _SHOWN = 600
+_TRY = re.compile(
+    r'^(\(combined from similar events\): )?(Error creating: )?([Pp]ods? "[^"]*" is )?'
+)
 _OUTCOMES = ("FailedCreate", "SuccessfulCreate")
 _PROFILE = "of the ComputeProfile"
 
@@ -96,8 +102,31 @@ def look_again_seconds(jobs: Iterable[ObservedJob], now: datetime) -> float | No
 
     Ever more seldom, for the pods themselves do tell when they come.
     """
-    waits = [_clamp(_age(job, now)) for job in jobs if _is_short(job)]
-    return min(waits, default=None)
+    seen = tuple(jobs)
+    waits = [_clamp(_age(job, now)) for job in seen if _is_short(job)]
+    lulls = [LULL_SECONDS - since for job in seen if (since := _idle_seconds(job, now)) is not None]
+    return min([*waits, *(left for left in lulls if left > 0)], default=None)
+
+
+def is_between_tasks(job: ObservedJob, now: datetime) -> bool:
+    """Return whether a pod of `job` runs, or did a moment ago.
+
+    With more tasks than room, pods that wait are all there is whenever a task has just ended.
+    """
+    since = _idle_seconds(job, now)
+    return _runs(job) or (since is not None and since < LULL_SECONDS)
+
+
+def _runs(job: ObservedJob) -> bool:
+    return any(pod.phase == "Running" for pod in job.pods)
+
+
+def _idle_seconds(job: ObservedJob, now: datetime) -> float | None:
+    """Return for how long no task of `job` has run; `None` while one does, or before any has."""
+    if job.is_finished or _runs(job):
+        return None
+    ends = [pod.end.finished_at for pod in job.pods if pod.end and pod.end.finished_at]
+    return min((seconds_between(end, now) for end in ends), default=None)
 
 
 def _clamp(age: float) -> float:
@@ -123,9 +152,8 @@ def creation_refusal(events: Iterable[ObservedEvent]) -> str:
     newest = max(tried, key=lambda event: (event.at, event.reason == "FailedCreate"), default=None)
     if newest is None or newest.reason != "FailedCreate":
         return ""
-    message = newest.message.removeprefix("Error creating: ")
     # Each try has another pod name; what is said should not change with it.
-    return re.sub(r'^pods "[^"]*" is ', "", message)[:_SHOWN]
+    return _TRY.sub("", newest.message)[:_SHOWN]
 
 
 def waiting_reason(job: ObservedJob) -> str:

@@ -40,7 +40,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
         return None
     previous = read_status(WORK_STATUSES[key.kind], owner)
     jobs = await cluster.jobs(key, now)
-    outcome = await _advance(cluster, owner, previous, jobs)
+    outcome = await _advance(cluster, owner, previous, jobs, now)
     status = work_status(previous, outcome, owner.generation, now)
     await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
     again = LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
@@ -52,6 +52,7 @@ async def _advance(
     owner: ObservedObject,
     previous: WorkStatus,
     jobs: tuple[ObservedJob, ...],
+    now: datetime,
 ) -> WorkOutcome:
     try:
         work = _parse(cluster, owner)
@@ -74,6 +75,7 @@ async def _advance(
         jobs,
         previous.stages,
         last_failure(previous.conditions),
+        now,
     )
     return WorkOutcome(await _carry_out(cluster, owner, plan, placement), work.digest)
 

@@ -52,6 +52,17 @@ def test_a_pod_that_waits_says_why() -> None:
     assert parse_pod({**POD, "status": status}).waiting == 'ImagePullBackOff: Back-off pulling "x"'
 
 
+def test_an_image_that_cannot_be_pulled_is_told_of_alike_during_a_pull_and_between_two() -> None:
+    why = "failed to resolve reference: not found"
+    during = {"reason": "ErrImagePull", "message": why}
+    pause = f'Back-off pulling image "registry.example/x:1": ErrImagePull: {why}'
+    between = {"reason": "ImagePullBackOff", "message": pause}
+    for waiting in (during, between):
+        containers = [{"name": "main", "state": {"waiting": waiting}}]
+        status = {"phase": "Pending", "containerStatuses": containers}
+        assert parse_pod({**POD, "status": status}).waiting == f"ErrImagePull: {why}"
+
+
 def test_a_pod_that_is_being_made_has_nothing_to_say() -> None:
     state = {"waiting": {"reason": "ContainerCreating"}}
     status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}]}

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import (
+    NOW,
     artifact,
+    at,
     complete_job,
     failed_pod,
     make_job,
@@ -21,6 +23,7 @@ from pretrain_api.meta import LARGEST_INTEGER, RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.runs import PIPELINE_STAGES
 from pretrain_api.v1alpha1.common import StageStatus
+from pretrain_operator.plan.clock import format_time
 from pretrain_operator.plan.observed import ObservedJob, ObservedObject, ObservedPod
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
@@ -39,7 +42,7 @@ def plan(
 ) -> WorkPlan:
     thing = owner or make_object("DataPipeline")
     chain = plan_chain(Work(thing, parsed_pipeline(**spec), {}), "placed")
-    return plan_stages(thing, chain, jobs, previous, failure)
+    return plan_stages(thing, chain, jobs, previous, failure, NOW)
 
 
 def finish(name: str, stage: str, tasks: int, **report: Any) -> ObservedJob:
@@ -232,10 +235,23 @@ def test_a_task_that_is_tried_again_is_told_of() -> None:
     assert "task 0 is tried again: storage timed out" in situation.message
 
 
+def pod_that_ended(seconds_ago: float) -> ObservedPod:
+    pod = succeeded_pod()
+    assert pod.end is not None
+    end = replace(pod.end, finished_at=format_time(at(-seconds_ago)))
+    return replace(pod, end=end)
+
+
 @pytest.mark.parametrize(
-    ("running", "want"), [([], Reason.WAITING_FOR_PODS), ([make_pod()], Reason.STAGE_RUNNING)]
+    ("running", "want"),
+    [
+        pytest.param([], Reason.WAITING_FOR_PODS, id="none ever ran"),
+        pytest.param([make_pod()], Reason.STAGE_RUNNING, id="one runs"),
+        pytest.param([pod_that_ended(2)], Reason.STAGE_RUNNING, id="the next one is due"),
+        pytest.param([pod_that_ended(99)], Reason.WAITING_FOR_PODS, id="none for a while"),
+    ],
 )
-def test_a_stage_waits_for_pods_only_while_none_runs(
+def test_a_stage_waits_for_pods_only_while_none_runs_and_none_has_just_ended(
     running: list[ObservedPod], want: Reason
 ) -> None:
     first = plan(tasks=2).create
@@ -246,12 +262,18 @@ def test_a_stage_waits_for_pods_only_while_none_runs(
     assert "exceeded quota: q" in situation.message
 
 
-def evicted_pods(times: int, reason: str = "TerminationByKubelet") -> list[ObservedPod]:
-    said = "The node was low on resource: memory"
-    return [
-        make_pod(1, "Failed", uid=f"pod-{number}", disruption=reason, message=said)
-        for number in range(times)
-    ]
+BY_NODE = "TerminationByKubelet"
+
+
+def evicted_pods(
+    times: int, disruption: str = BY_NODE, reason: str = "Evicted"
+) -> list[ObservedPod]:
+    why = {
+        "disruption": disruption,
+        "reason": reason,
+        "message": "The node was low on resource: memory",
+    }
+    return [make_pod(1, "Failed", uid=f"pod-{number}", **why) for number in range(times)]
 
 
 def test_a_task_that_nodes_put_out_again_and_again_fails_the_stage_and_stops_its_job() -> None:
@@ -275,14 +297,20 @@ def test_a_stopped_job_is_started_again_with_a_new_placement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "reason"), [(3, "TerminationByKubelet"), (50, "PreemptionByScheduler")]
+    "pods",
+    [
+        pytest.param(evicted_pods(3), id="now and then"),
+        pytest.param(evicted_pods(50, "PreemptionByScheduler", ""), id="preempted"),
+        pytest.param(evicted_pods(50, BY_NODE, "Terminated"), id="nodes shut down"),
+        pytest.param(evicted_pods(50, BY_NODE, "Preempting"), id="room for a critical pod"),
+    ],
 )
-def test_a_task_may_be_put_out_now_and_then_and_be_preempted_always(
-    times: int, reason: str
+def test_a_task_may_be_put_out_now_and_then_and_for_others_sake_always(
+    pods: list[ObservedPod],
 ) -> None:
     first = plan().create
     assert first is not None
-    after = plan([make_job(first.name, evicted_pods(times, reason), annotations=PLACED)])
+    after = plan([make_job(first.name, pods, annotations=PLACED)])
     assert (after.situation.phase, after.resize) == (Phase.RUNNING, None)
 
 

@@ -1,13 +1,16 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from builders import NOW, at, make_job, make_pod
+from builders import NOW, at, make_job, make_pod, succeeded_pod
 from pretrain_operator.plan.clock import format_time
+from pretrain_operator.plan.observed import ObservedPod
 from pretrain_operator.plan.waiting import (
     PATIENCE_SECONDS,
     ObservedEvent,
     creation_refusal,
+    is_between_tasks,
     lacks_pods,
     look_again_seconds,
     parse_event,
@@ -116,9 +119,41 @@ def test_missing_pods_are_asked_for_again_ever_more_seldom() -> None:
     assert look_again_seconds([job_since(60, pods=[make_pod(0)])], NOW) is None
 
 
+def ended_pod(seconds: float) -> ObservedPod:
+    """Return a pod whose task ended well so many seconds ago."""
+    pod = succeeded_pod()
+    assert pod.end is not None
+    return replace(pod, end=replace(pod.end, finished_at=format_time(at(-seconds))))
+
+
+PENDING = make_pod(1, "Pending", waiting="Unschedulable: 0/1: 1 Insufficient cpu.")
+
+
+@pytest.mark.parametrize(
+    ("pods", "want", "again"),
+    [
+        pytest.param([PENDING], False, None, id="none has ever run"),
+        pytest.param([make_pod(), PENDING], True, None, id="one runs"),
+        pytest.param([ended_pod(10), ended_pod(90), PENDING], True, 20, id="one has just ended"),
+        pytest.param([ended_pod(30), PENDING], False, None, id="the last one ended a while ago"),
+    ],
+)
+def test_pods_that_wait_for_their_turn_are_looked_at_again_when_it_should_have_come(
+    pods: list[ObservedPod], want: bool, again: float | None
+) -> None:
+    job = job_since(600, pods=pods, completions=9, succeeded=2)
+    assert is_between_tasks(job, NOW) is want
+    assert look_again_seconds([job], NOW) == again
+
+
 def refused(seconds: float, message: str = QUOTA) -> ObservedEvent:
     said = f'Error creating: pods "job-0-abcde" is forbidden: {message}'
     return ObservedEvent("FailedCreate", said, at(seconds))
+
+
+def aggregated(seconds: float) -> ObservedEvent:
+    one = refused(seconds)
+    return replace(one, message=f"(combined from similar events): {one.message}")
 
 
 CREATED = ObservedEvent("SuccessfulCreate", "Created pod: job-0-abcde", NOW)
@@ -130,6 +165,7 @@ CREATED = ObservedEvent("SuccessfulCreate", "Created pod: job-0-abcde", NOW)
         pytest.param([], "", id="nothing known"),
         pytest.param([refused(0)], f"forbidden: {QUOTA}", id="refused"),
         pytest.param([refused(9, "new"), refused(0)], "forbidden: new", id="the newest"),
+        pytest.param([aggregated(0)], f"forbidden: {QUOTA}", id="one of many"),
         pytest.param([refused(-1), CREATED], "", id="created since"),
         pytest.param([refused(0), CREATED], f"forbidden: {QUOTA}", id="at once"),
         pytest.param([ObservedEvent("SuccessfulDelete", "x", NOW)], "", id="of something else"),
