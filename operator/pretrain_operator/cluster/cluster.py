@@ -46,9 +46,9 @@ class Cluster:
         self._refusals = RefusalReader(api)
         self._instance = socket.gethostname()
 
-    async def jobs(self, key: Key, now: datetime) -> tuple[ObservedJob, ...]:
-        """Return the Jobs that carry the labels of the object `key`, and why pods are missing."""
-        return await self._refusals.explain(self.store.jobs(key), now)
+    async def jobs(self, owner: ObservedObject, now: datetime) -> tuple[ObservedJob, ...]:
+        """Return the Jobs that `owner` controls, and why pods are missing."""
+        return await self._refusals.explain(self.store.jobs(owner), now)
 
     async def apply(self, owner: ObservedObject, *manifests: Mapping[str, Any]) -> None:
         """Make sure that there are these children of `owner`, in order.

@@ -141,13 +141,22 @@ class Store:
         owner = self._jobs.owners.get((namespace, name))
         return self._with_pods([job], owner)[0] if job and owner else job
 
-    def jobs(self, key: Key) -> tuple[ObservedJob, ...]:
-        """Return the Jobs that carry the labels of the object `key`, with their pods."""
-        return tuple(self._with_pods(self._jobs.of(key), key))
+    def jobs(self, owner: ObservedObject) -> tuple[ObservedJob, ...]:
+        """Return the Jobs that `owner` controls, with their pods."""
+        mine = [job for job in self._jobs.of(owner.key) if job.owner_uid == owner.uid]
+        return tuple(self._with_pods(mine, owner.key))
 
-    def pods(self, key: Key) -> tuple[ObservedPod, ...]:
-        """Return the pods that carry the labels of the object `key`."""
-        return tuple(self._pods.of(key))
+    def pods(self, owner: ObservedObject) -> tuple[ObservedPod, ...]:
+        """Return the pods of `owner`, also of Jobs that are gone and of its namesakes before it.
+
+        Pods that merely carry its labels are of no Job, or of a Job that nothing controls.
+        """
+        jobs = {job.uid: job for job in self._jobs.of(owner.key)}
+        return tuple(
+            pod
+            for pod in self._pods.of(owner.key)
+            if pod.job_uid and (pod.job_uid not in jobs or jobs[pod.job_uid].owner_uid)
+        )
 
     def dependents(self, key: Key) -> set[Key]:
         """Return the objects that refer to the object `key`."""
@@ -157,9 +166,9 @@ class Store:
     def _with_pods(self, jobs: list[ObservedJob], owner: Key) -> list[ObservedJob]:
         pods: defaultdict[str, list[ObservedPod]] = defaultdict(list)
         for pod in self._pods.of(owner):
-            pods[pod.job].append(pod)
+            pods[pod.job_uid].append(pod)
         return [
-            replace(job, pods=tuple(sorted(pods[job.name], key=lambda pod: (pod.rank, pod.name))))
+            replace(job, pods=tuple(sorted(pods[job.uid], key=lambda pod: (pod.rank, pod.name))))
             for job in jobs
         ]
 

@@ -92,6 +92,8 @@ class ObservedPod:
     rank: int
     phase: str
     resource_version: str = ""
+    job_uid: str = ""
+    """UID of the Job that controls it. Empty if none does: labels can be copied."""
     ip: str | None = None
     node: str | None = None
     deleted_by: str | None = None
@@ -234,6 +236,7 @@ def parse_pod(body: Mapping[str, Any]) -> ObservedPod:
     annotations = meta.get("annotations") or {}
     conditions = _true_conditions(status)
     state = _main_state(status)
+    controller = controller_of(meta)
     return ObservedPod(
         name=meta["name"],
         uid=meta["uid"],
@@ -242,6 +245,7 @@ def parse_pod(body: Mapping[str, Any]) -> ObservedPod:
         rank=_integer(annotations.get("batch.kubernetes.io/job-completion-index", "0")),
         phase=str(status.get("phase") or "Pending"),
         resource_version=str(meta.get("resourceVersion") or ""),
+        job_uid=str(controller.get("uid") or "") if controller.get("kind") == "Job" else "",
         ip=status.get("podIP"),
         node=(body.get("spec") or {}).get("nodeName"),
         deleted_by=meta.get("deletionTimestamp"),

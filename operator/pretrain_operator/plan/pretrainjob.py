@@ -64,7 +64,7 @@ class ObservedRun:
     status: PretrainJobStatus
     jobs: tuple[ObservedJob, ...]
     pods: tuple[ObservedPod, ...]
-    """All its pods, also of Jobs that are gone."""
+    """All its pods, also of Jobs that are gone, and those of an earlier object of its name."""
     placement: str | None
     """Digest of the current placement. `None` if the profile cannot be read now."""
     finished: Situation | None
@@ -115,13 +115,17 @@ def plan_run(observed: ObservedRun, now: datetime) -> RunPlan:
         return replace(plan, situation=_HELD)
     ending = [pod for pod in observed.pods if not pod.is_over and not pod.is_lost(now)]
     if ending:
-        message = f"waits until pod {ending[0].name} of the last attempt has ended"
-        return replace(
-            plan,
-            situation=Situation(Phase.RESTARTING, Reason.RESTARTING, message),
-            wait_seconds=LOST_AFTER_SECONDS,
-        )
+        situation = _until_ended(ending[0], observed.owner, last)
+        return replace(plan, situation=situation, wait_seconds=LOST_AFTER_SECONDS)
     return _next(plan, observed, now)
+
+
+def _until_ended(pod: ObservedPod, owner: ObservedObject, last: AttemptStatus | None) -> Situation:
+    if last is None:
+        message = f"waits until pod {pod.name} of an earlier {owner.key.title} has ended"
+        return Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING, message)
+    message = f"waits until pod {pod.name} of the last attempt has ended"
+    return Situation(Phase.RESTARTING, Reason.RESTARTING, message)
 
 
 _NOTHING = Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING)

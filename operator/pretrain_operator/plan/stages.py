@@ -98,11 +98,10 @@ def plan_stages(
     failure: Situation | None,
     now: datetime,
 ) -> WorkPlan:
-    """Return what to do now, given the Jobs there are and the stages of the last status.
+    """Return what to do now, given the Jobs of `owner` and the stages of the last status.
 
     `failure` is that of the last status, if any: it stays although its Job is gone.
     """
-    jobs = [job for job in jobs if job.owner_uid == owner.uid]
     walk = _Walk(owner, chain, {job.name: job for job in jobs}, previous, failure, now)
     plan = walk.run()
     needed = walk.needed

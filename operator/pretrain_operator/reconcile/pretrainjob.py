@@ -108,8 +108,7 @@ async def _observe(
     previous: PretrainJobStatus,
     now: datetime,
 ) -> ObservedRun:
-    jobs = await cluster.jobs(owner.key, now)
-    jobs = tuple(job for job in jobs if job.owner_uid == owner.uid)
+    jobs = await cluster.jobs(owner, now)
     try:
         placement = plan_placement(_profile(cluster, spec), "trainer", _devices(spec)).digest
     except Unmet:
@@ -119,7 +118,7 @@ async def _observe(
         spec=spec,
         status=previous,
         jobs=jobs,
-        pods=cluster.store.pods(owner.key),
+        pods=cluster.store.pods(owner),
         placement=placement,
         finished=_finished(owner, previous),
     )

@@ -39,7 +39,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     if owner is None or owner.deleting:
         return None
     previous = read_status(WORK_STATUSES[key.kind], owner)
-    jobs = await cluster.jobs(key, now)
+    jobs = await cluster.jobs(owner, now)
     outcome = await _advance(cluster, owner, previous, jobs, now)
     status = work_status(previous, outcome, owner.generation, now)
     await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)

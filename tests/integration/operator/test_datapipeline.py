@@ -164,8 +164,8 @@ def test_a_task_that_nodes_put_out_again_and_again_fails_its_stage(workplace: Wo
         name = wait_until(partial(_waiting_pod, workplace, evicted), "another pod", 120)
         evicted.add(name)
         target = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
-        status = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
-        status |= {"conditions": [target]}
+        said = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+        status = {**said, "conditions": [target]}
         patch = ("patch", "pod", name, "--subresource=status", "-p", json.dumps({"status": status}))
         namespace.kubectl(*patch)
     failed = namespace.wait_for("datapipeline", "documents", is_condition("Failed"))

@@ -1,9 +1,12 @@
 from typing import Any
 
-from builders import make_body, pipeline_spec, ready_status, tokenizer_spec
+import pytest
+
+from builders import make_body, make_object, pipeline_spec, ready_status, tokenizer_spec
 from pretrain_operator.cluster.store import Store
 from pretrain_operator.plan.observed import Key
 
+OWNER = make_object("DataPipeline", "documents")
 DOCUMENTS = Key("DataPipeline", "default", "documents")
 TOKENS = Key("Tokenizer", "default", "tokens")
 
@@ -15,6 +18,10 @@ class Heard(list[tuple[str, bool]]):
         self.append((key.name, matters_to_others))
 
 
+def controlled_by(kind: str, name: str) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "uid": f"uid-of-{name}", "controller": True}
+
+
 def child(kind: str, name: str, version: str = "1", **changes: Any) -> dict[str, Any]:
     labels = {"pretrain.dev/kind": "datapipeline", "pretrain.dev/name": "documents"}
     metadata = {
@@ -23,6 +30,7 @@ def child(kind: str, name: str, version: str = "1", **changes: Any) -> dict[str,
         "uid": f"uid-of-{name}",
         "resourceVersion": version,
         "labels": {**labels, **changes.pop("labels", {})},
+        "ownerReferences": [changes.pop("controller", controlled_by("DataPipeline", "documents"))],
     }
     return {"kind": kind, "metadata": metadata, **changes}
 
@@ -68,14 +76,46 @@ def test_children_are_found_by_their_labels_and_tell_their_owner() -> None:
     heard = Heard()
     store = Store(heard)
     store.put("Job", child("Job", "documents-list-1"))
-    pod = child("Pod", "p-0", labels={"batch.kubernetes.io/job-name": "documents-list-1"})
+    pod = child("Pod", "p-0", controller=controlled_by("Job", "documents-list-1"))
     store.put("Pod", pod)
     assert heard == [("documents", False)] * 2
-    (job,) = store.jobs(DOCUMENTS)
+    (job,) = store.jobs(OWNER)
     assert [pod.name for pod in job.pods] == ["p-0"]
     store.drop("Pod", pod)
-    assert store.jobs(DOCUMENTS)[0].pods == ()
-    assert store.jobs(TOKENS) == ()
+    assert store.jobs(OWNER)[0].pods == ()
+    assert store.jobs(make_object("Tokenizer", "tokens")) == ()
+
+
+def test_jobs_that_carry_copied_labels_are_nobodys() -> None:
+    store = Store(Heard())
+    store.put("Job", child("Job", "theirs", controller=controlled_by("CronJob", "nightly")))
+    assert store.jobs(OWNER) == ()
+
+
+@pytest.mark.parametrize(
+    ("controller", "counts"),
+    [
+        pytest.param(controlled_by("Job", "mine"), True, id="of a Job of ours"),
+        pytest.param(controlled_by("Job", "gone"), True, id="of a Job that is gone"),
+        pytest.param(controlled_by("Job", "earlier"), True, id="of an earlier object's Job"),
+        pytest.param(controlled_by("Job", "copied"), False, id="of a Job made by hand"),
+        pytest.param(controlled_by("ReplicaSet", "web"), False, id="of something else"),
+        pytest.param({}, False, id="made by hand"),
+    ],
+)
+def test_pods_count_for_who_controls_them_and_not_for_their_labels(
+    controller: dict[str, Any], counts: bool
+) -> None:
+    store = Store(Heard())
+    store.put("Job", child("Job", "mine"))
+    earlier = {**controlled_by("DataPipeline", "documents"), "uid": "another"}
+    store.put("Job", child("Job", "earlier", controller=earlier))
+    store.put("Job", child("Job", "copied", controller={}))
+    name = {"batch.kubernetes.io/job-name": "mine"}
+    store.put("Pod", child("Pod", "p-0", labels=name, controller=controller))
+    assert len(store.pods(OWNER)) == counts
+    (job,) = store.jobs(OWNER)
+    assert len(job.pods) == (controller == controlled_by("Job", "mine"))
 
 
 def test_a_list_tells_what_is_gone_but_not_what_came_after_it() -> None:
@@ -84,7 +124,7 @@ def test_a_list_tells_what_is_gone_but_not_what_came_after_it() -> None:
     store.put("Job", child("Job", "kept", "6"))
     store.put("Job", child("Job", "new", "12"))
     store.replace("Job", [child("Job", "kept", "6")], "10")
-    assert [job.name for job in store.jobs(DOCUMENTS)] == ["kept", "new"]
+    assert [job.name for job in store.jobs(OWNER)] == ["kept", "new"]
 
 
 def test_progress_is_nobody_elses_business_but_an_artifact_is() -> None:

@@ -110,6 +110,15 @@ def test_no_attempt_starts_while_pods_of_a_deleted_job_still_run() -> None:
     assert plan([], [attempt()], pods=[left], seconds=60).start == 2
 
 
+def test_a_new_run_waits_for_the_pods_of_an_earlier_one_of_its_name() -> None:
+    after = plan(pods=[make_pod(0, job="run-a7", deleted_by=format_time(NOW))])
+    assert after.start is None
+    assert after.situation.phase is Phase.RUNNING
+    assert after.situation.message == (
+        "waits until pod run-a7-0-abcde of an earlier PretrainJob run has ended"
+    )
+
+
 def test_a_pod_on_a_node_that_does_not_answer_is_given_up_in_the_end() -> None:
     lost = make_pod(1, job="run-a1", deleted_by=format_time(NOW))
     job = running(1, failed_pod(0, "run-a1", code=137), lost, failing=True)

@@ -322,14 +322,6 @@ def test_a_job_that_is_being_deleted_is_waited_for() -> None:
     assert "waits until" in after.situation.message
 
 
-def test_a_job_of_somebody_else_counts_for_nothing_and_is_not_deleted() -> None:
-    first = plan().create
-    assert first is not None
-    theirs = complete_job(first.name, [succeeded_pod(artifact=artifact())], owner="another")
-    after = plan([theirs, make_job("outdated", owner="another")])
-    assert (after.create, after.delete, after.stages[0].succeeded) == (first, (), 0)
-
-
 def test_counts_and_seconds_are_summed_and_survive_the_pods() -> None:
     jobs, plans = run_to_end(tasks=3)
     prepare = plans[-1].stages[1]
