@@ -5,13 +5,7 @@ from enum import StrEnum
 
 from pretrain_api.conditions import Reason
 
-LOOK_AGAIN_SECONDS = {
-    Reason.CHILD_REJECTED: 30.0,
-    Reason.NAME_TAKEN: 5.0,
-    Reason.SECRET_NOT_FOUND: 5.0,
-}
-"""Nothing tells us of a new Secret, of somebody else's object that has gone, or of a refusal that
-would not be one now."""
+_SOON_SECONDS, _LATER_SECONDS = 5.0, 30.0
 
 
 class Phase(StrEnum):
@@ -43,6 +37,20 @@ class Situation:
     reason: Reason
     message: str = ""
     """For people; names the field or file, the value and what would do."""
+
+    @property
+    def look_again_seconds(self) -> float | None:
+        """Return when to look again, where nothing tells that it has become another one.
+
+        New Secrets are waited for, and what goes by itself; somebody else's object stays, and a
+        refusal holds, until a person acts.
+        """
+        match self.phase, self.reason:
+            case (_, Reason.SECRET_NOT_FOUND) | (Phase.RUNNING, Reason.NAME_TAKEN):
+                return _SOON_SECONDS
+            case (_, Reason.CHILD_REJECTED | Reason.NAME_TAKEN):
+                return _LATER_SECONDS
+        return None
 
     @property
     def is_finished(self) -> bool:

@@ -28,7 +28,7 @@ from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
-from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
+from pretrain_operator.plan.situation import Phase, Situation, Unmet
 from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.reconcile.admission import admit_run
 from pretrain_operator.reconcile.run_inputs import open_inputs, pinned_inputs
@@ -192,7 +192,7 @@ async def _look_again(
         return await _expire(cluster, observed.owner, observed.spec, now)
     if plan.leader is not None:
         return cluster.progress.interval_seconds
-    again = plan.wait_seconds or LOOK_AGAIN_SECONDS.get(plan.situation.reason)
+    again = plan.wait_seconds or plan.situation.look_again_seconds
     return again or look_again_seconds(observed.jobs, now)
 
 

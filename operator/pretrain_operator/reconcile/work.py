@@ -17,7 +17,7 @@ from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import Placement, plan_placement
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.secrets import missing_secrets
-from pretrain_operator.plan.situation import LOOK_AGAIN_SECONDS, Phase, Situation, Unmet
+from pretrain_operator.plan.situation import Phase, Situation, Unmet
 from pretrain_operator.plan.stages import WorkPlan, plan_stages
 from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
@@ -43,8 +43,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     outcome = await _advance(cluster, owner, previous, jobs, now)
     status = work_status(previous, outcome, owner.generation, now)
     await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
-    again = LOOK_AGAIN_SECONDS.get(outcome.plan.situation.reason)
-    return again or look_again_seconds(jobs, now)
+    return outcome.plan.situation.look_again_seconds or look_again_seconds(jobs, now)
 
 
 async def _advance(

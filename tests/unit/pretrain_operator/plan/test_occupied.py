@@ -28,9 +28,11 @@ def test_somebody_elses_object_is_named_with_what_would_do(
     assert taken.phase is Phase.BLOCKED
     assert f"Service run-pods in namespace default {whose}" in taken.message
     assert "delete or rename that Service, or give PretrainJob run another name" in taken.message
+    assert taken.look_again_seconds == 30
 
 
 def test_what_an_earlier_object_of_that_name_left_is_waited_for() -> None:
     taken = name_taken(OWNER, "Service", controlled_by("PretrainJob", "run"))
     assert taken.phase is Phase.RUNNING
     assert "waits until Service run-pods of an earlier PretrainJob run is gone" in taken.message
+    assert taken.look_again_seconds == 5
