@@ -139,11 +139,17 @@ def _others(spec: PretrainJobSpec, around: Surroundings) -> Sequence[Problem]:
             )
             problems.append(Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message))
     if around.dataset is not None:
-        problems += dataset_problems(spec, around.dataset)
+        problems += _dataset_problems(spec, around.dataset)
     return problems
 
 
-def dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts) -> list[Problem]:
+def input_problems(spec: PretrainJobSpec, around: Surroundings) -> list[Problem]:
+    """Return where a run does not fit the token blocks that it reads, or their tokenizer."""
+    dataset = _dataset_problems(spec, around.dataset) if around.dataset is not None else []
+    return [*dataset, *vocabulary_problems(spec, around.vocabulary)]
+
+
+def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts) -> list[Problem]:
     """Return where a run and the token blocks that it reads do not fit together."""
     problems = []
     length, tokens = spec.training.sequence_length, spec.training.tokens

@@ -15,7 +15,7 @@ from pretrain_operator.cluster.store import Store
 from pretrain_operator.plan.admission import refusals
 from pretrain_operator.plan.dependencies import artifact_secret, read_status, require_artifact
 from pretrain_operator.plan.observed import Key, ObservedJob, ObservedObject
-from pretrain_operator.plan.run_admission import dataset_problems
+from pretrain_operator.plan.run_admission import input_problems
 from pretrain_operator.plan.run_inputs import OpenedInputs
 from pretrain_operator.plan.situation import Unmet
 from pretrain_operator.plan.surroundings import surroundings_of
@@ -63,8 +63,8 @@ def open_inputs(
     found = require_artifact(tokenizer_field, tokenizer_key, store.get(tokenizer_key))
     _require_current(store, dataset)
     # It may have become another one since the run was admitted: that was beside the event loop.
-    facts = surroundings_of(spec, owner.key.namespace, store).dataset
-    if problems := refusals(dataset_problems(spec, facts) if facts else ()):
+    around = surroundings_of(spec, owner.key.namespace, store)
+    if problems := refusals(input_problems(spec, around)):
         raise InvalidManifest(problems)
     return OpenedInputs(opened, found)
 
