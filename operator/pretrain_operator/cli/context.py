@@ -37,8 +37,9 @@ class Context:
         question = run_question(document.observed.key, document.spec, self.objects, self.nodes)
         if isinstance(question, Verdict):
             return question
-        name, spec, around = question
-        return admit(name, spec, self._assume(spec, around) if self.assumes_nodes else around)
+        if self.assumes_nodes:
+            question = replace(question, around=self._assume(question.spec, question.around))
+        return admit(question)
 
     def surroundings(self, document: Document, spec: PretrainJobSpec) -> Surroundings:
         """Return what a run refers to."""

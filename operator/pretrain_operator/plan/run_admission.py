@@ -52,9 +52,33 @@ class Verdict:
         return [str(problem) for problem in self.problems if not problem.is_refusal]
 
 
+type Identity = tuple[str, str, str | None, Surroundings]
+"""Name of the run, its spec and its profile as JSON, and what else is around it."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What `admit` is asked of a run."""
+
+    name: str
+    spec: PretrainJobSpec
+    around: Surroundings
+
+    @property
+    def identity(self) -> Identity:
+        """Return what equal questions have in common; it can be looked up."""
+        profile = self.around.profile
+        return (
+            self.name,
+            self.spec.model_dump_json(by_alias=True, exclude_unset=True),
+            None if profile is None else profile.model_dump_json(by_alias=True, exclude_unset=True),
+            replace(self.around, profile=None),
+        )
+
+
 def run_question(
     key: Key, spec: Mapping[str, Any], objects: Objects, nodes: ComputeProfileSpec | None = None
-) -> Verdict | tuple[str, PretrainJobSpec, Surroundings]:
+) -> Verdict | Question:
     """Return what `admit` is to be asked; at once the verdict where it need not be.
 
     `nodes` are meant instead of those of the run's profile.
@@ -65,27 +89,22 @@ def run_question(
         parsed = PretrainJobSpec.model_validate(dict(spec), strict=True)
     except ValidationError:
         return Verdict(object_problems(key.kind, key.name, spec))
-    return key.name, parsed, surroundings_of(parsed, key.namespace, objects, nodes)
+    return Question(key.name, parsed, surroundings_of(parsed, key.namespace, objects, nodes))
 
 
-def admit(name: str, spec: PretrainJobSpec, around: Surroundings) -> Verdict:
-    """Return whether the run `name` may start, with all that speaks against it at once.
+def admit(question: Question) -> Verdict:
+    """Return whether a run may start, with all that speaks against it at once.
 
     The search for the layout of a large run takes a while: the same question is answered from
     memory, for users try again and a run that waits for its data is looked at again and again.
     """
-    profile = around.profile
-    return _admit(
-        name,
-        spec.model_dump_json(by_alias=True, exclude_unset=True),
-        profile and profile.model_dump_json(by_alias=True, exclude_unset=True),
-        replace(around, profile=None),
-    )
+    return _admit(*question.identity)
 
 
-def admit_unplanned(name: str, spec: PretrainJobSpec, around: Surroundings, why: str) -> Verdict:
+def admit_unplanned(question: Question, why: str) -> Verdict:
     """Return what can be said at once, without a plan, and `why` there is none."""
-    problems = [*object_problems("PretrainJob", name, spec), *_others(spec, around)]
+    spec, around = question.spec, question.around
+    problems = [*object_problems("PretrainJob", question.name, spec), *_others(spec, around)]
     problems += vocabulary_problems(spec, around.vocabulary)
     return Verdict(tuple(problems), spec, None, (*around.missing, why))
 
@@ -103,7 +122,7 @@ def _admit(name: str, said: str, offered: str | None, around: Surroundings) -> V
     around = replace(around, profile=profile)
     nodes = profile or _unknown_nodes(spec)
     if nodes is None:
-        return admit_unplanned(name, spec, around, _NO_DEVICES)
+        return admit_unplanned(Question(name, spec, around), _NO_DEVICES)
     unique = around.dataset.unique_tokens if around.dataset else None
     planned = plan_pretraining(spec, nodes, around.vocabulary, unique)
     problems = (*name_problems(name), *planned.problems, *_others(spec, around))

@@ -1,15 +1,20 @@
 """Admission of runs beside the event loop.
 
-The search for the layout of a large run takes a while: other objects must not wait for it.
+The search for the layout of a large run takes up to a second of pure computing. In a thread it
+shares the interpreter with the event loop: other objects go on, but slowly. So only a few searches
+run side by side, also after a restart, when every run that waits is looked at at once.
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.plan.observed import Key
-from pretrain_operator.plan.run_admission import Verdict, admit, keep_layout
+from pretrain_operator.plan.run_admission import Question, Verdict, admit, keep_layout
 from pretrain_operator.plan.surroundings import Objects, surroundings_of
+
+_SEARCHES = ThreadPoolExecutor(2, "admission")
 
 
 async def admit_run(
@@ -22,5 +27,5 @@ async def admit_run(
     """
     if earlier is not None:
         return keep_layout(spec, earlier)
-    around = surroundings_of(spec, key.namespace, objects)
-    return await asyncio.to_thread(admit, key.name, spec, around)
+    question = Question(key.name, spec, surroundings_of(spec, key.namespace, objects))
+    return await asyncio.get_running_loop().run_in_executor(_SEARCHES, admit, question)

@@ -10,17 +10,26 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from functools import partial
 
 from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
-from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.run_admission import Verdict, admit, admit_unplanned
-from pretrain_operator.plan.surroundings import Surroundings
+from pretrain_operator.plan.run_admission import (
+    Identity,
+    Question,
+    Verdict,
+    admit,
+    admit_unplanned,
+)
 
 WORKERS = 2
 """Searches side by side: a small one need not wait until a large one is done."""
+
+_REMEMBERED = 256
+"""Verdicts that are kept: a user who tries again need not wait behind others' searches."""
 
 SAMPLE = {
     "model": {"preset": "llama3.2-1b"},
@@ -65,6 +74,7 @@ class Planning:
         """Search in a pool, with `most` runs under way or waiting, each for `seconds`."""
         self._open_pool, self._pool = open_pool, open_pool()
         self._free, self._seconds = most, seconds
+        self._known: OrderedDict[Identity, Verdict] = OrderedDict()
         self._busy = f"as many runs as it takes ({most}) are being planned"
 
     async def warm_up(self) -> None:
@@ -72,20 +82,24 @@ class Planning:
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(self._pool, _nothing) for _ in range(WORKERS)))
 
-    async def admit(self, name: str, spec: PretrainJobSpec, around: Surroundings) -> Verdict:
+    async def admit(self, question: Question) -> Verdict:
         """Return the verdict on a run; without a plan where there is no time for one.
 
         Such a run is held against the rules and its dataset at once. The operator refuses what then
         turns out not to fit.
         """
+        identity = question.identity
+        if (known := self._known.get(identity)) is not None:
+            self._known.move_to_end(identity)
+            return known
         if self._free == 0:
-            return _unplanned(name, spec, around, self._busy)
+            return _unplanned(question, self._busy)
         pool = self._pool
         try:
-            search = asyncio.get_running_loop().run_in_executor(pool, admit, name, spec, around)
+            search = asyncio.get_running_loop().run_in_executor(pool, admit, question)
             self._free -= 1
             # Not when the wait for it is over: what still searches is not free.
-            search.add_done_callback(self._give_back)
+            search.add_done_callback(partial(self._give_back, identity))
             return await asyncio.wait_for(asyncio.shield(search), self._seconds)
         except TimeoutError:
             why = f"the search for a layout takes more than {self._seconds:g} s"
@@ -93,22 +107,26 @@ class Planning:
             why = "the process that planned it has ended"
             if self._pool is pool:
                 self._pool = self._open_pool()
-        return _unplanned(name, spec, around, why)
+        return _unplanned(question, why)
 
     def close(self) -> None:
         """Take no more questions; what nobody has begun to answer is dropped, the rest is done."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _give_back(self, search: asyncio.Future[Verdict]) -> None:
+    def _give_back(self, identity: Identity, search: asyncio.Future[Verdict]) -> None:
         self._free += 1
-        if not search.cancelled():
-            search.exception()  # who waited has been told; nobody else need be
+        # Who waited has been told of an error; nobody else need be.
+        if search.cancelled() or search.exception() is not None:
+            return
+        self._known[identity] = search.result()
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
 
 
-def _unplanned(name: str, spec: PretrainJobSpec, around: Surroundings, why: str) -> Verdict:
-    _LOG.warning("run %s is not planned: %s", name, why)
+def _unplanned(question: Question, why: str) -> Verdict:
+    _LOG.warning("run %s is not planned: %s", question.name, why)
     told = (
         f"spec.parallelism: memory and time are not checked here, {why}; the operator checks them"
         " before it creates anything"
     )
-    return admit_unplanned(name, spec, around, told)
+    return admit_unplanned(question, told)

@@ -32,7 +32,7 @@ async def _judge(review: Review, objects: Objects, planning: Planning) -> Verdic
     if review.is_change:
         return judge_change(review)
     question = run_question(review.key, review.spec, objects)
-    return question if isinstance(question, Verdict) else await planning.admit(*question)
+    return question if isinstance(question, Verdict) else await planning.admit(question)
 
 
 def make_app(objects: Callable[[], Objects | None], planning: Planning) -> web.Application:

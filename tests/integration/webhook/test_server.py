@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -16,7 +17,7 @@ from cryptography import x509
 from builders import parsed_run, profile_spec
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_local.pki import Authority, Identity
-from pretrain_operator.plan.run_admission import admit
+from pretrain_operator.plan.run_admission import Question, admit
 from pretrain_operator.plan.surroundings import KnownObjects, Surroundings
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
@@ -126,15 +127,17 @@ def test_workers_that_were_killed_are_replaced() -> None:
 
 async def _kill_workers() -> None:
     around = Surroundings(ComputeProfileSpec.model_validate(profile_spec()))
-    want = admit("run", parsed_run(), around)
+    run = Question("run", parsed_run(), around)
+    want = admit(run)
     planning = Planning(open_workers, most=1, seconds=60.0)
     try:
-        assert await planning.admit("run", parsed_run(), around) == want
+        assert await planning.admit(run) == want
         for worker in multiprocessing.active_children():
             worker.kill()
-        broken = await planning.admit("run", parsed_run(), around)
+        other = replace(run, name="other")  # verdicts on the first are remembered
+        broken = await planning.admit(other)
         assert "the process that planned it has ended" in broken.missing[-1]
         assert broken.errors == want.errors
-        assert await planning.admit("run", parsed_run(), around) == want
+        assert await planning.admit(other) == want
     finally:
         planning.close()
