@@ -139,7 +139,7 @@ def _documents(options: argparse.Namespace) -> tuple[Document, ...]:
         return read_cluster(name, options.namespace)
     if not options.filename:
         raise InvalidManifest(["give -f FILE (- is standard input), or the name of a PretrainJob"])
-    return read_manifests(options.filename).documents
+    return read_manifests(options.filename)
 
 
 def _explain(

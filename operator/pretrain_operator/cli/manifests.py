@@ -63,30 +63,18 @@ class Document:
         return f"{self.kind}/{self.name}"
 
 
-@dataclass(frozen=True)
-class Manifests:
-    """Everything that was read."""
-
-    documents: tuple[Document, ...]
-    others: int
-    """Objects of other kinds, which are not looked at."""
-
-
-def read_manifests(names: list[str]) -> Manifests:
-    """Return the objects of all files; `-` is standard input, a folder means its files.
+def read_manifests(names: list[str]) -> tuple[Document, ...]:
+    """Return our objects of all files; `-` is standard input, a folder means its files.
 
     Raises:
         InvalidManifest: If a file cannot be read, is no YAML, or holds no Kubernetes objects.
     """
-    documents: list[Document] = []
-    others = 0
-    for origin, text in _texts(names):
-        for value in parse_text(text, origin):
-            if _is_ours(value):
-                documents.append(_document(value, origin))
-            else:
-                others += 1
-    return Manifests(tuple(documents), others)
+    return tuple(
+        _document(value, origin)
+        for origin, text in _texts(names)
+        for value in parse_text(text, origin)
+        if _is_ours(value)
+    )
 
 
 def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:

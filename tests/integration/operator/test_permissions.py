@@ -79,7 +79,3 @@ def test_a_pipeline_that_is_held_up_and_edited_needs_no_more_than_the_chart_gran
     said = restricted.log.read_text(encoding="utf-8")
     assert "forbidden: User" not in said, said
     workplace.remove()
-
-
-def _is_over_quota(item: Json) -> bool:
-    return "exceeded quota" in item.get("status", {}).get("message", "")
