@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from io import UnsupportedOperation
 from pathlib import Path
 
@@ -27,9 +28,12 @@ COMPLETE = ExitReport(exit_class=ExitClass.COMPLETE)
 
 
 @pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PRETRAIN_ROOT", str(tmp_path))
-    return tmp_path
+    # A task ends deaf to SIGTERM; this process, and all that later tests start, must not.
+    heeded = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, heeded)
 
 
 def read_report(root: Path) -> ExitReport:
@@ -132,11 +136,7 @@ def test_a_terminated_task_reports_preemption(root: Path) -> None:
         signal.pause()
         raise AssertionError
 
-    previous = signal.getsignal(signal.SIGTERM)
-    try:
-        assert run_task(main) == 143
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    assert run_task(main) == 143
     assert read_report(root).exit_class is ExitClass.PREEMPTED
 
 
