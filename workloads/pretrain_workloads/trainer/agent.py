@@ -13,7 +13,6 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pretrain_workloads.trainer.bonds import die_with_parent
 from pretrain_workloads.trainer.workspace import Killed, Workspace
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ class Assignment:
 
 def main(assignment: Assignment) -> int:
     """Run the ranks to their end; return 0 if all ended well."""
-    die_with_parent()
     # The launcher stops ranks through the workspace, so that they can save first.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -14,6 +14,7 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.exit import Preempted, load_run, task_rank
 from pretrain_workloads.trainer import outcome, rendezvous, resources
 from pretrain_workloads.trainer.agent import Assignment
+from pretrain_workloads.trainer.bonds import die_with_parent
 from pretrain_workloads.trainer.claim import Claim, held
 from pretrain_workloads.trainer.ownership import Phase
 from pretrain_workloads.trainer.places import try_places
@@ -91,7 +92,8 @@ def _start_agent(run: TrainingRun, address: str) -> subprocess.Popen[bytes]:
     )
     command = [sys.executable, "-m", "pretrain_workloads.trainer.agent", assignment.to_json()]
     environment = build_environment(run.device, run.processes_per_node, address)
-    return subprocess.Popen(command, env=environment)
+    # Before it is even Python: a launcher that is killed at once leaves no agent either.
+    return subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)
 
 
 def build_environment(device: str, processes: int, address: str) -> dict[str, str]:
