@@ -3,7 +3,7 @@
 Each of them only gathers what there is; the sentences are made here, once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -104,9 +104,12 @@ def admit(question: Question) -> Verdict:
 def admit_unplanned(question: Question, why: str) -> Verdict:
     """Return what can be said at once, without a plan, and `why` there is none."""
     spec, around = question.spec, question.around
-    problems = [*object_problems("PretrainJob", question.name, spec), *_others(spec, around)]
-    problems += vocabulary_problems(spec, around.vocabulary)
-    return Verdict(tuple(problems), spec, None, (*around.missing, why))
+    problems = (
+        *object_problems("PretrainJob", question.name, spec),
+        *_node_problems(spec, around.profile),
+        *input_problems(spec, around),
+    )
+    return Verdict(problems, spec, None, (*around.missing, why))
 
 
 def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> Verdict:
@@ -125,7 +128,12 @@ def _admit(name: str, said: str, offered: str | None, around: Surroundings) -> V
         return admit_unplanned(Question(name, spec, around), _NO_DEVICES)
     unique = around.dataset.unique_tokens if around.dataset else None
     planned = plan_pretraining(spec, nodes, around.vocabulary, unique)
-    problems = (*name_problems(name), *planned.problems, *_others(spec, around))
+    problems = (
+        *name_problems(name),
+        *planned.problems,  # with those of the vocabulary, which memory and time depend on
+        *_node_problems(spec, profile),
+        *_dataset_problems(spec, around.dataset),
+    )
     plan = planned.status if profile is not None else None
     if plan is not None:
         warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
@@ -145,31 +153,31 @@ def _unknown_nodes(spec: PretrainJobSpec) -> ComputeProfileSpec | None:
     return ComputeProfileSpec(accelerator=Accelerator(name="unknown", per_node=devices))
 
 
-def _others(spec: PretrainJobSpec, around: Surroundings) -> Sequence[Problem]:
-    """Return where the run does not fit its nodes or its dataset."""
-    problems = []
+def _node_problems(spec: PretrainJobSpec, profile: ComputeProfileSpec | None) -> list[Problem]:
+    """Return where the run asks more of a node than its profile offers."""
     asked = spec.parallelism.gpus_per_node
-    if around.profile is not None and asked is not None:
-        most = around.profile.accelerator.per_node
-        if asked > most:
-            message = (
-                f"{asked} is more than spec.accelerator.perNode = {most} of the ComputeProfile;"
-                f" use at most {most}"
-            )
-            problems.append(Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message))
-    if around.dataset is not None:
-        problems += _dataset_problems(spec, around.dataset)
-    return problems
+    if profile is None or asked is None or asked <= profile.accelerator.per_node:
+        return []
+    most = profile.accelerator.per_node
+    message = (
+        f"{asked} is more than spec.accelerator.perNode = {most} of the ComputeProfile;"
+        f" use at most {most}"
+    )
+    return [Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message)]
 
 
 def input_problems(spec: PretrainJobSpec, around: Surroundings) -> list[Problem]:
     """Return where a run does not fit the token blocks that it reads, or their tokenizer."""
-    dataset = _dataset_problems(spec, around.dataset) if around.dataset is not None else []
-    return [*dataset, *vocabulary_problems(spec, around.vocabulary)]
+    return [
+        *_dataset_problems(spec, around.dataset),
+        *vocabulary_problems(spec, around.vocabulary),
+    ]
 
 
-def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts) -> list[Problem]:
+def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts | None) -> list[Problem]:
     """Return where a run and the token blocks that it reads do not fit together."""
+    if dataset is None:
+        return []
     problems = []
     length, tokens = spec.training.sequence_length, spec.training.tokens
     if length != dataset.sequence_length:

@@ -17,9 +17,11 @@ LULL_SECONDS = 30.0
 
 _LONGEST_WAIT_SECONDS = 120.0
 _SHOWN = 600
-_TRY = re.compile(
+_PREAMBLE = re.compile(
     r'^(\(combined from similar events\): )?(Error creating: )?([Pp]ods? "[^"]*" is )?'
 )
+"""What the Job controller says before the reason; it differs from try to try."""
+
 _OUTCOMES = ("FailedCreate", "SuccessfulCreate")
 _PROFILE = "of the ComputeProfile"
 
@@ -153,7 +155,7 @@ def creation_refusal(events: Iterable[ObservedEvent]) -> str:
     if newest is None or newest.reason != "FailedCreate":
         return ""
     # Each try has another pod name; what is said should not change with it.
-    return _TRY.sub("", newest.message)[:_SHOWN]
+    return _PREAMBLE.sub("", newest.message)[:_SHOWN]
 
 
 def waiting_reason(job: ObservedJob) -> str:
