@@ -15,9 +15,9 @@ from planner_baselines import constant_mfu_seconds, megatron_estimate
 from planner_korthikanti import korthikanti_matches
 from planner_memory_rows import Unscorable
 
-from pretrain_operator.plan.estimates.devices import speeds_of
-from pretrain_operator.plan.estimates.memory import admitted_bytes, fullest_rank, peak_memory
-from pretrain_operator.plan.estimates.step_time import step_time
+from pretrain_operator.planner.estimates.devices import speeds_of
+from pretrain_operator.planner.estimates.memory import admitted_bytes, fullest_rank, peak_memory
+from pretrain_operator.planner.estimates.step_time import step_time
 
 DATA = Path(__file__).parent / "data"
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from planner_time_rows import Run
 
-from pretrain_operator.plan.estimates.flops import flops_per_token
-from pretrain_operator.plan.estimates.setup import Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import share_of_stage
+from pretrain_operator.planner.estimates.flops import flops_per_token
+from pretrain_operator.planner.estimates.setup import Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import share_of_stage
 
 
 def megatron_estimate(model: Model, layout: Layout, work: Work) -> float:

@@ -6,9 +6,9 @@ norms' weights, logits, workspaces, margin.
 
 from dataclasses import replace
 
-from pretrain_operator.plan.estimates.memory import in_flight, layer_activations
-from pretrain_operator.plan.estimates.setup import Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import attention_parameters, ffn_parameters
+from pretrain_operator.planner.estimates.memory import in_flight, layer_activations
+from pretrain_operator.planner.estimates.setup import Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import attention_parameters, ffn_parameters
 
 _GIB = 2**30
 

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import padded_vocabulary
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import padded_vocabulary
 
 Row = Mapping[str, str]
 

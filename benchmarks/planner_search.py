@@ -4,11 +4,11 @@ import statistics
 import time
 
 from pretrain_api.profiles import DEVICES
-from pretrain_operator.plan.estimates.devices import speeds_of
-from pretrain_operator.plan.estimates.memory import admitted_bytes
-from pretrain_operator.plan.estimates.setup import Model, Recompute, Work
-from pretrain_operator.plan.layouts import Room, legal_layouts, search
-from pretrain_operator.plan.layouts import _search as cached
+from pretrain_operator.planner.estimates.devices import speeds_of
+from pretrain_operator.planner.estimates.memory import admitted_bytes
+from pretrain_operator.planner.estimates.setup import Model, Recompute, Work
+from pretrain_operator.planner.layouts import Room, legal_layouts, search
+from pretrain_operator.planner.layouts import _search as cached
 
 MODEL = Model(126, 16384, 53248, 128, 8, 128, 128_256)
 DEVICE = DEVICES["h100"]

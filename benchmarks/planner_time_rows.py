@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from planner_memory_rows import Unscorable
 
 from pretrain_api.profiles import Device, find_device
-from pretrain_operator.plan.estimates.flops import flops_per_token
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Recompute, Work
-from pretrain_operator.plan.estimates.sizes import padded_vocabulary, total_parameters
+from pretrain_operator.planner.estimates.flops import flops_per_token
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Recompute, Work
+from pretrain_operator.planner.estimates.sizes import padded_vocabulary, total_parameters
 
 Row = Mapping[str, str]
 

@@ -16,8 +16,8 @@ import aiohttp
 from aiohttp import web
 
 from pretrain_local.pki import Authority, Identity
-from pretrain_operator.plan.observed import ObservedObject, parse_object
-from pretrain_operator.plan.surroundings import KnownObjects
+from pretrain_operator.admission.related_objects import KnownObjects
+from pretrain_operator.observed.observed import ObservedObject, parse_object
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app

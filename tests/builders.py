@@ -6,12 +6,12 @@ from typing import Any
 
 from pretrain_api.meta import API_VERSION
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
-from pretrain_operator.plan.observed import (
+from pretrain_operator.observed.observed import (
     ContainerEnd,
     Key,
     ObservedJob,

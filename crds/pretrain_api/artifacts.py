@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pretrain_api.digests import short
 from pretrain_api.meta import ApiModel, NonNegative
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 
 MANIFEST = "MANIFEST.json"
 """Without this file in its folder, an artifact does not exist."""

@@ -56,6 +56,9 @@ Name = Annotated[
 ]
 """A Kubernetes object name that is short enough to be a label value."""
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,8}$", max_length=8)]
+"""`zh`, `en`, `code`, …: an ISO 639-1 code, or `code` for source code."""
+
 
 class ApiModel(BaseModel):
     """Immutable, camelCase on the wire, unknown fields rejected.

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pretrain_api.meta import ApiModel, Count
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import PipelineSummary
 from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, Progress, TrainingSummary
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary

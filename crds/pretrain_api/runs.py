@@ -5,7 +5,7 @@ The program fixes the class of the document: `python -m pretrain_workloads.data 
 """
 
 from pretrain_api.meta import ApiModel, NonNegative, Positive
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, RunInputs
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec

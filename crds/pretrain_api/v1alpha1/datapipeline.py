@@ -8,13 +8,14 @@ from pretrain_api.meta import (
     ApiModel,
     Count,
     Fraction,
+    Language,
     Location,
     Name,
     NonNegative,
     Positive,
     Reference,
 )
-from pretrain_api.v1alpha1.common import Language, WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 
 Format = Literal["auto", "jsonl", "parquet", "txt"]
 
@@ -83,7 +84,7 @@ class RepetitionRule(ApiModel):
     """Most of the characters that repeated n-grams (n = 5 … 10) may cover."""
 
 
-class Rule(ApiModel):
+class DataRule(ApiModel):
     """One rule of the pipeline; exactly one of its kinds is set."""
 
     length: LengthRule | None = None
@@ -102,7 +103,7 @@ class Rule(ApiModel):
     """Domains that the rule looks at. Empty means all."""
 
     @model_validator(mode="after")
-    def _one_kind(self) -> "Rule":
+    def _one_kind(self) -> "DataRule":
         kinds = [k for k in ("length", "language_id", "repetition") if getattr(self, k) is not None]
         if len(kinds) != 1:
             raise ValueError(
@@ -152,7 +153,7 @@ class DataPipelineSpec(ApiModel):
     output: Location
     """Folder that gets the artifact, below `datapipeline-<name>/<digest>/`."""
 
-    rules: Annotated[list[Rule], Field(max_length=128)] = []
+    rules: Annotated[list[DataRule], Field(max_length=128)] = []
     """What is kept, in this order; a document is charged to the first rule that drops it."""
 
     deduplication: Deduplication = Deduplication()
@@ -216,7 +217,7 @@ class PipelineSummary(ApiModel):
     """Kept documents by language."""
 
 
-class DataPipelineStatus(WorkStatus):
+class DataPipelineStatus(DataStatus):
     """What the operator saw."""
 
     summary: PipelineSummary | None = None

@@ -7,7 +7,7 @@ from pydantic import Field
 from pretrain_api.conditions import Condition
 from pretrain_api.meta import ApiModel, Location, NonNegative, Reference
 from pretrain_api.quantities import Duration
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_api.v1alpha1.plan import PlanStatus

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pretrain_api.meta import ApiModel, Count
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 
 
 class CheckpointStatus(ApiModel):

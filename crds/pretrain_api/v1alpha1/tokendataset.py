@@ -7,6 +7,7 @@ from pydantic import Field
 from pretrain_api.meta import (
     ApiModel,
     Count,
+    Language,
     Location,
     NonNegative,
     Positive,
@@ -14,7 +15,7 @@ from pretrain_api.meta import (
     Reference,
 )
 from pretrain_api.quantities import Quantity
-from pretrain_api.v1alpha1.common import Language, WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 
 
 class Where(ApiModel):
@@ -135,7 +136,7 @@ class DatasetSummary(ApiModel):
     """The parts of the mixture, in order."""
 
 
-class TokenDatasetStatus(WorkStatus):
+class TokenDatasetStatus(DataStatus):
     """What the operator saw."""
 
     summary: DatasetSummary | None = None

@@ -7,13 +7,14 @@ from pydantic import Field
 from pretrain_api.meta import (
     ApiModel,
     Count,
+    Language,
     Location,
     NonNegative,
     PositiveCount,
     Reference,
 )
 from pretrain_api.quantities import Quantity
-from pretrain_api.v1alpha1.common import Language, WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 
 
 class TokenizerCorpus(ApiModel):
@@ -75,7 +76,7 @@ class TokenizerSummary(ApiModel):
     """Share of tokens that are single bytes."""
 
 
-class TokenizerStatus(WorkStatus):
+class TokenizerStatus(DataStatus):
     """What the operator saw."""
 
     summary: TokenizerSummary | None = None

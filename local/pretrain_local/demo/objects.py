@@ -8,12 +8,12 @@ from typing import IO
 
 from pretrain_api.conditions import Condition
 from pretrain_api.kinds import DATA_PIPELINE, PRETRAIN_JOB, TOKEN_DATASET, TOKENIZER
-from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
 
 SHOWN = (DATA_PIPELINE, TOKENIZER, TOKEN_DATASET, PRETRAIN_JOB)
 
-Status = WorkStatus | PretrainJobStatus
+Status = DataStatus | PretrainJobStatus
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def observe(kubectl: Kubectl) -> list[Seen]:
         status = item.get("status")
         model = kinds[item["kind"]].status
         parsed = model.model_validate(status) if status else None
-        assert parsed is None or isinstance(parsed, WorkStatus | PretrainJobStatus)
+        assert parsed is None or isinstance(parsed, DataStatus | PretrainJobStatus)
         seen.append(Seen(item["kind"], item["metadata"]["name"], parsed))
     order = list(kinds)
     return sorted(seen, key=lambda one: (order.index(one.kind), one.name))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
 from pretrain_api.v1alpha1.progress import CurvePoint
 from pretrain_local.demo.objects import SHOWN, Kubectl, Seen
@@ -36,7 +36,7 @@ def stage_table(objects: Sequence[Seen]) -> Table:
     for header in ("tasks", "seconds", "peak MB"):
         table.add_column(header, justify="right")
     for one in objects:
-        if isinstance(one.status, WorkStatus):
+        if isinstance(one.status, DataStatus):
             for stage in one.status.stages:
                 memory = f"{stage.peak_memory_bytes / 1e6:,.0f}"
                 row = (one.name, stage.name, str(stage.tasks), f"{stage.seconds:.1f}", memory)

@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
 from pretrain_local.demo.objects import Seen
 
@@ -46,12 +46,12 @@ def describe(one: Seen) -> str:
     """Return one line about what happens to an object now."""
     if isinstance(one.status, PretrainJobStatus):
         return _describe_run(one.status)
-    if isinstance(one.status, WorkStatus):
+    if isinstance(one.status, DataStatus):
         return _describe_work(one.status)
     return "waiting for the operator"
 
 
-def _describe_work(status: WorkStatus) -> str:
+def _describe_work(status: DataStatus) -> str:
     if status.artifact is not None and status.phase in ("Ready", "Complete"):
         return ("reused: " if status.reused else "") + status.message
     running = [s for s in status.stages if s.succeeded < s.tasks]

@@ -6,7 +6,7 @@ from typing import Any
 
 from pretrain_api.digests import digest
 from pretrain_api.meta import API_VERSION, GROUP
-from pretrain_operator.plan.observed import ObservedObject
+from pretrain_operator.observed.observed import ObservedObject
 
 EVENT_NAMESPACE = "default"
 """Where Kubernetes keeps the events of objects without a namespace."""

@@ -10,8 +10,8 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
+from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, ObservedObject
 from pretrain_operator.plan.names import attempt_job_name, service_name
-from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, ObservedObject
 from pretrain_operator.plan.placement import Placement
 from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.secrets import secret_names

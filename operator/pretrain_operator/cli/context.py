@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_operator.admission.related_objects import KnownObjects, Surroundings, surroundings_of
+from pretrain_operator.admission.runs import Verdict, admit, run_question
 from pretrain_operator.cli.manifests import Document
-from pretrain_operator.plan.run_admission import Verdict, admit, run_question
-from pretrain_operator.plan.surroundings import KnownObjects, Surroundings, surroundings_of
 
 
 @dataclass(frozen=True)

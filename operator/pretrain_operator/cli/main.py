@@ -19,13 +19,13 @@ from pretrain_api.profiles import find_device
 from pretrain_api.quantities import parse_quantity
 from pretrain_api.rules import Severity
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_operator.admission.runs import Verdict
 from pretrain_operator.cli.context import Context
 from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
 from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
-from pretrain_operator.plan.explanations import explain, parse_degrees
-from pretrain_operator.plan.run_admission import Verdict
-from pretrain_operator.plan.suggest import Question, suggest
+from pretrain_operator.planner.explanations import explain, parse_degrees
+from pretrain_operator.planner.suggestions import Question, suggest
 
 ACCEPTED, REFUSED, UNUSABLE = 0, 1, 2
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_api.v1alpha1.plan import MemoryPlan, PlanStatus
-from pretrain_operator.plan.suggest import Suggestion
+from pretrain_operator.planner.suggestions import Suggestion
 
 _BAR = 36
 _PARTS = (

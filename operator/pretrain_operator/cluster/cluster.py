@@ -23,7 +23,7 @@ from pretrain_operator.cluster.resources import (
     SERVICE,
 )
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.observed import (
+from pretrain_operator.observed.observed import (
     CONFIG_MAP_ANNOTATION,
     Key,
     ObservedJob,

@@ -9,7 +9,7 @@ from datetime import datetime
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import EVENT
-from pretrain_operator.plan.observed import ObservedJob
+from pretrain_operator.observed.observed import ObservedJob
 from pretrain_operator.plan.waiting import (
     PATIENCE_SECONDS,
     creation_refusal,

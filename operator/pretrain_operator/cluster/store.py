@@ -11,7 +11,7 @@ from typing import Any
 
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import KIND_LABEL, NAME_LABEL
-from pretrain_operator.plan.observed import (
+from pretrain_operator.observed.observed import (
     Key,
     ObservedJob,
     ObservedObject,
@@ -20,7 +20,7 @@ from pretrain_operator.plan.observed import (
     parse_object,
     parse_pod,
 )
-from pretrain_operator.plan.references import ANY_PROFILE, references
+from pretrain_operator.observed.references import ANY_PROFILE, references
 
 _KINDS = {kind.name.lower(): kind.name for kind in KINDS}
 _REMEMBERED_DELETIONS = 20_000

@@ -13,9 +13,9 @@ from typing import Literal
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
-from pretrain_operator.plan.clock import parse_time
+from pretrain_operator.observed.clock import parse_time
+from pretrain_operator.observed.observed import ObservedJob
 from pretrain_operator.plan.failures import UNREPORTED, Failure, job_failure
-from pretrain_operator.plan.observed import ObservedJob
 
 SHOWN_ATTEMPTS = 20
 """Newest attempts that the status shows with all that is known of them."""

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pretrain_api.conditions import Condition, ConditionType, Reason
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
-from pretrain_api.v1alpha1.common import WorkStatus
-from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_api.v1alpha1.data_status import DataStatus
+from pretrain_operator.observed.observed import Key, ObservedObject
 from pretrain_operator.plan.situation import Unmet
 
 
@@ -39,7 +39,7 @@ def require_artifact(field: str, key: Key, observed: ObservedObject | None) -> O
             Reason.DEPENDENCY_NOT_FOUND,
             f"{field}: there is no {key.title} in namespace {key.namespace}; create it",
         )
-    status = read_status(WorkStatus, observed)
+    status = read_status(DataStatus, observed)
     ready = find_condition(status.conditions, ConditionType.READY)
     is_current = status.observed_generation == observed.generation
     if is_current and ready and ready.status == "True" and status.artifact:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pretrain_api.conditions import Reason
-from pretrain_operator.plan.observed import ObservedObject, controller_of
+from pretrain_operator.observed.observed import ObservedObject, controller_of
 from pretrain_operator.plan.situation import Phase, Situation
 
 

@@ -12,6 +12,13 @@ from pretrain_api.v1alpha1.pretrainjob import (
     PretrainJobSpec,
     PretrainJobStatus,
 )
+from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.observed import (
+    LOST_AFTER_SECONDS,
+    ObservedJob,
+    ObservedObject,
+    ObservedPod,
+)
 from pretrain_operator.plan.attempts import (
     REPLACED,
     SUSPENDED,
@@ -20,14 +27,7 @@ from pretrain_operator.plan.attempts import (
     decide_next_attempt,
     keep_attempts,
 )
-from pretrain_operator.plan.clock import format_time
 from pretrain_operator.plan.failures import most_informative
-from pretrain_operator.plan.observed import (
-    LOST_AFTER_SECONDS,
-    ObservedJob,
-    ObservedObject,
-    ObservedPod,
-)
 from pretrain_operator.plan.retry import retry_hint, retry_value
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION

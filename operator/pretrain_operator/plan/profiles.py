@@ -6,7 +6,7 @@ from pretrain_api.conditions import Reason
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.plan.observed import ObservedObject
+from pretrain_operator.observed.observed import ObservedObject
 from pretrain_operator.plan.situation import Unmet
 
 

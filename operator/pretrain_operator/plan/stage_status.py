@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from pretrain_api.meta import LARGEST_INTEGER
 from pretrain_api.reports import ExitReport
-from pretrain_api.v1alpha1.common import ArtifactRef, StageStatus
-from pretrain_operator.plan.observed import ObservedJob
+from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
+from pretrain_operator.observed.observed import ObservedJob
 
 
 def stage_status(

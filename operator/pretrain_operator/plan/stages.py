@@ -13,7 +13,8 @@ from pretrain_api.digests import digest
 from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import Run
-from pretrain_api.v1alpha1.common import ArtifactRef, StageStatus
+from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
+from pretrain_operator.observed.observed import ObservedJob, ObservedObject
 from pretrain_operator.plan.failures import (
     Failure,
     eviction_failure,
@@ -21,7 +22,6 @@ from pretrain_operator.plan.failures import (
     most_informative,
 )
 from pretrain_operator.plan.names import stage_job_name
-from pretrain_operator.plan.observed import ObservedJob, ObservedObject
 from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status

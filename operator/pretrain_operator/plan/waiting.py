@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pretrain_operator.plan.clock import parse_time, seconds_between
-from pretrain_operator.plan.observed import ObservedJob
+from pretrain_operator.observed.clock import parse_time, seconds_between
+from pretrain_operator.observed.observed import ObservedJob
 
 PATIENCE_SECONDS = 5.0
 """Pods that are not there after this time may have been refused: most come within a second."""

@@ -16,11 +16,11 @@ from pretrain_api.runs import (
     PipelineRun,
     TokenizerRun,
 )
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
-from pretrain_operator.plan.observed import Key, ObservedObject
+from pretrain_operator.observed.observed import Key, ObservedObject
 from pretrain_operator.plan.secrets import secret_names
 from pretrain_operator.plan.stages import Chain, StageJob, stage_job
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.observed import Key
-from pretrain_operator.plan.run_admission import Question, Verdict, admit, keep_layout
-from pretrain_operator.plan.surroundings import Objects, surroundings_of
+from pretrain_operator.admission.related_objects import Objects, surroundings_of
+from pretrain_operator.admission.runs import Question, Verdict, admit, keep_layout
+from pretrain_operator.observed.observed import Key
 
 _SEARCHES = ThreadPoolExecutor(2, "admission")
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, ComputeProfileStatus
+from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.plan.admission import object_problems, refusals
+from pretrain_operator.observed.observed import Key
 from pretrain_operator.plan.dependencies import read_status
-from pretrain_operator.plan.observed import Key
 from pretrain_operator.status.events import announcements
 from pretrain_operator.status.profile import profile_status
 from pretrain_operator.status.wire import to_wire

@@ -2,8 +2,8 @@
 
 from pretrain_api.runs import OpenedArtifact
 from pretrain_operator.cluster.store import Store
+from pretrain_operator.observed.observed import Key
 from pretrain_operator.plan.dependencies import merge_unmet, require_artifact
-from pretrain_operator.plan.observed import Key
 from pretrain_operator.plan.situation import Unmet
 from pretrain_operator.plan.work import WorkSpec, input_fields
 

@@ -12,15 +12,15 @@ from pretrain_api.v1alpha1.pretrainjob import (
     PretrainJobStatus,
     RunInputs,
 )
+from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.build.service import build_service
 from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Occupied, Refused
-from pretrain_operator.plan.admission import object_problems, refusals
-from pretrain_operator.plan.clock import format_time, seconds_between
+from pretrain_operator.observed.clock import format_time, seconds_between
+from pretrain_operator.observed.observed import Key, ObservedObject
 from pretrain_operator.plan.dependencies import read_status
 from pretrain_operator.plan.names import attempt_job_name
-from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run

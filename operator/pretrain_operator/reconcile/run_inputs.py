@@ -7,18 +7,18 @@ from pydantic import ValidationError
 from pretrain_api.conditions import Reason
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.runs import OpenedArtifact
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetStatus
+from pretrain_operator.admission.objects import refusals
+from pretrain_operator.admission.related_objects import surroundings_of
+from pretrain_operator.admission.runs import input_problems
 from pretrain_operator.build.trainer_job import INPUTS_ANNOTATION
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.admission import refusals
+from pretrain_operator.observed.observed import Key, ObservedJob, ObservedObject
 from pretrain_operator.plan.dependencies import artifact_secret, read_status, require_artifact
-from pretrain_operator.plan.observed import Key, ObservedJob, ObservedObject
-from pretrain_operator.plan.run_admission import input_problems
 from pretrain_operator.plan.run_inputs import OpenedInputs
 from pretrain_operator.plan.situation import Unmet
-from pretrain_operator.plan.surroundings import surroundings_of
 from pretrain_operator.plan.work import Work
 from pretrain_operator.reconcile.inputs import gather_inputs
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from pretrain_api.conditions import ConditionType, Reason
 from pretrain_api.kinds import DATA_PIPELINE, TOKEN_DATASET, TOKENIZER
 from pretrain_api.problems import InvalidManifest, parse
-from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
+from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Occupied, Refused
-from pretrain_operator.plan.admission import object_problems, refusals
+from pretrain_operator.observed.observed import Key, ObservedJob, ObservedObject
 from pretrain_operator.plan.dependencies import find_condition, read_status
-from pretrain_operator.plan.observed import Key, ObservedJob, ObservedObject
 from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import Placement, plan_placement
 from pretrain_operator.plan.profiles import choose_profile
@@ -49,7 +49,7 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
 async def _advance(
     cluster: Cluster,
     owner: ObservedObject,
-    previous: WorkStatus,
+    previous: DataStatus,
     jobs: tuple[ObservedJob, ...],
     now: datetime,
 ) -> WorkOutcome:
@@ -86,7 +86,7 @@ def _parse(cluster: Cluster, owner: ObservedObject) -> Work:
     return Work(owner, spec, gather_inputs(cluster.store, owner.key, spec))
 
 
-def _without_inputs(owner: ObservedObject, previous: WorkStatus, problem: Unmet) -> WorkPlan:
+def _without_inputs(owner: ObservedObject, previous: DataStatus, problem: Unmet) -> WorkPlan:
     """Return what to do without the inputs: what is finished stays so though they were deleted."""
     ready = find_condition(previous.conditions, ConditionType.READY)
     is_finished = (

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pretrain_api.conditions import Condition, ConditionType, Reason
-from pretrain_operator.plan.clock import format_time
+from pretrain_operator.observed.clock import format_time
 from pretrain_operator.plan.situation import Phase, Situation
 
 Truth = Literal["True", "False", "Unknown"]

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from pretrain_api.conditions import Condition, ConditionType, Reason
 from pretrain_api.reports import ExitClass
-from pretrain_api.v1alpha1.common import StageStatus, WorkStatus
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
+from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_operator.build.event import Announcement
 from pretrain_operator.plan.attempts import REPLACED, SUSPENDED
 
-AnyStatus = WorkStatus | PretrainJobStatus | ComputeProfileStatus
+AnyStatus = DataStatus | PretrainJobStatus | ComputeProfileStatus
 
 _EXPECTED = (ExitClass.COMPLETE, SUSPENDED, REPLACED)
 """Ends of an attempt that are nobody's fault."""
@@ -28,7 +28,7 @@ def announcements(previous: AnyStatus, status: AnyStatus) -> tuple[Announcement,
     before = {condition.type: condition for condition in previous.conditions}
     turned = [new for new in status.conditions if _is_news(before.get(new.type), new)]
     told += _acceptance(turned)
-    if isinstance(previous, WorkStatus) and isinstance(status, WorkStatus):
+    if isinstance(previous, DataStatus) and isinstance(status, DataStatus):
         told += _finished_stages(previous.stages, status.stages)
     if isinstance(previous, PretrainJobStatus) and isinstance(status, PretrainJobStatus):
         told += _attempts(previous.attempts, status.attempts)

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from pretrain_api.reports import ExitReport
-from pretrain_api.v1alpha1.common import WorkStatus
+from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.datapipeline import DataPipelineStatus
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetStatus
 from pretrain_api.v1alpha1.tokenizer import TokenizerStatus
 from pretrain_operator.plan.stages import WorkPlan
 from pretrain_operator.status.conditions import build_conditions, shorten, state_conditions
 
-WORK_STATUSES: dict[str, type[WorkStatus]] = {
+WORK_STATUSES: dict[str, type[DataStatus]] = {
     "DataPipeline": DataPipelineStatus,
     "Tokenizer": TokenizerStatus,
     "TokenDataset": TokenDatasetStatus,
@@ -29,8 +29,8 @@ class WorkOutcome:
 
 
 def work_status(
-    previous: WorkStatus, outcome: WorkOutcome, generation: int, now: datetime
-) -> WorkStatus:
+    previous: DataStatus, outcome: WorkOutcome, generation: int, now: datetime
+) -> DataStatus:
     """Return the next status; an older artifact stays until the new one is complete."""
     plan = outcome.plan
     situation = plan.situation

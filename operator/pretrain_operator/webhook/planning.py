@@ -17,7 +17,7 @@ from functools import partial
 
 from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
-from pretrain_operator.plan.run_admission import (
+from pretrain_operator.admission.runs import (
     Identity,
     Question,
     Verdict,

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from pretrain_api.kinds import KINDS
 from pretrain_api.problems import InvalidManifest
 from pretrain_api.rules import check_change
-from pretrain_operator.plan.admission import object_problems
-from pretrain_operator.plan.observed import Key
-from pretrain_operator.plan.run_admission import Verdict
+from pretrain_operator.admission.objects import object_problems
+from pretrain_operator.admission.runs import Verdict
+from pretrain_operator.observed.observed import Key
 
 _SPECS = {kind.name: kind.spec for kind in KINDS}
 

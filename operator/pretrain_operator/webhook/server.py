@@ -7,8 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.plan.run_admission import Verdict, run_question
-from pretrain_operator.plan.surroundings import Objects
+from pretrain_operator.admission.related_objects import Objects
+from pretrain_operator.admission.runs import Verdict, run_question
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.reviews import Review, build_answer, judge_change, parse_review
 

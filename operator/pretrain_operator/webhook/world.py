@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
+from pretrain_operator.admission.related_objects import KnownObjects
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import OURS
-from pretrain_operator.plan.observed import ObservedObject, parse_object
-from pretrain_operator.plan.surroundings import KnownObjects
+from pretrain_operator.observed.observed import ObservedObject, parse_object
 
 READ = ("ComputeProfile", "TokenDataset", "Tokenizer")
 """Kinds that a run is compared with; the chart's role lets the webhook read these and no more."""

@@ -19,7 +19,7 @@ from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.errors import Occupied
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.observed import CONFIG_MAP_ANNOTATION, Key, ObservedObject
+from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, Key, ObservedObject
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration

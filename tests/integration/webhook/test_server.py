@@ -17,8 +17,8 @@ from cryptography import x509
 from builders import parsed_run, profile_spec
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_local.pki import Authority, Identity
-from pretrain_operator.plan.run_admission import Question, admit
-from pretrain_operator.plan.surroundings import KnownObjects, Surroundings
+from pretrain_operator.admission.related_objects import KnownObjects, Surroundings
+from pretrain_operator.admission.runs import Question, admit
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app

@@ -15,11 +15,11 @@ from builders import make_body, ready_status
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_operator.admission.objects import object_problems, refusals
+from pretrain_operator.admission.related_objects import KnownObjects
 from pretrain_operator.cli.main import main
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.plan.admission import object_problems, refusals
-from pretrain_operator.plan.observed import Key, parse_object
-from pretrain_operator.plan.surroundings import KnownObjects
+from pretrain_operator.observed.observed import Key, parse_object
 from pretrain_operator.reconcile.admission import admit_run
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.server import answer_review

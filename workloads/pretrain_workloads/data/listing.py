@@ -8,7 +8,7 @@ from pretrain_api.artifacts import artifact_uri
 from pretrain_api.digests import content_of, digest
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec, PipelineSummary, Source
 from pretrain_workloads.data.layout import Work
 from pretrain_workloads.data.pieces import (

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import LanguageSummary, PipelineSummary
 from pretrain_workloads.data.layout import INDEX, INDEX_COLUMNS, PAGE, REPORT, Work, documents
 from pretrain_workloads.data.listing import output_folder

@@ -9,7 +9,7 @@ import xxhash
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from pretrain_api.v1alpha1.datapipeline import LanguageIdRule, LengthRule, Rule
+from pretrain_api.v1alpha1.datapipeline import DataRule, LanguageIdRule, LengthRule
 from pretrain_workloads.data.executor import Documents
 
 _BATCH = 256
@@ -79,7 +79,7 @@ def _position(rule: str) -> tuple[int, str]:
     return int(rule.partition("-")[0]), rule
 
 
-def rule_key(position: int, rule: Rule) -> str:
+def rule_key(position: int, rule: DataRule) -> str:
     """Return the name of a rule in counts: its position from 1, and its kind."""
     return f"{position}-{rule.kind}"
 
@@ -90,7 +90,7 @@ class ApplyRules(PipelineStep):  # type: ignore[misc]
     name = "rules"
     type = "filter"
 
-    def __init__(self, rules: list[Rule], rejects: Rejects) -> None:
+    def __init__(self, rules: list[DataRule], rejects: Rejects) -> None:
         super().__init__()
         self._rules = [(rule_key(i, rule), rule) for i, rule in enumerate(rules, 1)]
         self._rejects = rejects
@@ -103,7 +103,7 @@ class ApplyRules(PipelineStep):  # type: ignore[misc]
                 alive = self._apply(key, rule, alive)
             yield from alive
 
-    def _apply(self, key: str, rule: Rule, documents: list[Document]) -> list[Document]:
+    def _apply(self, key: str, rule: DataRule, documents: list[Document]) -> list[Document]:
         judged = [document for document in documents if _looks_at(rule, document)]
         reasons = dict(zip(map(id, judged), _reasons(rule, judged), strict=True))
         kept = []
@@ -115,13 +115,13 @@ class ApplyRules(PipelineStep):  # type: ignore[misc]
         return kept
 
 
-def _looks_at(rule: Rule, document: Document) -> bool:
+def _looks_at(rule: DataRule, document: Document) -> bool:
     return (not rule.languages or document.metadata["language"] in rule.languages) and (
         not rule.domains or document.metadata["domain"] in rule.domains
     )
 
 
-def _reasons(rule: Rule, documents: list[Document]) -> list[str]:
+def _reasons(rule: DataRule, documents: list[Document]) -> list[str]:
     """Return why `rule` drops each document; empty for those that it keeps."""
     if rule.length is not None:
         return [_length(rule.length, document.text) for document in documents]

@@ -9,7 +9,7 @@ import numpy as np
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_workloads.dataset.compose import block_sequences
 from pretrain_workloads.dataset.indexed import token_type

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage.folder import Folder
 from pretrain_workloads.storage.places import local_path

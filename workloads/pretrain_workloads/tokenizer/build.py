@@ -4,7 +4,7 @@ import logging
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TokenizerRun
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.data.documents import read_index
 from pretrain_workloads.storage import open_artifact, read_manifest, seal_manifest

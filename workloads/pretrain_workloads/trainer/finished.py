@@ -4,7 +4,7 @@ from pretrain_api.artifacts import artifact_uri
 from pretrain_api.meta import ApiModel, Location
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
 from pretrain_workloads.storage import Folder, open_location, read_manifest, seal_manifest
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.runs import TrainingRun
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.progress import TrainingSummary
 from pretrain_workloads.storage import Folder, seal_manifest
 from pretrain_workloads.trainer.claim import Claim

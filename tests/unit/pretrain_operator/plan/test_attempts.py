@@ -8,6 +8,7 @@ from builders import NOW, at, make_job
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
+from pretrain_operator.observed.clock import format_time
 from pretrain_operator.plan.attempts import (
     REPLACED,
     SHOWN_ATTEMPTS,
@@ -18,7 +19,6 @@ from pretrain_operator.plan.attempts import (
     keep_attempts,
     next_number,
 )
-from pretrain_operator.plan.clock import format_time
 from pretrain_operator.plan.failures import UNREPORTED
 
 FREE = (ExitClass.PREEMPTED.value, SUSPENDED)

@@ -2,9 +2,9 @@ import pytest
 
 from builders import artifact, dataset_spec, make_object, pipeline_spec, ready_status, run_spec
 from pretrain_api.conditions import Reason
+from pretrain_operator.observed.observed import Key
+from pretrain_operator.observed.references import ANY_PROFILE, references
 from pretrain_operator.plan.dependencies import merge_unmet, require_artifact
-from pretrain_operator.plan.observed import Key
-from pretrain_operator.plan.references import ANY_PROFILE, references
 from pretrain_operator.plan.situation import Unmet
 
 KEY = Key("DataPipeline", "default", "documents")

@@ -3,13 +3,13 @@ import pytest
 from builders import failed_pod, make_job, make_pod
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
+from pretrain_operator.observed.observed import ObservedPod
 from pretrain_operator.plan.failures import (
     UNREPORTED,
     job_failure,
     most_informative,
     pod_failure,
 )
-from pretrain_operator.plan.observed import ObservedPod
 
 LOST = make_pod(1, "Failed", reason="NodeLost", message="node went away")
 PREEMPTED = make_pod(1, "Failed", disruption="PreemptionByScheduler")

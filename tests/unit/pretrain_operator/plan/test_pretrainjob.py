@@ -20,8 +20,8 @@ from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
-from pretrain_operator.plan.clock import format_time
-from pretrain_operator.plan.observed import ObservedJob, ObservedPod
+from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.observed import ObservedJob, ObservedPod
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION

@@ -22,9 +22,9 @@ from pretrain_api.conditions import Reason
 from pretrain_api.meta import LARGEST_INTEGER, RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.runs import PIPELINE_STAGES
-from pretrain_api.v1alpha1.common import StageStatus
-from pretrain_operator.plan.clock import format_time
-from pretrain_operator.plan.observed import ObservedJob, ObservedObject, ObservedPod
+from pretrain_api.v1alpha1.data_status import StageStatus
+from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.observed import ObservedJob, ObservedObject, ObservedPod
 from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
 from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, WorkPlan, plan_stages

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from builders import NOW, at, make_job, make_pod, succeeded_pod
-from pretrain_operator.plan.clock import format_time
-from pretrain_operator.plan.observed import ObservedPod
+from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.observed import ObservedPod
 from pretrain_operator.plan.waiting import (
     PATIENCE_SECONDS,
     ObservedEvent,

@@ -6,8 +6,8 @@ import pytest
 from builders import NOW, make_object
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
-from pretrain_api.v1alpha1.common import StageStatus, WorkStatus
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
+from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_operator.build.event import Announcement, build_event
 from pretrain_operator.plan.pretrainjob import RunPlan
@@ -20,10 +20,10 @@ from pretrain_operator.status.profile import profile_status
 ACCEPTED = Announcement("Accepted", "the spec is valid")
 
 
-def work(phase: Phase, reason: Reason, message: str = "why", generation: int = 1) -> WorkStatus:
+def work(phase: Phase, reason: Reason, message: str = "why", generation: int = 1) -> DataStatus:
     situation = Situation(phase, reason, message)
     conditions = build_conditions(state_conditions(situation), [], generation, NOW)
-    return WorkStatus(conditions=conditions)
+    return DataStatus(conditions=conditions)
 
 
 def run(*attempts: AttemptStatus) -> PretrainJobStatus:
@@ -36,13 +36,13 @@ RUNNING = work(Phase.RUNNING, Reason.STAGE_RUNNING)
 @pytest.mark.parametrize(
     ("before", "after", "want"),
     [
-        pytest.param(WorkStatus(), RUNNING, [ACCEPTED], id="accepted"),
+        pytest.param(DataStatus(), RUNNING, [ACCEPTED], id="accepted"),
         pytest.param(RUNNING, RUNNING, [], id="the same again"),
         pytest.param(
             RUNNING, work(Phase.RUNNING, Reason.STAGE_RUNNING, "more"), [], id="other words"
         ),
         pytest.param(
-            WorkStatus(),
+            DataStatus(),
             work(Phase.INVALID, Reason.INVALID_SPEC),
             [Announcement("InvalidSpec", "why", True)],
             id="refused",
@@ -86,16 +86,16 @@ RUNNING = work(Phase.RUNNING, Reason.STAGE_RUNNING)
     ],
 )
 def test_a_condition_that_turns_is_told_once(
-    before: WorkStatus, after: WorkStatus, want: list[Announcement]
+    before: DataStatus, after: DataStatus, want: list[Announcement]
 ) -> None:
     assert list(announcements(before, after)) == want
 
 
 def test_a_stage_is_told_of_when_all_its_tasks_are_done() -> None:
     fields: dict[str, Any] = {"name": "prepare", "job": "x-prepare", "tasks": 2, "seconds": 61.4}
-    half = WorkStatus(stages=[StageStatus(**fields, succeeded=1)])
-    done = WorkStatus(stages=[StageStatus(**fields, succeeded=2, finished_at="2026-01-01")])
-    assert announcements(WorkStatus(), half) == ()
+    half = DataStatus(stages=[StageStatus(**fields, succeeded=1)])
+    done = DataStatus(stages=[StageStatus(**fields, succeeded=2, finished_at="2026-01-01")])
+    assert announcements(DataStatus(), half) == ()
     assert announcements(half, done) == (
         Announcement("StageFinished", "stage prepare is done: 2 tasks, 61 s of work"),
     )

@@ -3,7 +3,7 @@ import math
 from builders import NOW, artifact, make_report
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
-from pretrain_api.v1alpha1.common import StageStatus
+from pretrain_api.v1alpha1.data_status import StageStatus
 from pretrain_api.v1alpha1.datapipeline import DataPipelineStatus, PipelineSummary
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import (

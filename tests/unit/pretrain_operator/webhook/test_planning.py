@@ -13,8 +13,8 @@ from builders import parsed_run, profile_spec, run_spec
 from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.plan.run_admission import Question, Verdict, admit
-from pretrain_operator.plan.surroundings import DatasetFacts, Surroundings
+from pretrain_operator.admission.related_objects import DatasetFacts, Surroundings
+from pretrain_operator.admission.runs import Question, Verdict, admit
 from pretrain_operator.webhook.planning import SAMPLE, Planning
 
 AROUND = Surroundings(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from builders import make_object, run_spec
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.plan.surroundings import KnownObjects, Objects
+from pretrain_operator.admission.related_objects import KnownObjects, Objects
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.server import answer_review
 

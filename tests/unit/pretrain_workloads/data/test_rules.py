@@ -5,7 +5,7 @@ from datatrove.data import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain_api.v1alpha1.datapipeline import Rule
+from pretrain_api.v1alpha1.datapipeline import DataRule
 from pretrain_workloads.data.rules import ApplyRules, Rejects, merge_samples
 
 
@@ -16,7 +16,7 @@ def document(name: str, text: str, **metadata: Any) -> Document:
 
 def apply(rules: list[dict[str, Any]], documents: list[Document]) -> tuple[list[str], Rejects]:
     rejects = Rejects()
-    step = ApplyRules([Rule.model_validate(rule) for rule in rules], rejects)
+    step = ApplyRules([DataRule.model_validate(rule) for rule in rules], rejects)
     return [kept.id for kept in step(iter(documents), 0, 1)], rejects
 
 

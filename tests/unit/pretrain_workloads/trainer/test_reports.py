@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain_api.reports import MAX_REPORT_BYTES, ExitClass, ExitReport
-from pretrain_api.v1alpha1.common import ArtifactRef
+from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.progress import (
     CheckpointStatus,
     Continuation,

@@ -12,10 +12,10 @@ from pretrain_api.rules import check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.explanations import explain, parse_degrees
-from pretrain_operator.plan.planned_model import stage_layers
-from pretrain_operator.plan.pretraining import plan_pretraining
-from pretrain_operator.plan.suggest import Question, shapes, suggest
+from pretrain_operator.planner.explanations import explain, parse_degrees
+from pretrain_operator.planner.planned_model import stage_layers
+from pretrain_operator.planner.pretraining import plan_pretraining
+from pretrain_operator.planner.suggestions import Question, shapes, suggest
 from spec_strategies import specs
 
 H100 = ComputeProfileSpec.model_validate({"accelerator": {"name": "h100", "perNode": 8}})

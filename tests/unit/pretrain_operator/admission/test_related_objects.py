@@ -5,7 +5,7 @@ import pytest
 from builders import dataset_spec, make_object, parsed_run, ready_status
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.plan.surroundings import DatasetFacts, KnownObjects, surroundings_of
+from pretrain_operator.admission.related_objects import DatasetFacts, KnownObjects, surroundings_of
 
 PROFILE = make_object("ComputeProfile", "cpu")
 TOKENIZER = make_object("Tokenizer", "tokens")

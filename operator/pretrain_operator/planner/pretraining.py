@@ -8,14 +8,14 @@ from pretrain_api.rules import Problem, Severity, check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import LayoutPlan, PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.estimates.devices import speeds_of
-from pretrain_operator.plan.estimates.memory import admitted_bytes
-from pretrain_operator.plan.estimates.setup import Model, Recompute, Work
-from pretrain_operator.plan.estimates.sizes import total_parameters
-from pretrain_operator.plan.layouts import Candidate, Room, search
-from pretrain_operator.plan.plan_status import layout_plan, parallelism_of, plan_status
-from pretrain_operator.plan.planned_model import layout_of, model_of, work_of
-from pretrain_operator.plan.serving import serving_hint
+from pretrain_operator.planner.estimates.devices import speeds_of
+from pretrain_operator.planner.estimates.memory import admitted_bytes
+from pretrain_operator.planner.estimates.setup import Model, Recompute, Work
+from pretrain_operator.planner.estimates.sizes import total_parameters
+from pretrain_operator.planner.layouts import Candidate, Room, search
+from pretrain_operator.planner.plan_status import layout_plan, parallelism_of, plan_status
+from pretrain_operator.planner.planned_model import layout_of, model_of, work_of
+from pretrain_operator.planner.serving import serving_hint
 
 ASSUMED_VOCABULARY = 128_256
 """Ids that a plan assumes while neither the model nor a tokenizer says."""

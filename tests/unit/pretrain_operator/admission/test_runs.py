@@ -10,8 +10,8 @@ from builders import gpu_profile_spec, run_spec
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.run_admission import Question, admit, admit_unplanned, keep_layout
-from pretrain_operator.plan.surroundings import DatasetFacts, Surroundings
+from pretrain_operator.admission.related_objects import DatasetFacts, Surroundings
+from pretrain_operator.admission.runs import Question, admit, admit_unplanned, keep_layout
 from spec_strategies import specs
 
 TWO = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 2}})

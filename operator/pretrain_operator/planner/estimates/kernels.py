@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pretrain_operator.plan.estimates.constants import COMMON
-from pretrain_operator.plan.estimates.devices import Speeds
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
+from pretrain_operator.planner.estimates.constants import COMMON
+from pretrain_operator.planner.estimates.devices import Speeds
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
 
 _SCORE_BYTES = 13
 """Memory traffic of a stored attention score, forward: write, softmax, dropout, read."""

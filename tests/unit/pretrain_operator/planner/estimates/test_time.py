@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from pretrain_api.profiles import DEVICES
-from pretrain_operator.plan.estimates.devices import speeds_of
-from pretrain_operator.plan.estimates.flops import flops_per_token
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import active_parameters, total_parameters
-from pretrain_operator.plan.estimates.step_time import step_time
+from pretrain_operator.planner.estimates.devices import speeds_of
+from pretrain_operator.planner.estimates.flops import flops_per_token
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import active_parameters, total_parameters
+from pretrain_operator.planner.estimates.step_time import step_time
 
 LLAMA_8B = Model(32, 4096, 14336, 32, 8, 128, 128_256)
 A100 = speeds_of(DEVICES["a100-80gb"])

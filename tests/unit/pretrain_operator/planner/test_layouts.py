@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from pretrain_api.profiles import DEVICES
-from pretrain_operator.plan.estimates.devices import speeds_of
-from pretrain_operator.plan.estimates.memory import admitted_bytes
-from pretrain_operator.plan.estimates.setup import Experts, Model, Work
-from pretrain_operator.plan.layouts import Room, legal_layouts, search
+from pretrain_operator.planner.estimates.devices import speeds_of
+from pretrain_operator.planner.estimates.memory import admitted_bytes
+from pretrain_operator.planner.estimates.setup import Experts, Model, Work
+from pretrain_operator.planner.layouts import Room, legal_layouts, search
 
 H100 = DEVICES["h100"]
 LLAMA_8B = Model(32, 4096, 14336, 32, 8, 128, 128_256)

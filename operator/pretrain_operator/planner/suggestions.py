@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from pretrain_api.profiles import Device
-from pretrain_operator.plan.estimates.devices import speeds_of
-from pretrain_operator.plan.estimates.memory import admitted_bytes
-from pretrain_operator.plan.estimates.setup import Model, Work
-from pretrain_operator.plan.estimates.sizes import padded_vocabulary, total_parameters
-from pretrain_operator.plan.layouts import Candidate, Room, search
+from pretrain_operator.planner.estimates.devices import speeds_of
+from pretrain_operator.planner.estimates.memory import admitted_bytes
+from pretrain_operator.planner.estimates.setup import Model, Work
+from pretrain_operator.planner.estimates.sizes import padded_vocabulary, total_parameters
+from pretrain_operator.planner.layouts import Candidate, Room, search
 
 TOKENS_PER_PARAMETER = 20.0
 """Where no number of tokens is given: the compute-optimal rule of thumb (arXiv 2203.15556)."""

@@ -17,8 +17,8 @@ from pretrain_api.v1alpha1.tokendataset import (
     TokenDatasetStatus,
 )
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
+from pretrain_operator.observed.observed import Key, ObservedObject
 from pretrain_operator.plan.dependencies import find_condition, read_status
-from pretrain_operator.plan.observed import Key, ObservedObject
 from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.situation import Unmet
 

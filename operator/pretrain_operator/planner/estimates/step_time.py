@@ -6,11 +6,11 @@ Source: the pipeline arithmetic of Narayanan et al. (arXiv 2104.04473) and Korth
 
 from dataclasses import dataclass
 
-from pretrain_operator.plan.estimates.constants import COMMON
-from pretrain_operator.plan.estimates.devices import Speeds
-from pretrain_operator.plan.estimates.kernels import LayerTime, layer_time, logits_seconds
-from pretrain_operator.plan.estimates.setup import Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import share_of_stage
+from pretrain_operator.planner.estimates.constants import COMMON
+from pretrain_operator.planner.estimates.devices import Speeds
+from pretrain_operator.planner.estimates.kernels import LayerTime, layer_time, logits_seconds
+from pretrain_operator.planner.estimates.setup import Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import share_of_stage
 
 
 @dataclass(frozen=True)

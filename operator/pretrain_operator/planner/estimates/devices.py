@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pretrain_api.profiles import Device
-from pretrain_operator.plan.estimates.constants import COMMON, FAMILIES, FamilyConstants
+from pretrain_operator.planner.estimates.constants import COMMON, FAMILIES, FamilyConstants
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pretrain_api.meta import ATTEMPT_LABEL, STAGE_LABEL
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_operator.plan.clock import seconds_between
+from pretrain_operator.observed.clock import seconds_between
 
 MAIN_CONTAINER = "main"
 """Name of the one container of a workload pod."""

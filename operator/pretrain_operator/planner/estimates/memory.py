@@ -7,9 +7,9 @@ experts and the interleaved schedule as Megatron-core runs it.
 
 from dataclasses import dataclass
 
-from pretrain_operator.plan.estimates.constants import ADMISSION, MEMORY
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import Share, share_of_stage
+from pretrain_operator.planner.estimates.constants import ADMISSION, MEMORY
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import Share, share_of_stage
 
 
 @dataclass(frozen=True)

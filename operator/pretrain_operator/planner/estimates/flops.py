@@ -4,7 +4,7 @@ Source: Megatron-LM core_v0.19.0 `training/training.py` (causal attention, recom
 padding not counted).
 """
 
-from pretrain_operator.plan.estimates.setup import Model
+from pretrain_operator.planner.estimates.setup import Model
 
 
 def flops_per_token(model: Model, sequence: int, vocabulary: int | None = None) -> float:

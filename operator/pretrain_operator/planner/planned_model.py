@@ -3,8 +3,8 @@
 from pretrain_api.v1alpha1.model import ExpertsSpec, ModelSpec
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_api.v1alpha1.training import TrainingSpec
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import padded_vocabulary
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import padded_vocabulary
 
 
 def model_of(spec: ModelSpec, vocabulary: int) -> Model:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pretrain_operator.plan.estimates.devices import Speeds
-from pretrain_operator.plan.estimates.memory import fullest_rank
-from pretrain_operator.plan.estimates.setup import Layout, Model, Work
-from pretrain_operator.plan.estimates.step_time import step_time
+from pretrain_operator.planner.estimates.devices import Speeds
+from pretrain_operator.planner.estimates.memory import fullest_rank
+from pretrain_operator.planner.estimates.setup import Layout, Model, Work
+from pretrain_operator.planner.estimates.step_time import step_time
 
 _MOST_CONTEXT = 64
 _MOST_TENSOR = 64

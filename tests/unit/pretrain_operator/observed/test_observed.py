@@ -2,7 +2,7 @@ from typing import Any
 
 from builders import make_report
 from pretrain_api.reports import ExitClass
-from pretrain_operator.plan.observed import parse_job, parse_pod
+from pretrain_operator.observed.observed import parse_job, parse_pod
 
 POD: dict[str, Any] = {
     "metadata": {

@@ -6,10 +6,10 @@ from pretrain_api.problems import InvalidManifest
 from pretrain_api.rules import Severity, check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.estimates.memory import fullest_rank
-from pretrain_operator.plan.layouts import Candidate, Room, legal_layouts, search
-from pretrain_operator.plan.planned_model import model_of, work_of
-from pretrain_operator.plan.pretraining import ASSUMED_VOCABULARY, room_of
+from pretrain_operator.planner.estimates.memory import fullest_rank
+from pretrain_operator.planner.layouts import Candidate, Room, legal_layouts, search
+from pretrain_operator.planner.planned_model import model_of, work_of
+from pretrain_operator.planner.pretraining import ASSUMED_VOCABULARY, room_of
 
 DEGREES = {
     "tensor": "tensor",

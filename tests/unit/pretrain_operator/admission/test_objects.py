@@ -1,7 +1,7 @@
 import pytest
 
 from builders import parsed_run, run_spec
-from pretrain_operator.plan.admission import name_problems, object_problems, refusals
+from pretrain_operator.admission.objects import name_problems, object_problems, refusals
 
 
 def test_a_good_run_has_no_problems() -> None:

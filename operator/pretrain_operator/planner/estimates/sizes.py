@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pretrain_operator.plan.estimates.setup import Layout, Model
+from pretrain_operator.planner.estimates.setup import Layout, Model
 
 VOCABULARY_DIVISOR = 128
 """Megatron-core pads the vocabulary to a multiple of this times the tensor-parallel size."""

@@ -1,14 +1,7 @@
-"""What the statuses of all kinds share: artifacts and stages."""
-
-from typing import Annotated
-
-from pydantic import Field
+"""What the statuses of the data kinds share: an artifact, and the stages that make it."""
 
 from pretrain_api.conditions import Condition
 from pretrain_api.meta import ApiModel, Count
-
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,8}$", max_length=8)]
-"""`zh`, `en`, `code`, …: an ISO 639-1 code, or `code` for source code."""
 
 
 class ArtifactRef(ApiModel):
@@ -55,7 +48,7 @@ class StageStatus(ApiModel):
     """Largest resident memory of a task that is done, in bytes."""
 
 
-class WorkStatus(ApiModel):
+class DataStatus(ApiModel):
     """What every kind that produces an artifact reports."""
 
     observed_generation: int | None = None

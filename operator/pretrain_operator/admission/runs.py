@@ -14,16 +14,16 @@ from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.admission import name_problems, object_problems, refusals
-from pretrain_operator.plan.observed import Key
-from pretrain_operator.plan.plan_status import with_steps
-from pretrain_operator.plan.pretraining import plan_pretraining, vocabulary_problems
-from pretrain_operator.plan.surroundings import (
+from pretrain_operator.admission.objects import name_problems, object_problems, refusals
+from pretrain_operator.admission.related_objects import (
     DatasetFacts,
     Objects,
     Surroundings,
     surroundings_of,
 )
+from pretrain_operator.observed.observed import Key
+from pretrain_operator.planner.plan_status import with_steps
+from pretrain_operator.planner.pretraining import plan_pretraining, vocabulary_problems
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from pretrain_operator.plan.estimates.memory import (
+from pretrain_operator.planner.estimates.memory import (
     admitted_bytes,
     fullest_rank,
     in_flight,
     layer_activations,
     peak_memory,
 )
-from pretrain_operator.plan.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import (
+from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import (
     attention_parameters,
     ffn_parameters,
     padded_vocabulary,

@@ -3,17 +3,17 @@
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_api.v1alpha1.plan import LayoutPlan, MemoryPlan, PlanStatus, StagePlan
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.plan.estimates.constants import COMMON
-from pretrain_operator.plan.estimates.flops import flops_per_token
-from pretrain_operator.plan.estimates.memory import Memory, fullest_rank, peak_memory
-from pretrain_operator.plan.estimates.setup import Layout, Model, Work
-from pretrain_operator.plan.estimates.sizes import (
+from pretrain_operator.planner.estimates.constants import COMMON
+from pretrain_operator.planner.estimates.flops import flops_per_token
+from pretrain_operator.planner.estimates.memory import Memory, fullest_rank, peak_memory
+from pretrain_operator.planner.estimates.setup import Layout, Model, Work
+from pretrain_operator.planner.estimates.sizes import (
     active_parameters,
     share_of_stage,
     total_parameters,
 )
-from pretrain_operator.plan.estimates.step_time import step_time
-from pretrain_operator.plan.layouts import Candidate, Room
+from pretrain_operator.planner.estimates.step_time import step_time
+from pretrain_operator.planner.layouts import Candidate, Room
 
 _SHOWN_STAGES = 64
 _BYTES_OF_STATE = {"bf16": 14, "fp8": 14, "fp32": 12}
