@@ -11,13 +11,9 @@ from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
-from pretrain_operator.observed.observed import (
-    ContainerEnd,
-    Key,
-    ObservedJob,
-    ObservedObject,
-    ObservedPod,
-)
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.pods import ContainerEnd, ObservedPod
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DIGEST = "0123456789abcdef" * 4

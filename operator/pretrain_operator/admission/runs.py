@@ -15,19 +15,14 @@ from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.objects import name_problems, object_problems, refusals
-from pretrain_operator.admission.related_objects import (
-    DatasetFacts,
-    Objects,
-    Surroundings,
-    surroundings_of,
-)
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects, related_objects
+from pretrain_operator.observed.objects import Key, ObjectReader
 from pretrain_operator.planner.plan_status import with_steps
 from pretrain_operator.planner.pretraining import plan_pretraining, vocabulary_problems
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AdmissionResult:
     """What was decided about an object before anything is created."""
 
     problems: tuple[Problem, ...] = ()
@@ -52,8 +47,8 @@ class Verdict:
         return [str(problem) for problem in self.problems if not problem.is_refusal]
 
 
-type Identity = tuple[str, str, str | None, Surroundings]
-"""Name of the run, its spec and its profile as JSON, and what else is around it."""
+type Identity = tuple[str, str, str | None, RelatedObjects]
+"""Name of the run, its spec and its profile as JSON, and the objects it refers to."""
 
 
 @dataclass(frozen=True)
@@ -62,37 +57,40 @@ class Question:
 
     name: str
     spec: PretrainJobSpec
-    around: Surroundings
+    related: RelatedObjects
 
     @property
     def identity(self) -> Identity:
         """Return what equal questions have in common; it can be looked up."""
-        profile = self.around.profile
+        profile = self.related.profile
         return (
             self.name,
             self.spec.model_dump_json(by_alias=True, exclude_unset=True),
             None if profile is None else profile.model_dump_json(by_alias=True, exclude_unset=True),
-            replace(self.around, profile=None),
+            replace(self.related, profile=None),
         )
 
 
 def run_question(
-    key: Key, spec: Mapping[str, Any], objects: Objects, nodes: ComputeProfileSpec | None = None
-) -> Verdict | Question:
+    key: Key,
+    spec: Mapping[str, Any],
+    objects: ObjectReader,
+    nodes: ComputeProfileSpec | None = None,
+) -> AdmissionResult | Question:
     """Return what `admit` is to be asked; at once the verdict where it need not be.
 
     `nodes` are meant instead of those of the run's profile.
     """
     if key.kind != "PretrainJob":
-        return Verdict(object_problems(key.kind, key.name, spec))
+        return AdmissionResult(object_problems(key.kind, key.name, spec))
     try:
         parsed = PretrainJobSpec.model_validate(dict(spec), strict=True)
     except ValidationError:
-        return Verdict(object_problems(key.kind, key.name, spec))
-    return Question(key.name, parsed, surroundings_of(parsed, key.namespace, objects, nodes))
+        return AdmissionResult(object_problems(key.kind, key.name, spec))
+    return Question(key.name, parsed, related_objects(parsed, key.namespace, objects, nodes))
 
 
-def admit(question: Question) -> Verdict:
+def admit(question: Question) -> AdmissionResult:
     """Return whether a run may start, with all that speaks against it at once.
 
     The search for the layout of a large run takes a while: the same question is answered from
@@ -101,45 +99,45 @@ def admit(question: Question) -> Verdict:
     return _admit(*question.identity)
 
 
-def admit_unplanned(question: Question, why: str) -> Verdict:
+def admit_unplanned(question: Question, why: str) -> AdmissionResult:
     """Return what can be said at once, without a plan, and `why` there is none."""
-    spec, around = question.spec, question.around
+    spec, related = question.spec, question.related
     problems = (
         *object_problems("PretrainJob", question.name, spec),
-        *_node_problems(spec, around.profile),
-        *input_problems(spec, around),
+        *_node_problems(spec, related.profile),
+        *input_problems(spec, related),
     )
-    return Verdict(problems, spec, None, (*around.missing, why))
+    return AdmissionResult(problems, spec, None, (*related.missing, why))
 
 
-def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> Verdict:
+def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> AdmissionResult:
     """Return the verdict on a run that has started: it keeps its layout, and may grow longer."""
     plan = with_steps(earlier, spec.training.train_iters)
-    return Verdict((), _with_layout(spec, earlier), plan)
+    return AdmissionResult((), _with_layout(spec, earlier), plan)
 
 
 @lru_cache(maxsize=256)
-def _admit(name: str, said: str, offered: str | None, around: Surroundings) -> Verdict:
+def _admit(name: str, said: str, offered: str | None, related: RelatedObjects) -> AdmissionResult:
     spec = PretrainJobSpec.model_validate_json(said)
     profile = None if offered is None else ComputeProfileSpec.model_validate_json(offered)
-    around = replace(around, profile=profile)
+    related = replace(related, profile=profile)
     nodes = profile or _unknown_nodes(spec)
     if nodes is None:
-        return admit_unplanned(Question(name, spec, around), _NO_DEVICES)
-    unique = around.dataset.unique_tokens if around.dataset else None
-    planned = plan_pretraining(spec, nodes, around.vocabulary, unique)
+        return admit_unplanned(Question(name, spec, related), _NO_DEVICES)
+    unique = related.dataset.unique_tokens if related.dataset else None
+    planned = plan_pretraining(spec, nodes, related.vocabulary, unique)
     problems = (
         *name_problems(name),
         *planned.problems,  # with those of the vocabulary, which memory and time depend on
         *_node_problems(spec, profile),
-        *_dataset_problems(spec, around.dataset),
+        *_dataset_problems(spec, related.dataset),
     )
     plan = planned.status if profile is not None else None
     if plan is not None:
         warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
         plan = plan.model_copy(update={"warnings": warnings})
         spec = _with_layout(spec, plan)
-    return Verdict(problems, spec, plan, around.missing, planned.notes)
+    return AdmissionResult(problems, spec, plan, related.missing, planned.notes)
 
 
 _NO_DEVICES = "spec.parallelism.gpusPerNode: is not known, so no layout is checked"
@@ -166,15 +164,15 @@ def _node_problems(spec: PretrainJobSpec, profile: ComputeProfileSpec | None) ->
     return [Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message)]
 
 
-def input_problems(spec: PretrainJobSpec, around: Surroundings) -> list[Problem]:
+def input_problems(spec: PretrainJobSpec, related: RelatedObjects) -> list[Problem]:
     """Return where a run does not fit the token blocks that it reads, or their tokenizer."""
     return [
-        *_dataset_problems(spec, around.dataset),
-        *vocabulary_problems(spec, around.vocabulary),
+        *_dataset_problems(spec, related.dataset),
+        *vocabulary_problems(spec, related.vocabulary),
     ]
 
 
-def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts | None) -> list[Problem]:
+def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetInfo | None) -> list[Problem]:
     """Return where a run and the token blocks that it reads do not fit together."""
     if dataset is None:
         return []

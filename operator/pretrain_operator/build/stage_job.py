@@ -7,10 +7,11 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST, IGNORE_DISRUPTIONS
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
-from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, ObservedObject
+from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION, PLACEMENT_ANNOTATION
+from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.failures import RETRIES_PER_TASK
 from pretrain_operator.plan.placement import Placement
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, StageJob
+from pretrain_operator.plan.stages import StageJob
 
 GRACE_SECONDS = 30
 

@@ -10,18 +10,19 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
-from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, ObservedObject
+from pretrain_operator.observed.annotations import (
+    CONFIG_MAP_ANNOTATION,
+    INPUTS_ANNOTATION,
+    PLACEMENT_ANNOTATION,
+)
+from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.names import attempt_job_name, service_name
 from pretrain_operator.plan.placement import Placement
 from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.secrets import secret_names
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
 
 QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
 """Labels of a PretrainJob that its Jobs carry too, for Kueue."""
-
-INPUTS_ANNOTATION = "pretrain.dev/inputs"
-"""Annotation of an attempt's Job: what the run is bound to, should the status not say so yet."""
 
 GRACE_SECONDS = 120
 """Time to save a checkpoint after SIGTERM."""

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from pretrain_operator.build.event import Announcement, build_event
+from pretrain_operator.build.event import EventRecord, build_event
 from pretrain_operator.cluster.api import Api
-from pretrain_operator.cluster.errors import Occupied, Refused, Unavailable
+from pretrain_operator.cluster.errors import NameConflict, Refused, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.refusals import RefusalReader
 from pretrain_operator.cluster.resources import (
@@ -23,13 +23,9 @@ from pretrain_operator.cluster.resources import (
     SERVICE,
 )
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import (
-    CONFIG_MAP_ANNOTATION,
-    Key,
-    ObservedJob,
-    ObservedObject,
-    controller_of,
-)
+from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import Key, ObservedObject, controller_of
 
 logger = logging.getLogger("pretrain_operator")
 
@@ -54,7 +50,7 @@ class Cluster:
         """Make sure that there are these children of `owner`, in order.
 
         Raises:
-            Occupied: If an object that `owner` does not control has the name of one.
+            NameConflict: If an object that `owner` does not control has the name of one.
             Refused: If the API server does not take one.
             Unavailable: If it does not answer.
         """
@@ -76,7 +72,7 @@ class Cluster:
             raise Unavailable(f"{resource.kind} {meta['name']} was there, and is gone")
         uid = found["metadata"]["uid"]
         if controller_of(found["metadata"]).get("uid") != owner.uid:
-            raise Occupied(resource.kind, found["metadata"])
+            raise NameConflict(resource.kind, found["metadata"])
         # A ConfigMap never changes, and what runs is not changed under way (nor taken from Kueue).
         return await self.api.apply(resource, manifest, uid) if resource == SERVICE else found
 
@@ -84,7 +80,7 @@ class Cluster:
         self,
         owner: ObservedObject,
         status: Mapping[str, Any],
-        said: Iterable[Announcement],
+        said: Iterable[EventRecord],
         now: datetime,
     ) -> None:
         """Apply a status, if it says something new, and announce what it is."""
@@ -99,7 +95,7 @@ class Cluster:
             await self._announce(owner, said, now)
 
     async def _announce(
-        self, owner: ObservedObject, said: Iterable[Announcement], now: datetime
+        self, owner: ObservedObject, said: Iterable[EventRecord], now: datetime
     ) -> None:
         """Write events; that one is lost, or late, is nothing to stop for."""
         try:

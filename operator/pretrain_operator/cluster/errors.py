@@ -12,7 +12,7 @@ class Unavailable(Exception):
     """The API server did not answer, or cannot take the request now: time will heal it."""
 
 
-class Occupied(Exception):
+class NameConflict(Exception):
     """An object of somebody else has the name of a child; it was not touched."""
 
     def __init__(self, kind: str, metadata: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from pretrain_api.v1alpha1.progress import Progress
 from pretrain_operator.cluster.api import Api, read_bounded
 from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import POD
-from pretrain_operator.observed.observed import Key, ObservedPod
+from pretrain_operator.observed.objects import Key
+from pretrain_operator.observed.pods import ObservedPod
 
 TIMEOUT_SECONDS = 1.0
 INTERVAL_SECONDS = 2.0

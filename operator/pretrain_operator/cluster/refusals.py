@@ -9,13 +9,9 @@ from datetime import datetime
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import EVENT
-from pretrain_operator.observed.observed import ObservedJob
-from pretrain_operator.plan.waiting import (
-    PATIENCE_SECONDS,
-    creation_refusal,
-    lacks_pods,
-    parse_event,
-)
+from pretrain_operator.observed.events import parse_event
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.plan.waiting import PATIENCE_SECONDS, creation_refusal, lacks_pods
 
 logger = logging.getLogger("pretrain_operator")
 

@@ -11,15 +11,9 @@ from typing import Any
 
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import KIND_LABEL, NAME_LABEL
-from pretrain_operator.observed.observed import (
-    Key,
-    ObservedJob,
-    ObservedObject,
-    ObservedPod,
-    parse_job,
-    parse_object,
-    parse_pod,
-)
+from pretrain_operator.observed.jobs import ObservedJob, parse_job
+from pretrain_operator.observed.objects import Key, ObservedObject, parse_object
+from pretrain_operator.observed.pods import ObservedPod, parse_pod
 from pretrain_operator.observed.references import ANY_PROFILE, references
 
 _KINDS = {kind.name.lower(): kind.name for kind in KINDS}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pretrain_operator.observed.observed import Key, ObservedObject
+from pretrain_operator.observed.objects import Key, ObservedObject
 
 ANY_PROFILE = Key("ComputeProfile", "", "*")
 """Stands for the profile of an object without `profileRef`: a change of any may be meant."""

@@ -14,7 +14,7 @@ from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
 from pretrain_operator.observed.clock import parse_time
-from pretrain_operator.observed.observed import ObservedJob
+from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.plan.failures import UNREPORTED, Failure, job_failure
 
 SHOWN_ATTEMPTS = 20

@@ -12,13 +12,12 @@ from pretrain_api.v1alpha1.pretrainjob import (
     PretrainJobSpec,
     PretrainJobStatus,
 )
+from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.clock import format_time
-from pretrain_operator.observed.observed import (
-    LOST_AFTER_SECONDS,
-    ObservedJob,
-    ObservedObject,
-    ObservedPod,
-)
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.pods import LOST_AFTER_SECONDS, ObservedPod
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.attempts import (
     REPLACED,
     SUSPENDED,
@@ -29,8 +28,6 @@ from pretrain_operator.plan.attempts import (
 )
 from pretrain_operator.plan.failures import most_informative
 from pretrain_operator.plan.retry import retry_hint, retry_value
-from pretrain_operator.plan.situation import Phase, Situation
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
 from pretrain_operator.plan.waiting import waiting_reason
 
 COMPLETE_PHASE = "complete"
@@ -41,7 +38,7 @@ COMPLETE_PHASE = "complete"
 class RunPlan:
     """What has to be done now for a PretrainJob."""
 
-    situation: Situation
+    state: State
     attempts: tuple[AttemptStatus, ...]
     start: int | None = None
     """Number of the attempt to start."""
@@ -67,7 +64,7 @@ class ObservedRun:
     """All its pods, also of Jobs that are gone, and those of an earlier object of its name."""
     placement: str | None
     """Digest of the current placement. `None` if the profile cannot be read now."""
-    finished: Situation | None
+    finished: State | None
     """How the run ended, if the last status says that it did."""
 
     @property
@@ -108,30 +105,28 @@ def plan_run(observed: ObservedRun, now: datetime) -> RunPlan:
     plan = RunPlan(_NOTHING, attempts, report=_report(job))
     if last is not None and last.reason == ExitClass.COMPLETE and not observed.has_grown:
         done = f"complete after {last.number} attempt{'s' if last.number > 1 else ''}"
-        return replace(plan, situation=Situation(Phase.COMPLETE, Reason.COMPLETE, done))
+        return replace(plan, state=State(Phase.COMPLETE, Reason.COMPLETE, done))
     if last is not None and last.reason is None and job is not None:
         return _running(plan, observed, (last, job), now)
     if observed.spec.suspend:
-        return replace(plan, situation=_HELD)
+        return replace(plan, state=_HELD)
     ending = [pod for pod in observed.pods if not pod.is_over and not pod.is_lost(now)]
     if ending:
-        situation = _until_ended(ending[0], observed.owner, last)
-        return replace(plan, situation=situation, wait_seconds=LOST_AFTER_SECONDS)
+        state = _until_ended(ending[0], observed.owner, last)
+        return replace(plan, state=state, wait_seconds=LOST_AFTER_SECONDS)
     return _next(plan, observed, now)
 
 
-def _until_ended(pod: ObservedPod, owner: ObservedObject, last: AttemptStatus | None) -> Situation:
+def _until_ended(pod: ObservedPod, owner: ObservedObject, last: AttemptStatus | None) -> State:
     if last is None:
         message = f"waits until pod {pod.name} of an earlier {owner.key.title} has ended"
-        return Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING, message)
+        return State(Phase.RUNNING, Reason.ATTEMPT_STARTING, message)
     message = f"waits until pod {pod.name} of the last attempt has ended"
-    return Situation(Phase.RESTARTING, Reason.RESTARTING, message)
+    return State(Phase.RESTARTING, Reason.RESTARTING, message)
 
 
-_NOTHING = Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING)
-_HELD = Situation(
-    Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to go on"
-)
+_NOTHING = State(Phase.RUNNING, Reason.ATTEMPT_STARTING)
+_HELD = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
 
 
 def _note_jobs(
@@ -204,18 +199,18 @@ def _running(
         return _stop(plan, end, _HELD)
     stale = observed.placement not in (None, job.annotations.get(PLACEMENT_ANNOTATION))
     if stale and not job.has_started and not job.failing:
-        changed = Situation(
+        changed = State(
             Phase.RESTARTING, Reason.RESTARTING, "starts again: the ComputeProfile has changed"
         )
         end = _ended(last, REPLACED, "the ComputeProfile changed before it ran", now)
         return _stop(plan, end, changed)
-    return replace(plan, situation=_progressing(last, job), leader=_leader(job))
+    return replace(plan, state=_progressing(last, job), leader=_leader(job))
 
 
-def _stop(plan: RunPlan, end: AttemptStatus, situation: Situation) -> RunPlan:
+def _stop(plan: RunPlan, end: AttemptStatus, state: State) -> RunPlan:
     """End the running attempt on purpose: uncharged, its pods get their grace period."""
     attempts = (*plan.attempts[:-1], end)
-    return replace(plan, situation=situation, attempts=attempts, delete=(end.job,))
+    return replace(plan, state=state, attempts=attempts, delete=(end.job,))
 
 
 def _leader(job: ObservedJob) -> ObservedPod | None:
@@ -223,23 +218,23 @@ def _leader(job: ObservedJob) -> ObservedPod | None:
     return next((pod for pod in pods if not pod.deleting), None)
 
 
-def _progressing(last: AttemptStatus, job: ObservedJob) -> Situation:
+def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
     failure = most_informative(job.pods)
     if failure is not None or job.failing:
         why = failure.message if failure else job.failure_message
         message = f"attempt {last.number} ends: {why}"
-        return Situation(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
+        return State(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
     if job.suspended:
         message = f"Job {job.name} is held by its queue until there is room"
-        return Situation(Phase.SUSPENDED, Reason.SUSPENDED, message)
+        return State(Phase.SUSPENDED, Reason.SUSPENDED, message)
     waiting = waiting_reason(job)
     if waiting:
-        return Situation(Phase.RUNNING, Reason.WAITING_FOR_PODS, waiting)
+        return State(Phase.RUNNING, Reason.WAITING_FOR_PODS, waiting)
     running = sum(pod.phase == "Running" for pod in job.pods)
     if running < job.completions:
         message = f"attempt {last.number}: {running} of {job.completions} pods run"
-        return Situation(Phase.RUNNING, Reason.ATTEMPT_STARTING, message)
-    return Situation(
+        return State(Phase.RUNNING, Reason.ATTEMPT_STARTING, message)
+    return State(
         Phase.RUNNING, Reason.ATTEMPT_RUNNING, f"attempt {last.number} runs on {running} pods"
     )
 
@@ -254,15 +249,15 @@ def _next(plan: RunPlan, observed: ObservedRun, now: datetime) -> RunPlan:
     )
     if isinstance(decision, GiveUp):
         message = decision.message + retry_hint(observed.owner)
-        situation = Situation(Phase.FAILED, decision.reason, message)
-        return replace(plan, situation=situation)
+        state = State(Phase.FAILED, decision.reason, message)
+        return replace(plan, state=state)
     last = plan.attempts[-1] if plan.attempts else None
     why = f" after attempt {last.number} ({last.reason}): {last.message}" if last else ""
     phase = Phase.RESTARTING if last else Phase.RUNNING
     reason = Reason.RESTARTING if last else Reason.ATTEMPT_STARTING
     due = decision.not_before
     later = f" at {format_time(due)}," if due is not None and due > now else ""
-    situation = Situation(phase, reason, f"attempt {decision.number} starts{later}{why}")
+    state = State(phase, reason, f"attempt {decision.number} starts{later}{why}")
     if due is not None and due > now:
-        return replace(plan, situation=situation, wait_seconds=(due - now).total_seconds())
-    return replace(plan, situation=situation, start=decision.number)
+        return replace(plan, state=state, wait_seconds=(due - now).total_seconds())
+    return replace(plan, state=state, start=decision.number)

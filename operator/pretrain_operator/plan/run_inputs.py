@@ -8,7 +8,7 @@ from pretrain_api.runs import OpenedArtifact, TrainingRun
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, RunInputs
-from pretrain_operator.observed.observed import ObservedObject
+from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.names import attempt_job_name, service_name
 from pretrain_operator.plan.rendezvous import rendezvous_host, rendezvous_port
 

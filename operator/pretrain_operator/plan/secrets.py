@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pretrain_api.conditions import Reason
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.states import Phase, State
 
 KEYS = "endpoint, accessKey, secretKey and, optionally, region"
 
@@ -23,13 +23,13 @@ def _name(place: Location | OpenedArtifact | None) -> str | None:
     return place.credentials_secret_ref.name
 
 
-def missing_secrets(namespace: str, names: Iterable[str]) -> Situation | None:
+def missing_secrets(namespace: str, names: Iterable[str]) -> State | None:
     """Return what to say of Secrets that do not exist; `None` if there are none such."""
     missing = sorted(names)
     if not missing:
         return None
     which = ", ".join(missing)
-    return Situation(
+    return State(
         Phase.WAITING,
         Reason.SECRET_NOT_FOUND,
         f"credentialsSecretRef: there is no Secret {which} in namespace {namespace}; "

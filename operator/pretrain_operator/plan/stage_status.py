@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pretrain_api.meta import LARGEST_INTEGER
 from pretrain_api.reports import ExitReport
 from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
-from pretrain_operator.observed.observed import ObservedJob
+from pretrain_operator.observed.jobs import ObservedJob
 
 
 def stage_status(

@@ -14,7 +14,10 @@ from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import Run
 from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
-from pretrain_operator.observed.observed import ObservedJob, ObservedObject
+from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.failures import (
     Failure,
     eviction_failure,
@@ -23,12 +26,8 @@ from pretrain_operator.plan.failures import (
 )
 from pretrain_operator.plan.names import stage_job_name
 from pretrain_operator.plan.retry import retry_hint
-from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stage_status import stage_status
 from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
-
-PLACEMENT_ANNOTATION = "pretrain.dev/placement"
-"""Annotation of a Job: digest of the placement that its pods were made with."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Chain:
 class WorkPlan:
     """What has to be done now for an object that produces an artifact."""
 
-    situation: Situation
+    state: State
     stages: tuple[StageStatus, ...] = ()
     create: StageJob | None = None
     resize: tuple[str, int] | None = None
@@ -95,7 +94,7 @@ def plan_stages(
     chain: Chain,
     jobs: Sequence[ObservedJob],
     previous: Sequence[StageStatus],
-    failure: Situation | None,
+    failure: State | None,
     now: datetime,
 ) -> WorkPlan:
     """Return what to do now, given the Jobs of `owner` and the stages of the last status.
@@ -126,7 +125,7 @@ class _Walk:
         chain: Chain,
         jobs: Mapping[str, ObservedJob],
         previous: Sequence[StageStatus],
-        failure: Situation | None,
+        failure: State | None,
         now: datetime,
     ) -> None:
         self.owner, self.chain, self.jobs = owner, chain, jobs
@@ -171,7 +170,7 @@ class _Walk:
     def _complete(self, artifact: ArtifactRef, report: ExitReport | None) -> WorkPlan:
         message = "found complete" if report and report.reused else "complete"
         return WorkPlan(
-            Situation(Phase.COMPLETE, Reason.COMPLETE, f"{message}: {artifact.uri}"),
+            State(Phase.COMPLETE, Reason.COMPLETE, f"{message}: {artifact.uri}"),
             tuple(self.done),
             artifact=artifact,
             report=report,
@@ -182,13 +181,13 @@ class _Walk:
         if job is not None and any(pod.phase == "Succeeded" for pod in job.pods):
             said = f"stage {planned.stage} ended well, but its pods named no artifact; the image "
             said += "does not fit this operator: set spec.images.data of the ComputeProfile"
-            failed = Situation(Phase.FAILED, Reason.STAGE_FAILED, said)
+            failed = State(Phase.FAILED, Reason.STAGE_FAILED, said)
             return WorkPlan(failed, tuple(self.done))
         message = f"stage {planned.stage} runs again: the reports of its pods are gone"
-        situation = Situation(Phase.RUNNING, Reason.STAGE_RUNNING, message)
+        state = State(Phase.RUNNING, Reason.STAGE_RUNNING, message)
         if job is None:
-            return WorkPlan(situation, tuple(self.done), create=planned)
-        return WorkPlan(situation, tuple(self.done), delete=(job.name,))
+            return WorkPlan(state, tuple(self.done), create=planned)
+        return WorkPlan(state, tuple(self.done), delete=(job.name,))
 
     def _unfinished(
         self, planned: StageJob, job: ObservedJob | None, remembered: StageStatus | None
@@ -197,10 +196,8 @@ class _Walk:
             return WorkPlan(self.failure, (*self.done, remembered))
         if job is None:
             status = stage_status(planned.stage, planned.name, planned.tasks, None, None)
-            situation = Situation(
-                Phase.RUNNING, Reason.STAGE_RUNNING, f"stage {planned.stage} starts"
-            )
-            return WorkPlan(situation, (*self.done, status), create=planned)
+            state = State(Phase.RUNNING, Reason.STAGE_RUNNING, f"stage {planned.stage} starts")
+            return WorkPlan(state, (*self.done, status), create=planned)
         if job.failed or job.failing:
             return self._failed(planned, job)
         if evicted := eviction_failure(job):
@@ -235,7 +232,7 @@ class _Walk:
         if retried is not None and not waiting:
             notes.append(f"task {retried.rank} is tried again: {retried.message}")
         message = "; ".join([where, *(note for note in notes if note)])
-        return WorkPlan(Situation(Phase.RUNNING, reason, message), (*self.done, status))
+        return WorkPlan(State(Phase.RUNNING, reason, message), (*self.done, status))
 
     def _failed(self, planned: StageJob, job: ObservedJob) -> WorkPlan:
         failure = job_failure(job)
@@ -254,7 +251,7 @@ class _Walk:
         remembered = self.memory.get(planned.name)
         status = stage_status(planned.stage, planned.name, planned.tasks, job, remembered)
         message = _failure_message(planned, failure) + retry_hint(self.owner)
-        return WorkPlan(Situation(Phase.FAILED, failure.reason, message), (*self.done, status))
+        return WorkPlan(State(Phase.FAILED, failure.reason, message), (*self.done, status))
 
 
 def _failure_message(planned: StageJob, failure: Failure) -> str:

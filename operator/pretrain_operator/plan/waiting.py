@@ -1,13 +1,12 @@
 """Why the pods of a Job do not run: nobody may create them, no node takes them, no image starts."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from pretrain_operator.observed.clock import parse_time, seconds_between
-from pretrain_operator.observed.observed import ObservedJob
+from pretrain_operator.observed.clock import seconds_between
+from pretrain_operator.observed.events import ObservedEvent
+from pretrain_operator.observed.jobs import ObservedJob
 
 PATIENCE_SECONDS = 5.0
 """Pods that are not there after this time may have been refused: most come within a second."""
@@ -69,29 +68,6 @@ _REMEDIES = (
     ("runAsNonRoot", f"set spec.images {_PROFILE} to images with a numeric USER other than 0"),
 )
 """What an obstacle is told by, in the words of Kubernetes, and what would do."""
-
-
-@dataclass(frozen=True)
-class ObservedEvent:
-    """One event of a Job."""
-
-    reason: str
-    message: str
-    at: datetime
-    """When it was last seen."""
-
-
-def parse_event(body: Mapping[str, Any]) -> ObservedEvent:
-    """Return an event, as core/v1 has it."""
-    series = body.get("series") or {}
-    times = (
-        series.get("lastObservedTime"),
-        body.get("lastTimestamp"),
-        body.get("eventTime"),
-        body["metadata"]["creationTimestamp"],
-    )
-    at = parse_time(next(time for time in times if time))
-    return ObservedEvent(str(body.get("reason") or ""), str(body.get("message") or ""), at)
 
 
 def lacks_pods(job: ObservedJob, now: datetime) -> bool:

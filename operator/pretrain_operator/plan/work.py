@@ -20,7 +20,7 @@ from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
-from pretrain_operator.observed.observed import Key, ObservedObject
+from pretrain_operator.observed.objects import Key, ObservedObject
 from pretrain_operator.plan.secrets import secret_names
 from pretrain_operator.plan.stages import Chain, StageJob, stage_job
 

@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.admission.related_objects import Objects, surroundings_of
-from pretrain_operator.admission.runs import Question, Verdict, admit, keep_layout
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.admission.related_objects import related_objects
+from pretrain_operator.admission.runs import AdmissionResult, Question, admit, keep_layout
+from pretrain_operator.observed.objects import Key, ObjectReader
 
 _SEARCHES = ThreadPoolExecutor(2, "admission")
 
 
 async def admit_run(
-    objects: Objects, key: Key, spec: PretrainJobSpec, earlier: PlanStatus | None
-) -> Verdict:
+    objects: ObjectReader, key: Key, spec: PretrainJobSpec, earlier: PlanStatus | None
+) -> AdmissionResult:
     """Return whether the run `key` may start.
 
     `earlier` is the plan that its attempts were started with: such a run keeps its layout, and
@@ -27,5 +27,5 @@ async def admit_run(
     """
     if earlier is not None:
         return keep_layout(spec, earlier)
-    question = Question(key.name, spec, surroundings_of(spec, key.namespace, objects))
+    question = Question(key.name, spec, related_objects(spec, key.namespace, objects))
     return await asyncio.get_running_loop().run_in_executor(_SEARCHES, admit, question)

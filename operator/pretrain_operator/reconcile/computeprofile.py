@@ -6,9 +6,9 @@ from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, ComputeProfileStatus
 from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.observed.observed import Key
-from pretrain_operator.plan.dependencies import read_status
-from pretrain_operator.status.events import announcements
+from pretrain_operator.observed.objects import Key
+from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.status.events import status_events
 from pretrain_operator.status.profile import profile_status
 from pretrain_operator.status.wire import to_wire
 
@@ -26,5 +26,5 @@ async def reconcile_profile(cluster: Cluster, key: Key, now: datetime) -> None:
         problems = error.problems
     previous = read_status(ComputeProfileStatus, observed)
     status = profile_status(previous.conditions, problems, observed.generation, now)
-    said = announcements(previous, status)
+    said = status_events(previous, status)
     await cluster.write_status(observed, to_wire(status), said, now)

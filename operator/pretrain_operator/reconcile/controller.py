@@ -13,7 +13,7 @@ from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import JOB, OURS, POD
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.observed.objects import Key
 from pretrain_operator.reconcile.computeprofile import reconcile_profile
 from pretrain_operator.reconcile.pretrainjob import reconcile_run
 from pretrain_operator.reconcile.queue import WorkQueue, work

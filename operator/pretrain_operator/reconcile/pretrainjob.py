@@ -13,27 +13,27 @@ from pretrain_api.v1alpha1.pretrainjob import (
     RunInputs,
 )
 from pretrain_operator.admission.objects import object_problems, refusals
+from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.build.service import build_service
 from pretrain_operator.build.trainer_job import build_attempt, trainer_secrets
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Occupied, Refused
+from pretrain_operator.cluster.errors import NameConflict, Refused
 from pretrain_operator.observed.clock import format_time, seconds_between
-from pretrain_operator.observed.observed import Key, ObservedObject
-from pretrain_operator.plan.dependencies import read_status
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady, Phase, State
+from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.plan.name_conflicts import name_conflict
 from pretrain_operator.plan.names import attempt_job_name
-from pretrain_operator.plan.occupied import name_taken
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
-from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.run_inputs import pin_inputs, training_run
 from pretrain_operator.plan.secrets import missing_secrets
-from pretrain_operator.plan.situation import Phase, Situation, Unmet
 from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.reconcile.admission import admit_run
 from pretrain_operator.reconcile.run_inputs import open_inputs, pinned_inputs
 from pretrain_operator.status.conditions import last_end
-from pretrain_operator.status.events import announcements
+from pretrain_operator.status.events import status_events
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.wire import to_wire
 
@@ -66,7 +66,7 @@ async def _write(
     now: datetime,
 ) -> None:
     status = run_status(previous, outcome, owner.generation, now)
-    await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
+    await cluster.write_status(owner, to_wire(status), status_events(previous, status), now)
 
 
 async def _advance(cluster: Cluster, observed: ObservedRun, now: datetime) -> RunOutcome:
@@ -111,7 +111,7 @@ async def _observe(
     jobs = await cluster.jobs(owner, now)
     try:
         placement = plan_placement(_profile(cluster, spec), "trainer", _devices(spec)).digest
-    except Unmet:
+    except DependencyNotReady:
         placement = None
     return ObservedRun(
         owner=owner,
@@ -124,7 +124,7 @@ async def _observe(
     )
 
 
-def _finished(owner: ObservedObject, previous: PretrainJobStatus) -> Situation | None:
+def _finished(owner: ObservedObject, previous: PretrainJobStatus) -> State | None:
     """Return how the run ended; a failure is thought over when the user changes the spec."""
     end = last_end(previous.conditions)
     is_edited = previous.observed_generation != owner.generation
@@ -139,8 +139,8 @@ def _devices(spec: PretrainJobSpec) -> int | None:
     return spec.parallelism.gpus_per_node
 
 
-def _invalid(problems: list[str]) -> Situation:
-    return Situation(Phase.INVALID, Reason.INVALID_SPEC, "; ".join(problems))
+def _invalid(problems: list[str]) -> State:
+    return State(Phase.INVALID, Reason.INVALID_SPEC, "; ".join(problems))
 
 
 async def _start(
@@ -160,22 +160,22 @@ async def _start(
         inputs = pinned or pin_inputs(spec, opened)
         run = training_run(owner, spec, profile, (inputs, opened), plan.start)
         missing = await cluster.missing_secrets(owner.key.namespace, trainer_secrets(run))
-        if situation := missing_secrets(owner.key.namespace, missing):
-            return replace(held, situation=situation), pinned
+        if state := missing_secrets(owner.key.namespace, missing):
+            return replace(held, state=state), pinned
         placement = plan_placement(profile, "trainer", _devices(spec))
         children = build_service(owner), *build_attempt(owner, run, placement)
         await cluster.apply(owner, *children)
     except InvalidManifest as error:
-        return replace(held, situation=_invalid(error.problems)), pinned
-    except Unmet as problem:
-        return replace(held, situation=problem.situation), pinned
-    except Occupied as other:
-        taken = name_taken(owner, other.kind, other.metadata)
-        return replace(held, situation=taken), pinned
+        return replace(held, state=_invalid(error.problems)), pinned
+    except DependencyNotReady as problem:
+        return replace(held, state=problem.state), pinned
+    except NameConflict as other:
+        taken = name_conflict(owner, other.kind, other.metadata)
+        return replace(held, state=taken), pinned
     except Refused as refusal:
         message = f"the API server refuses attempt {plan.start}: {refusal}"
-        blocked = Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message)
-        return replace(held, situation=blocked), pinned
+        blocked = State(Phase.BLOCKED, Reason.CHILD_REJECTED, message)
+        return replace(held, state=blocked), pinned
     started = AttemptStatus(
         number=plan.start,
         job=attempt_job_name(owner.key.name, plan.start),
@@ -188,11 +188,11 @@ async def _start(
 async def _look_again(
     cluster: Cluster, observed: ObservedRun, plan: RunPlan, now: datetime
 ) -> float | None:
-    if plan.situation.is_finished:
+    if plan.state.is_finished:
         return await _expire(cluster, observed.owner, observed.spec, now)
     if plan.leader is not None:
         return cluster.progress.interval_seconds
-    again = plan.wait_seconds or plan.situation.look_again_seconds
+    again = plan.wait_seconds or plan.state.look_again_seconds
     return again or look_again_seconds(observed.jobs, now)
 
 

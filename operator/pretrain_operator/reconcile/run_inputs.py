@@ -11,14 +11,16 @@ from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetStatus
 from pretrain_operator.admission.objects import refusals
-from pretrain_operator.admission.related_objects import surroundings_of
+from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import input_problems
-from pretrain_operator.build.trainer_job import INPUTS_ANNOTATION
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key, ObservedJob, ObservedObject
-from pretrain_operator.plan.dependencies import artifact_secret, read_status, require_artifact
+from pretrain_operator.observed.annotations import INPUTS_ANNOTATION
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.plan.dependencies import artifact_secret, require_artifact
 from pretrain_operator.plan.run_inputs import OpenedInputs
-from pretrain_operator.plan.situation import Unmet
 from pretrain_operator.plan.work import Work
 from pretrain_operator.reconcile.inputs import gather_inputs
 
@@ -45,7 +47,7 @@ def open_inputs(
     """Return the token blocks and the tokenizer of a run.
 
     Raises:
-        Unmet: If they are not ready, and the run has not been bound to older ones.
+        DependencyNotReady: If they are not ready, and the run has not been bound to older ones.
         InvalidManifest: If they do not fit the run.
     """
     key = Key("TokenDataset", owner.key.namespace, spec.data.dataset_ref.name)
@@ -63,8 +65,8 @@ def open_inputs(
     found = require_artifact(tokenizer_field, tokenizer_key, store.get(tokenizer_key))
     _require_current(store, dataset)
     # It may have become another one since the run was admitted: that was beside the event loop.
-    around = surroundings_of(spec, owner.key.namespace, store)
-    if problems := refusals(input_problems(spec, around)):
+    related = related_objects(spec, owner.key.namespace, store)
+    if problems := refusals(input_problems(spec, related)):
         raise InvalidManifest(problems)
     return OpenedInputs(opened, found)
 
@@ -92,10 +94,10 @@ def _require_current(store: Store, dataset: ObservedObject) -> None:
     spec = parse(TokenDatasetSpec, dict(dataset.spec))
     try:
         work = Work(dataset, spec, gather_inputs(store, dataset.key, spec))
-    except Unmet as problem:
-        if problem.situation.reason is Reason.DEPENDENCY_NOT_FOUND:
+    except DependencyNotReady as problem:
+        if problem.state.reason is Reason.DEPENDENCY_NOT_FOUND:
             return  # finished, and what it was made from is gone
         raise
     if read_status(TokenDatasetStatus, dataset).spec_digest != work.digest:
         message = f"waits for {dataset.key.title} (its inputs have changed)"
-        raise Unmet(Reason.WAITING_FOR_DEPENDENCY, message)
+        raise DependencyNotReady(Reason.WAITING_FOR_DEPENDENCY, message)

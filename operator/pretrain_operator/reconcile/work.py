@@ -8,22 +8,23 @@ from pretrain_api.kinds import DATA_PIPELINE, TOKEN_DATASET, TOKENIZER
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_operator.admission.objects import object_problems, refusals
+from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Occupied, Refused
-from pretrain_operator.observed.observed import Key, ObservedJob, ObservedObject
-from pretrain_operator.plan.dependencies import find_condition, read_status
-from pretrain_operator.plan.occupied import name_taken
+from pretrain_operator.cluster.errors import NameConflict, Refused
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady, Phase, State
+from pretrain_operator.observed.statuses import find_condition, read_status
+from pretrain_operator.plan.name_conflicts import name_conflict
 from pretrain_operator.plan.placement import Placement, plan_placement
-from pretrain_operator.plan.profiles import choose_profile
 from pretrain_operator.plan.secrets import missing_secrets
-from pretrain_operator.plan.situation import Phase, Situation, Unmet
 from pretrain_operator.plan.stages import WorkPlan, plan_stages
 from pretrain_operator.plan.waiting import look_again_seconds
 from pretrain_operator.plan.work import Work, WorkSpec, plan_chain
 from pretrain_operator.reconcile.inputs import gather_inputs
 from pretrain_operator.status.conditions import last_failure
-from pretrain_operator.status.events import announcements
+from pretrain_operator.status.events import status_events
 from pretrain_operator.status.wire import to_wire
 from pretrain_operator.status.work import WORK_STATUSES, WorkOutcome, work_status
 
@@ -42,8 +43,8 @@ async def reconcile_work(cluster: Cluster, key: Key, now: datetime) -> float | N
     jobs = await cluster.jobs(owner, now)
     outcome = await _advance(cluster, owner, previous, jobs, now)
     status = work_status(previous, outcome, owner.generation, now)
-    await cluster.write_status(owner, to_wire(status), announcements(previous, status), now)
-    return outcome.plan.situation.look_again_seconds or look_again_seconds(jobs, now)
+    await cluster.write_status(owner, to_wire(status), status_events(previous, status), now)
+    return outcome.plan.state.look_again_seconds or look_again_seconds(jobs, now)
 
 
 async def _advance(
@@ -56,17 +57,17 @@ async def _advance(
     try:
         work = _parse(cluster, owner)
     except InvalidManifest as error:
-        situation = Situation(Phase.INVALID, Reason.INVALID_SPEC, str(error))
-        return WorkOutcome(WorkPlan(situation), None)
-    except Unmet as problem:
+        state = State(Phase.INVALID, Reason.INVALID_SPEC, str(error))
+        return WorkOutcome(WorkPlan(state), None)
+    except DependencyNotReady as problem:
         return WorkOutcome(_without_inputs(owner, previous, problem), None)
     if previous.artifact is not None and previous.spec_digest == work.digest:
         done = f"complete: {previous.artifact.uri}"
-        return WorkOutcome(WorkPlan(Situation(Phase.COMPLETE, Reason.COMPLETE, done)), work.digest)
+        return WorkOutcome(WorkPlan(State(Phase.COMPLETE, Reason.COMPLETE, done)), work.digest)
     try:
         profile = choose_profile(work.spec.profile_ref, cluster.store.all("ComputeProfile"))
-    except Unmet as problem:
-        return WorkOutcome(WorkPlan(problem.situation), work.digest)
+    except DependencyNotReady as problem:
+        return WorkOutcome(WorkPlan(problem.state), work.digest)
     placement = plan_placement(profile, "data")
     plan = plan_stages(
         owner,
@@ -86,7 +87,9 @@ def _parse(cluster: Cluster, owner: ObservedObject) -> Work:
     return Work(owner, spec, gather_inputs(cluster.store, owner.key, spec))
 
 
-def _without_inputs(owner: ObservedObject, previous: DataStatus, problem: Unmet) -> WorkPlan:
+def _without_inputs(
+    owner: ObservedObject, previous: DataStatus, problem: DependencyNotReady
+) -> WorkPlan:
     """Return what to do without the inputs: what is finished stays so though they were deleted."""
     ready = find_condition(previous.conditions, ConditionType.READY)
     is_finished = (
@@ -95,9 +98,9 @@ def _without_inputs(owner: ObservedObject, previous: DataStatus, problem: Unmet)
         and ready.status == "True"
         and previous.observed_generation == owner.generation
     )
-    if is_finished and problem.situation.reason is Reason.DEPENDENCY_NOT_FOUND:
-        return WorkPlan(Situation(Phase.COMPLETE, Reason.COMPLETE, previous.message))
-    return WorkPlan(problem.situation)
+    if is_finished and problem.state.reason is Reason.DEPENDENCY_NOT_FOUND:
+        return WorkPlan(State(Phase.COMPLETE, Reason.COMPLETE, previous.message))
+    return WorkPlan(problem.state)
 
 
 async def _carry_out(
@@ -112,12 +115,12 @@ async def _carry_out(
             return plan
         namespace = owner.key.namespace
         missing = await cluster.missing_secrets(namespace, plan.create.secrets)
-        if situation := missing_secrets(namespace, missing):
-            return replace(plan, situation=situation)
+        if state := missing_secrets(namespace, missing):
+            return replace(plan, state=state)
         await cluster.apply(owner, *build_stage(owner, plan.create, placement))
-    except Occupied as other:
-        return replace(plan, situation=name_taken(owner, other.kind, other.metadata))
+    except NameConflict as other:
+        return replace(plan, state=name_conflict(owner, other.kind, other.metadata))
     except Refused as refusal:
         message = f"the API server refuses: {refusal}"
-        return replace(plan, situation=Situation(Phase.BLOCKED, Reason.CHILD_REJECTED, message))
+        return replace(plan, state=State(Phase.BLOCKED, Reason.CHILD_REJECTED, message))
     return plan

@@ -13,8 +13,8 @@ from pretrain_api.v1alpha1.pretrainjob import (
     RunInputs,
 )
 from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.pretrainjob import COMPLETE_PHASE, RunPlan
-from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.status.conditions import (
     Statement,
     build_conditions,
@@ -42,45 +42,43 @@ def run_status(
 ) -> PretrainJobStatus:
     """Return the next status."""
     run, report = outcome.run, outcome.run.report
-    situation = run.situation
+    state = run.state
     progress = _progress(previous.progress, outcome)
     checkpoint = _checkpoint(previous, progress, report)
     fields: dict[str, Any] = {
         "observed_generation": generation,
-        "phase": situation.phase.value,
-        "message": shorten(situation.message),
+        "phase": state.phase.value,
+        "message": shorten(state.message),
         "attempts": _attempts(run, progress, checkpoint),
         "inputs": outcome.inputs or previous.inputs,
         "progress": progress,
         "checkpoint": checkpoint,
         "plan": outcome.plan or previous.plan,
         "conditions": build_conditions(
-            _statements(situation, checkpoint), previous.conditions, generation, now
+            _statements(state, checkpoint), previous.conditions, generation, now
         ),
     }
-    if situation.phase is Phase.COMPLETE and report is not None and report.training is not None:
+    if state.phase is Phase.COMPLETE and report is not None and report.training is not None:
         fields |= {"summary": report.training, "export": report.training.export}
     return previous.model_copy(update=fields)
 
 
 def _statements(
-    situation: Situation, checkpoint: CheckpointStatus | None
+    state: State, checkpoint: CheckpointStatus | None
 ) -> dict[ConditionType, Statement]:
-    runs = situation.reason is Reason.ATTEMPT_RUNNING
-    held = situation.phase is Phase.SUSPENDED
+    runs = state.reason is Reason.ATTEMPT_RUNNING
+    held = state.phase is Phase.SUSPENDED
     saved = (
         Statement("True", Reason.CHECKPOINT_SAVED, f"step {checkpoint.step}, {checkpoint.at}")
         if checkpoint
         else Statement("False", Reason.NO_CHECKPOINT_YET)
     )
     return {
-        **state_conditions(situation),
-        ConditionType.RUNNING: Statement(
-            "True" if runs else "False", situation.reason, situation.message
-        ),
+        **state_conditions(state),
+        ConditionType.RUNNING: Statement("True" if runs else "False", state.reason, state.message),
         ConditionType.CHECKPOINT_HEALTHY: saved,
         ConditionType.SUSPENDED: (
-            Statement("True", Reason.SUSPENDED, situation.message)
+            Statement("True", Reason.SUSPENDED, state.message)
             if held
             else Statement("False", Reason.NOT_SUSPENDED)
         ),

@@ -33,13 +33,13 @@ def work_status(
 ) -> DataStatus:
     """Return the next status; an older artifact stays until the new one is complete."""
     plan = outcome.plan
-    situation = plan.situation
+    state = plan.state
     fields: dict[str, Any] = {
         "observed_generation": generation,
-        "phase": situation.phase.value,
-        "message": shorten(situation.message),
+        "phase": state.phase.value,
+        "message": shorten(state.message),
         "conditions": build_conditions(
-            state_conditions(situation), previous.conditions, generation, now
+            state_conditions(state), previous.conditions, generation, now
         ),
         "stages": list(plan.stages or previous.stages),
     }

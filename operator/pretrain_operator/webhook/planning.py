@@ -18,9 +18,9 @@ from functools import partial
 from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
 from pretrain_operator.admission.runs import (
+    AdmissionResult,
     Identity,
     Question,
-    Verdict,
     admit,
     admit_unplanned,
 )
@@ -74,7 +74,7 @@ class Planning:
         """Search in a pool, with `most` runs under way or waiting, each for `seconds`."""
         self._open_pool, self._pool = open_pool, open_pool()
         self._free, self._seconds = most, seconds
-        self._known: OrderedDict[Identity, Verdict] = OrderedDict()
+        self._known: OrderedDict[Identity, AdmissionResult] = OrderedDict()
         self._busy = f"as many runs as it takes ({most}) are being planned"
 
     async def warm_up(self) -> None:
@@ -82,7 +82,7 @@ class Planning:
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(self._pool, _nothing) for _ in range(WORKERS)))
 
-    async def admit(self, question: Question) -> Verdict:
+    async def admit(self, question: Question) -> AdmissionResult:
         """Return the verdict on a run; without a plan where there is no time for one.
 
         Such a run is held against the rules and its dataset at once. The operator refuses what then
@@ -113,7 +113,7 @@ class Planning:
         """Take no more questions; what nobody has begun to answer is dropped, the rest is done."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _give_back(self, identity: Identity, search: asyncio.Future[Verdict]) -> None:
+    def _give_back(self, identity: Identity, search: asyncio.Future[AdmissionResult]) -> None:
         self._free += 1
         # Who waited has been told of an error; nobody else need be.
         if search.cancelled() or search.exception() is not None:
@@ -123,7 +123,7 @@ class Planning:
             self._known.popitem(last=False)
 
 
-def _unplanned(question: Question, why: str) -> Verdict:
+def _unplanned(question: Question, why: str) -> AdmissionResult:
     _LOG.warning("run %s is not planned: %s", question.name, why)
     told = (
         f"spec.parallelism: memory and time are not checked here, {why}; the operator checks them"

@@ -4,7 +4,7 @@ import pytest
 
 from builders import make_body, make_object, pipeline_spec, ready_status, tokenizer_spec
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.observed.objects import Key
 
 OWNER = make_object("DataPipeline", "documents")
 DOCUMENTS = Key("DataPipeline", "default", "documents")

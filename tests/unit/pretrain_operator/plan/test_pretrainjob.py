@@ -20,11 +20,12 @@ from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
+from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.clock import format_time
-from pretrain_operator.observed.observed import ObservedJob, ObservedPod
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.pods import ObservedPod
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.pretrainjob import ObservedRun, RunPlan, plan_run
-from pretrain_operator.plan.situation import Phase, Situation
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
 
 PLACED = {PLACEMENT_ANNOTATION: "placed"}
 
@@ -33,7 +34,7 @@ def plan(
     jobs: Sequence[ObservedJob] = (),
     attempts: Sequence[AttemptStatus] = (),
     pods: Sequence[ObservedPod] | None = None,
-    finished: Situation | None = None,
+    finished: State | None = None,
     progress: Progress | None = None,
     seconds: float = 0,
     annotations: dict[str, str] | None = None,
@@ -70,7 +71,7 @@ def test_a_new_run_starts_its_first_attempt() -> None:
 def test_a_running_attempt_is_left_alone_and_asked_for_its_progress() -> None:
     after = plan([running()], [attempt()])
     assert (after.start, after.delete) == (None, ())
-    assert after.situation.reason is Reason.ATTEMPT_RUNNING
+    assert after.state.reason is Reason.ATTEMPT_RUNNING
     assert after.leader is not None
     assert after.leader.rank == 0
 
@@ -85,7 +86,7 @@ def test_a_failed_attempt_is_followed_by_another_once_its_pods_have_ended() -> N
     pods = (failed_pod(0, "run-a1", code=137), make_pod(1, job="run-a1"))
     ending = running(1, *pods, failing=True)
     during = plan([ending], [attempt()])
-    assert (during.start, during.situation.phase) == (None, Phase.RESTARTING)
+    assert (during.start, during.state.phase) == (None, Phase.RESTARTING)
     ended = replace(ending, failed=True, pods=(pods[0],))
     after = plan([ended], [attempt()])
     assert after.start == 2
@@ -96,7 +97,7 @@ def test_an_attempt_that_has_to_wait_says_until_when() -> None:
     preempted = [attempt(1, "preempted"), attempt(2, "preempted")]
     waiting = plan([], preempted)
     assert (waiting.start, waiting.wait_seconds) == (None, 2)
-    assert waiting.situation.message.startswith(
+    assert waiting.state.message.startswith(
         f"attempt 3 starts at {format_time(at(2))}, after attempt 2 (preempted)"
     )
     assert plan([], preempted, seconds=2).start == 3
@@ -106,15 +107,15 @@ def test_no_attempt_starts_while_pods_of_a_deleted_job_still_run() -> None:
     left = make_pod(0, job="run-a1", deleted_by=format_time(NOW))
     after = plan([], [attempt()], pods=[left])
     assert after.start is None
-    assert "waits until pod run-a1-0-abcde" in after.situation.message
+    assert "waits until pod run-a1-0-abcde" in after.state.message
     assert plan([], [attempt()], pods=[left], seconds=60).start == 2
 
 
 def test_a_new_run_waits_for_the_pods_of_an_earlier_one_of_its_name() -> None:
     after = plan(pods=[make_pod(0, job="run-a7", deleted_by=format_time(NOW))])
     assert after.start is None
-    assert after.situation.phase is Phase.RUNNING
-    assert after.situation.message == (
+    assert after.state.phase is Phase.RUNNING
+    assert after.state.message == (
         "waits until pod run-a7-0-abcde of an earlier PretrainJob run has ended"
     )
 
@@ -130,20 +131,20 @@ def test_a_complete_attempt_completes_the_run_with_what_pod_0_said() -> None:
     summary = TrainingSummary(to_step=10)
     pods = [succeeded_pod(0, "run-a1", training=summary), succeeded_pod(1, "run-a1")]
     after = plan([complete_job("run-a1", pods, attempt=1)], [attempt()])
-    assert after.situation.phase is Phase.COMPLETE
+    assert after.state.phase is Phase.COMPLETE
     assert after.report is not None
     assert after.report.training == summary
 
 
 @pytest.mark.parametrize("phase", [Phase.COMPLETE, Phase.FAILED])
 def test_a_finished_run_never_runs_again_because_its_job_vanished(phase: Phase) -> None:
-    done = Situation(phase, Reason.COMPLETE, "done")
+    done = State(phase, Reason.COMPLETE, "done")
     after = plan([], [attempt(1, "complete")], finished=done)
-    assert (after.situation, after.start) == (done, None)
+    assert (after.state, after.start) == (done, None)
 
 
 def test_a_complete_run_goes_on_when_its_tokens_grow() -> None:
-    done = Situation(Phase.COMPLETE, Reason.COMPLETE, "done")
+    done = State(Phase.COMPLETE, Reason.COMPLETE, "done")
     progress = Progress(phase="complete", attempt=1, step=10, total_steps=10)
     after = plan([], [attempt(1, "complete")], finished=done, progress=progress)
     assert after.start == 2
@@ -152,20 +153,20 @@ def test_a_complete_run_goes_on_when_its_tokens_grow() -> None:
 def test_a_held_run_ends_its_attempt_uncharged_and_starts_none() -> None:
     during = plan([running()], [attempt()], suspend=True)
     assert during.delete == ("run-a1",)
-    assert during.situation.phase is Phase.SUSPENDED
+    assert during.state.phase is Phase.SUSPENDED
     assert during.attempts[0].reason == "suspended"
     after = plan([], during.attempts, suspend=True)
-    assert (after.start, after.situation.phase) == (None, Phase.SUSPENDED)
+    assert (after.start, after.state.phase) == (None, Phase.SUSPENDED)
     assert plan([], during.attempts).start == 2
 
 
 def test_a_run_that_is_held_from_the_beginning_never_starts() -> None:
-    assert plan(suspend=True).situation.phase is Phase.SUSPENDED
+    assert plan(suspend=True).state.phase is Phase.SUSPENDED
 
 
 def test_a_job_that_its_queue_holds_keeps_its_attempt() -> None:
     after = plan([running(1, suspended=True)], [attempt()])
-    assert (after.situation.phase, after.start, after.delete) == (Phase.SUSPENDED, None, ())
+    assert (after.state.phase, after.start, after.delete) == (Phase.SUSPENDED, None, ())
 
 
 def test_a_deleted_job_is_charged_to_the_infrastructure() -> None:
@@ -186,15 +187,15 @@ def test_an_attempt_that_could_not_start_is_replaced_when_its_profile_changes() 
 def test_a_user_error_ends_the_run_with_the_sentence_of_the_pod() -> None:
     pod = failed_pod(0, "run-a1", exit_class=ExitClass.USER_ERROR, message="spec.model.layers: 3")
     after = plan([running(1, pod, failed=True)], [attempt()])
-    assert (after.situation.phase, after.situation.reason) == (Phase.FAILED, Reason.USER_ERROR)
-    assert after.situation.message.startswith("spec.model.layers: 3; to try again: ")
+    assert (after.state.phase, after.state.reason) == (Phase.FAILED, Reason.USER_ERROR)
+    assert after.state.message.startswith("spec.model.layers: 3; to try again: ")
 
 
 def test_pods_that_do_not_start_are_told_of() -> None:
     stuck = make_pod(1, "Pending", job="run-a1", waiting="Unschedulable: 0/1 nodes")
     after = plan([running(1, make_pod(0, job="run-a1"), stuck)], [attempt()])
-    assert after.situation.reason is Reason.WAITING_FOR_PODS
-    assert "Unschedulable: 0/1 nodes" in after.situation.message
+    assert after.state.reason is Reason.WAITING_FOR_PODS
+    assert "Unschedulable: 0/1 nodes" in after.state.message
 
 
 def test_planning_twice_gives_the_same() -> None:
@@ -205,7 +206,7 @@ def test_planning_twice_gives_the_same() -> None:
 
 def test_a_run_that_failed_is_tried_again_when_its_annotation_changes() -> None:
     spent = [attempt(number, "userError") for number in (1, 2)]
-    failed = plan(attempts=spent).situation
+    failed = plan(attempts=spent).state
     assert failed.phase is Phase.FAILED
     assert failed.message.endswith("pretrainjob run pretrain.dev/retry=1 --overwrite")
     assert plan(attempts=spent, finished=failed).start is None
@@ -214,6 +215,6 @@ def test_a_run_that_failed_is_tried_again_when_its_annotation_changes() -> None:
     again = [*spent, attempt(3, "userError").model_copy(update={"retry": "1"})]
     after = plan(attempts=again, annotations=wanted)
     assert after.start is None
-    assert "pretrain.dev/retry=2" in after.situation.message
+    assert "pretrain.dev/retry=2" in after.state.message
     found = plan([running(3, annotations={**PLACED, **wanted})], spent, annotations=wanted)
     assert found.attempts[-1].retry == "1"

@@ -23,11 +23,14 @@ from pretrain_api.meta import LARGEST_INTEGER, RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass
 from pretrain_api.runs import PIPELINE_STAGES
 from pretrain_api.v1alpha1.data_status import StageStatus
+from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.clock import format_time
-from pretrain_operator.observed.observed import ObservedJob, ObservedObject, ObservedPod
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.pods import ObservedPod
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.stage_status import stage_status
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, WorkPlan, plan_stages
+from pretrain_operator.plan.stages import WorkPlan, plan_stages
 from pretrain_operator.plan.work import Work, plan_chain
 
 PLACED = {PLACEMENT_ANNOTATION: "placed"}
@@ -36,7 +39,7 @@ PLACED = {PLACEMENT_ANNOTATION: "placed"}
 def plan(
     jobs: Sequence[ObservedJob] = (),
     previous: Sequence[StageStatus] = (),
-    failure: Situation | None = None,
+    failure: State | None = None,
     owner: ObservedObject | None = None,
     **spec: Any,
 ) -> WorkPlan:
@@ -69,7 +72,7 @@ def test_stages_follow_each_other_and_end_with_the_artifact() -> None:
     jobs, plans = run_to_end(tasks=3)
     assert [job.stage for job in jobs] == list(PIPELINE_STAGES)
     assert [job.completions for job in jobs] == [1, 3, 3, 1, 3, 1]
-    assert plans[-1].situation.phase is Phase.COMPLETE
+    assert plans[-1].state.phase is Phase.COMPLETE
     assert plans[-1].artifact == artifact()
     assert plans[-1].delete == ()
 
@@ -93,7 +96,7 @@ def test_an_artifact_that_is_there_already_skips_all_other_stages() -> None:
     assert first is not None
     job = finish(first.name, "list", 1, artifact=artifact(), reused=True)
     after = plan([job])
-    assert (after.situation.phase, after.create, after.artifact) == (
+    assert (after.state.phase, after.create, after.artifact) == (
         Phase.COMPLETE,
         None,
         artifact(),
@@ -123,7 +126,7 @@ def test_finished_jobs_of_an_older_spec_stay_until_it_is_known_what_is_needed() 
 def test_a_new_placement_does_not_run_finished_stages_again() -> None:
     jobs, _ = run_to_end()
     moved = [replace(job, annotations={PLACEMENT_ANNOTATION: "elsewhere"}) for job in jobs]
-    assert plan(moved).situation.phase is Phase.COMPLETE
+    assert plan(moved).state.phase is Phase.COMPLETE
 
 
 def test_a_job_that_could_not_start_is_made_anew_when_its_placement_changes() -> None:
@@ -162,7 +165,7 @@ def test_a_program_that_names_no_artifact_is_no_reason_to_run_for_ever() -> None
     first = plan().create
     assert first is not None
     after = plan([finish(first.name, "list", 1)])
-    assert (after.situation.phase, after.create, after.delete) == (Phase.FAILED, None, ())
+    assert (after.state.phase, after.create, after.delete) == (Phase.FAILED, None, ())
 
 
 def test_a_failed_task_ends_the_work_with_what_it_said() -> None:
@@ -172,21 +175,21 @@ def test_a_failed_task_ends_the_work_with_what_it_said() -> None:
     pod = failed_pod(1, exit_class=ExitClass.BAD_DATA, message="a.jsonl.gz: is cut at byte 7")
     job = make_job(asked.name, [succeeded_pod(0), pod], failing=True, annotations=PLACED)
     after = plan([jobs[0], job])
-    assert (after.situation.phase, after.situation.reason) == (Phase.FAILED, Reason.BAD_DATA)
-    said, _, hint = after.situation.message.partition("; to try again: ")
+    assert (after.state.phase, after.state.reason) == (Phase.FAILED, Reason.BAD_DATA)
+    said, _, hint = after.state.message.partition("; to try again: ")
     assert said == "stage prepare, task 1: a.jsonl.gz: is cut at byte 7"
     assert hint.endswith("datapipeline thing pretrain.dev/retry=1 --overwrite")
 
 
 def test_a_failure_stays_although_its_job_is_gone() -> None:
-    failure = Situation(Phase.FAILED, Reason.BAD_DATA, "a.jsonl.gz: is cut")
+    failure = State(Phase.FAILED, Reason.BAD_DATA, "a.jsonl.gz: is cut")
     first = plan()
     after = plan((), first.stages, failure)
-    assert (after.situation, after.create) == (failure, None)
+    assert (after.state, after.create) == (failure, None)
 
 
 def test_a_new_value_of_the_retry_annotation_starts_over() -> None:
-    failure = Situation(Phase.FAILED, Reason.BAD_DATA, "a.jsonl.gz: is cut")
+    failure = State(Phase.FAILED, Reason.BAD_DATA, "a.jsonl.gz: is cut")
     first = plan()
     again = make_object("DataPipeline", annotations={RETRY_ANNOTATION: "2"})
     after = plan((), first.stages, failure, owner=again)
@@ -200,9 +203,9 @@ def test_too_little_memory_is_told_with_the_field_to_raise() -> None:
     assert first is not None
     pod = failed_pod(code=137, reason="OOMKilled")
     job = make_job(first.name, [pod], failed=True, annotations=PLACED)
-    situation = plan([job]).situation
-    assert situation.reason is Reason.OUT_OF_MEMORY
-    assert "raise spec.pods.data.memory of the ComputeProfile" in situation.message
+    state = plan([job]).state
+    assert state.reason is Reason.OUT_OF_MEMORY
+    assert "raise spec.pods.data.memory of the ComputeProfile" in state.message
 
 
 def test_too_little_memory_is_cured_by_a_profile_with_more() -> None:
@@ -214,25 +217,25 @@ def test_too_little_memory_is_cured_by_a_profile_with_more() -> None:
     assert plan([failed]).delete == (first.name,)
     wrong = failed_pod(exit_class=ExitClass.USER_ERROR, message="spec.rules[0]: wrong")
     failed = make_job(first.name, [wrong], failed=True, annotations=elsewhere)
-    assert plan([failed]).situation.phase is Phase.FAILED
+    assert plan([failed]).state.phase is Phase.FAILED
 
 
 def test_pods_that_do_not_start_are_told_of() -> None:
     first = plan().create
     assert first is not None
     stuck = make_pod(0, "Pending", waiting="ImagePullBackOff: no such image")
-    situation = plan([make_job(first.name, [stuck], annotations=PLACED)]).situation
-    assert situation.reason is Reason.WAITING_FOR_PODS
-    assert "ImagePullBackOff" in situation.message
+    state = plan([make_job(first.name, [stuck], annotations=PLACED)]).state
+    assert state.reason is Reason.WAITING_FOR_PODS
+    assert "ImagePullBackOff" in state.message
 
 
 def test_a_task_that_is_tried_again_is_told_of() -> None:
     first = plan().create
     assert first is not None
     pods = [failed_pod(exit_class=ExitClass.INFRASTRUCTURE, message="storage timed out")]
-    situation = plan([make_job(first.name, pods, annotations=PLACED)]).situation
-    assert situation.phase is Phase.RUNNING
-    assert "task 0 is tried again: storage timed out" in situation.message
+    state = plan([make_job(first.name, pods, annotations=PLACED)]).state
+    assert state.phase is Phase.RUNNING
+    assert "task 0 is tried again: storage timed out" in state.message
 
 
 def pod_that_ended(seconds_ago: float) -> ObservedPod:
@@ -257,9 +260,9 @@ def test_a_stage_waits_for_pods_only_while_none_runs_and_none_has_just_ended(
     first = plan(tasks=2).create
     assert first is not None
     job = make_job(first.name, running, annotations=PLACED, refusal="forbidden: exceeded quota: q")
-    situation = plan([job], tasks=2).situation
-    assert situation.reason is want
-    assert "exceeded quota: q" in situation.message
+    state = plan([job], tasks=2).state
+    assert state.reason is want
+    assert "exceeded quota: q" in state.message
 
 
 BY_NODE = "TerminationByKubelet"
@@ -281,12 +284,12 @@ def test_a_task_that_nodes_put_out_again_and_again_fails_the_stage_and_stops_its
     assert first is not None
     job = make_job(first.name, evicted_pods(4), annotations=PLACED)
     failed = plan([job])
-    assert (failed.situation.phase, failed.situation.reason) == (Phase.FAILED, Reason.STAGE_FAILED)
-    assert "evicted its pod 4 times: The node was low on resource" in failed.situation.message
-    assert "spec.pods.data.memory" in failed.situation.message
+    assert (failed.state.phase, failed.state.reason) == (Phase.FAILED, Reason.STAGE_FAILED)
+    assert "evicted its pod 4 times: The node was low on resource" in failed.state.message
+    assert "spec.pods.data.memory" in failed.state.message
     assert (failed.resize, failed.delete, failed.create) == ((first.name, 0), (), None)
-    stopped = plan([replace(job, parallelism=0)], failed.stages, failed.situation)
-    assert (stopped.situation, stopped.resize) == (failed.situation, None)
+    stopped = plan([replace(job, parallelism=0)], failed.stages, failed.state)
+    assert (stopped.state, stopped.resize) == (failed.state, None)
 
 
 def test_a_stopped_job_is_started_again_with_a_new_placement() -> None:
@@ -311,7 +314,7 @@ def test_a_task_may_be_put_out_now_and_then_and_for_others_sake_always(
     first = plan().create
     assert first is not None
     after = plan([make_job(first.name, pods, annotations=PLACED)])
-    assert (after.situation.phase, after.resize) == (Phase.RUNNING, None)
+    assert (after.state.phase, after.resize) == (Phase.RUNNING, None)
 
 
 def test_a_job_that_is_being_deleted_is_waited_for() -> None:
@@ -319,7 +322,7 @@ def test_a_job_that_is_being_deleted_is_waited_for() -> None:
     assert first is not None
     after = plan([make_job(first.name, deleting=True)])
     assert (after.create, after.delete) == (None, ())
-    assert "waits until" in after.situation.message
+    assert "waits until" in after.state.message
 
 
 def test_counts_and_seconds_are_summed_and_survive_the_pods() -> None:

@@ -5,15 +5,14 @@ import pytest
 
 from builders import NOW, at, make_job, make_pod, succeeded_pod
 from pretrain_operator.observed.clock import format_time
-from pretrain_operator.observed.observed import ObservedPod
+from pretrain_operator.observed.events import ObservedEvent, parse_event
+from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.plan.waiting import (
     PATIENCE_SECONDS,
-    ObservedEvent,
     creation_refusal,
     is_between_tasks,
     lacks_pods,
     look_again_seconds,
-    parse_event,
     waiting_reason,
 )
 

@@ -2,7 +2,7 @@ import asyncio
 
 from builders import make_body, parsed_run, profile_spec
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.observed.objects import Key
 from pretrain_operator.reconcile.admission import admit_run
 
 KEY = Key("PretrainJob", "default", "run")

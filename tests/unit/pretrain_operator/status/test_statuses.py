@@ -12,16 +12,16 @@ from pretrain_api.v1alpha1.progress import (
     Progress,
     TrainingSummary,
 )
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.pretrainjob import RunPlan
-from pretrain_operator.plan.situation import Phase, Situation
 from pretrain_operator.plan.stages import WorkPlan
 from pretrain_operator.status.pretrainjob import RunOutcome, run_status
 from pretrain_operator.status.profile import profile_status
 from pretrain_operator.status.wire import to_wire
 from pretrain_operator.status.work import WorkOutcome, work_status
 
-RUNNING = Situation(Phase.RUNNING, Reason.STAGE_RUNNING, "stage list: 0 of 1 tasks done")
-COMPLETE = Situation(Phase.COMPLETE, Reason.COMPLETE, "complete")
+RUNNING = State(Phase.RUNNING, Reason.STAGE_RUNNING, "stage list: 0 of 1 tasks done")
+COMPLETE = State(Phase.COMPLETE, Reason.COMPLETE, "complete")
 SAVED = CheckpointStatus(step=8, uri="s3://b/8", at="2026-01-02T03:04:05Z")
 
 
@@ -53,9 +53,9 @@ def test_a_status_that_says_the_same_again_is_equal() -> None:
 
 
 def outcome(
-    situation: Situation, plan: RunPlan | None = None, progress: Progress | None = None
+    state: State, plan: RunPlan | None = None, progress: Progress | None = None
 ) -> RunOutcome:
-    return RunOutcome(plan or RunPlan(situation, ()), None, progress, train_iters=10)
+    return RunOutcome(plan or RunPlan(state, ()), None, progress, train_iters=10)
 
 
 def test_progress_and_checkpoint_are_what_rank_0_said() -> None:
@@ -88,7 +88,7 @@ def test_a_complete_run_shows_what_it_reached() -> None:
 
 
 def test_a_held_run_is_suspended_and_neither_stalled_nor_reconciling() -> None:
-    held = Situation(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
+    held = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
     status = run_status(PretrainJobStatus(), outcome(held), 1, NOW)
     said = {condition.type: condition.status for condition in status.conditions}
     assert (said["Suspended"], said["Stalled"], said["Reconciling"]) == ("True", "False", "False")
@@ -117,4 +117,4 @@ def test_a_profile_is_ready_unless_it_is_wrong() -> None:
 
 def test_every_reason_to_fail_has_a_name() -> None:
     for known in ExitClass:
-        assert Situation(Phase.FAILED, Reason.STAGE_FAILED, known.value).is_finished
+        assert State(Phase.FAILED, Reason.STAGE_FAILED, known.value).is_finished

@@ -16,10 +16,9 @@ from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.objects import object_problems, refusals
-from pretrain_operator.admission.related_objects import KnownObjects
 from pretrain_operator.cli.main import main
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key, parse_object
+from pretrain_operator.observed.objects import Key, ListedObjects, parse_object
 from pretrain_operator.reconcile.admission import admit_run
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.server import answer_review
@@ -202,7 +201,7 @@ def by_command_line(case: Case, folder: Path, read: Callable[[], str]) -> Said:
 
 def by_webhook(case: Case) -> Said:
     """Return what the API server would be answered."""
-    objects = KnownObjects(parse_object(body["kind"], body) for body in case.beside)
+    objects = ListedObjects(parse_object(body["kind"], body) for body in case.beside)
     request = {
         "uid": "1234",
         "kind": {"kind": "PretrainJob"},

@@ -6,22 +6,22 @@ from pretrain_api.conditions import Reason
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.observed.observed import ObservedObject
-from pretrain_operator.plan.situation import Unmet
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady
 
 
 def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) -> ComputeProfileSpec:
     """Return the profile that `ref` names; without one, the default or the only one there is.
 
     Raises:
-        Unmet: If there is none, more than one default, or the one that is meant is invalid.
+        DependencyNotReady: If there is none, more than one default, or it is invalid.
     """
     profile = _named(ref.name, profiles) if ref else _default(profiles)
     try:
         return parse(ComputeProfileSpec, dict(profile.spec))
     except InvalidManifest as error:
         name = profile.key.name
-        raise Unmet(
+        raise DependencyNotReady(
             Reason.PROFILE_NOT_FOUND, f"ComputeProfile {name} is invalid: {error}"
         ) from None
 
@@ -30,7 +30,7 @@ def _named(name: str, profiles: Sequence[ObservedObject]) -> ObservedObject:
     for profile in profiles:
         if profile.key.name == name:
             return profile
-    raise Unmet(
+    raise DependencyNotReady(
         Reason.PROFILE_NOT_FOUND,
         f"spec.profileRef.name: there is no ComputeProfile {name!r}; {_available(profiles)}",
     )
@@ -47,7 +47,7 @@ def _default(profiles: Sequence[ObservedObject]) -> ObservedObject:
         why = f"the ComputeProfiles {names} all carry {marking}; leave it on one"
     else:
         why = f"set it, or give one ComputeProfile {marking}; {_available(profiles)}"
-    raise Unmet(Reason.PROFILE_NOT_FOUND, f"spec.profileRef is not set: {why}")
+    raise DependencyNotReady(Reason.PROFILE_NOT_FOUND, f"spec.profileRef is not set: {why}")
 
 
 def _available(profiles: Sequence[ObservedObject]) -> str:

@@ -3,9 +3,9 @@ import pytest
 from builders import gpu_profile_spec, make_object
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.admission.profiles import choose_profile
+from pretrain_operator.observed.states import DependencyNotReady
 from pretrain_operator.plan.placement import plan_placement
-from pretrain_operator.plan.profiles import choose_profile
-from pretrain_operator.plan.situation import Unmet
 
 MARKED = {DEFAULT_PROFILE_ANNOTATION: "true"}
 
@@ -40,18 +40,18 @@ def test_no_single_default_is_told_with_what_would_do(
         make_object("ComputeProfile", name, annotations=MARKED if name in marked else {})
         for name in names
     ]
-    with pytest.raises(Unmet, match=want):
+    with pytest.raises(DependencyNotReady, match=want):
         choose_profile(None, profiles)
 
 
 def test_a_missing_profile_is_told_with_those_there_are() -> None:
-    with pytest.raises(Unmet, match="there is no ComputeProfile 'gpu'; there are cpu"):
+    with pytest.raises(DependencyNotReady, match="there is no ComputeProfile 'gpu'; there are cpu"):
         choose_profile(Reference(name="gpu"), [make_object("ComputeProfile", "cpu")])
 
 
 def test_an_invalid_profile_is_told_with_its_problems() -> None:
     broken = make_object("ComputeProfile", "cpu", spec={"accelerator": {"perNode": 0}})
-    with pytest.raises(Unmet, match=r"cpu is invalid: spec\.accelerator\.perNode: 0"):
+    with pytest.raises(DependencyNotReady, match=r"cpu is invalid: spec\.accelerator\.perNode: 0"):
         choose_profile(None, [broken])
 
 

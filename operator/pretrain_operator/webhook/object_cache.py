@@ -3,11 +3,10 @@
 import asyncio
 import logging
 
-from pretrain_operator.admission.related_objects import KnownObjects
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import OURS
-from pretrain_operator.observed.observed import ObservedObject, parse_object
+from pretrain_operator.observed.objects import ListedObjects, ObservedObject, parse_object
 
 READ = ("ComputeProfile", "TokenDataset", "Tokenizer")
 """Kinds that a run is compared with; the chart's role lets the webhook read these and no more."""
@@ -15,13 +14,13 @@ READ = ("ComputeProfile", "TokenDataset", "Tokenizer")
 _LOG = logging.getLogger(__name__)
 
 
-class World:
+class ObjectCache:
     """The newest lists of profiles, datasets and tokenizers."""
 
     def __init__(self, api: Api, interval_seconds: float) -> None:
         self._api = api
         self._interval_seconds = interval_seconds
-        self.objects: KnownObjects | None = None
+        self.objects: ListedObjects | None = None
         """`None` until all of them have been listed once."""
 
     async def keep_fresh(self) -> None:
@@ -33,9 +32,9 @@ class World:
                 _LOG.warning("keeps the last lists: %s", error)
             await asyncio.sleep(self._interval_seconds)
 
-    async def _read(self) -> KnownObjects:
+    async def _read(self) -> ListedObjects:
         found: list[ObservedObject] = []
         for kind in READ:
             items, _ = await self._api.list(OURS[kind], None)
             found += [parse_object(kind, item) for item in items]
-        return KnownObjects(found)
+        return ListedObjects(found)

@@ -30,7 +30,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
-class Situation:
+class State:
     """A phase, and why."""
 
     phase: Phase
@@ -58,9 +58,9 @@ class Situation:
         return self.phase in (Phase.COMPLETE, Phase.FAILED)
 
 
-class Unmet(Exception):
+class DependencyNotReady(Exception):
     """Something that an object refers to is not there, or not ready."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.situation = Situation(Phase.WAITING, reason, message)
+        self.state = State(Phase.WAITING, reason, message)

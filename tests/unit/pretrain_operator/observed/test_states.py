@@ -1,7 +1,7 @@
 import pytest
 
 from pretrain_api.conditions import Reason
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.states import Phase, State
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from pretrain_operator.plan.situation import Phase, Situation
 def test_only_what_nothing_tells_of_is_looked_at_again(
     phase: Phase, reason: Reason, want: float | None
 ) -> None:
-    assert Situation(phase, reason).look_again_seconds == want
+    assert State(phase, reason).look_again_seconds == want
