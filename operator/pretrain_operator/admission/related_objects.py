@@ -56,8 +56,8 @@ def related_objects(
     missing, profile = [], nodes
     try:
         profile = nodes or choose_profile(spec.profile_ref, objects.all("ComputeProfile"))
-    except DependencyNotReady as unmet:
-        missing.append(f"{unmet.state.message}; memory and time are not checked")
+    except DependencyNotReady as error:
+        missing.append(f"{error.message}; memory and time are not checked")
     name = spec.data.dataset_ref.name
     observed = objects.get(Key("TokenDataset", namespace, name))
     if observed is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.related_objects import RelatedObjects, related_objects
-from pretrain_operator.admission.runs import AdmissionResult, admit, run_question
+from pretrain_operator.admission.runs import AdmissionResult, admission_request, admit
 from pretrain_operator.cli.manifests import Document
 from pretrain_operator.observed.objects import ListedObjects
 
@@ -35,14 +35,14 @@ class Context:
 
     def judge(self, document: Document) -> AdmissionResult:
         """Return the verdict on an object of any kind."""
-        question = run_question(document.observed.key, document.spec, self.objects, self.nodes)
-        if isinstance(question, AdmissionResult):
-            return question
+        request = admission_request(document.observed.key, document.spec, self.objects, self.nodes)
+        if isinstance(request, AdmissionResult):
+            return request
         if self.assumes_nodes:
-            question = replace(question, related=self._assume(question.spec, question.related))
-        return admit(question)
+            request = replace(request, related=self._assume(request.spec, request.related))
+        return admit(request)
 
-    def surroundings(self, document: Document, spec: PretrainJobSpec) -> RelatedObjects:
+    def related(self, document: Document, spec: PretrainJobSpec) -> RelatedObjects:
         """Return what a run refers to."""
         namespace = document.observed.key.namespace
         return self._assume(spec, related_objects(spec, namespace, self.objects, self.nodes))

@@ -148,7 +148,7 @@ def _explain(
     wanted = parse_degrees(options.explain)
     for job in jobs:
         spec = parse(PretrainJobSpec, dict(job.spec))
-        related = context.surroundings(job, spec)
+        related = context.related(job, spec)
         assert related.profile is not None
         for line in explain(spec, related.profile, wanted, related.vocabulary):
             console.print(line, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Asks the first pod of a run how far it is."""
+"""Polls `/progress` of the first pod of each run."""
 
 import time
 
@@ -7,8 +7,8 @@ import aiohttp
 from pretrain_api.paths import PROGRESS_PORT
 from pretrain_api.v1alpha1.progress import Progress
 from pretrain_operator.cluster.api import Api, read_bounded
-from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import POD
+from pretrain_operator.observed.errors import Refused, Unavailable
 from pretrain_operator.observed.objects import Key
 from pretrain_operator.observed.pods import ObservedPod
 
@@ -18,7 +18,7 @@ MAX_BYTES = 64 * 1024
 """Longest answer that is read: it becomes part of a status."""
 
 _RUNS_PER_INTERVAL = 100
-"""With more runs than this at once, each is asked less often: status writes stay bounded."""
+"""While more runs than this are polled, each is polled less often: it bounds the status writes."""
 
 
 class ProgressReader:
@@ -26,13 +26,13 @@ class ProgressReader:
 
     def __init__(self, api: Api, via_api_server: bool) -> None:
         self._api, self._via_api_server = api, via_api_server
-        self._asked: dict[Key, float] = {}
+        self._polled_at: dict[Key, float] = {}
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def interval_seconds(self) -> float:
-        """Return the seconds between two questions to one run."""
-        return INTERVAL_SECONDS * max(1.0, len(self._asked) / _RUNS_PER_INTERVAL)
+        """Return the seconds between two polls of one run."""
+        return INTERVAL_SECONDS * max(1.0, len(self._polled_at) / _RUNS_PER_INTERVAL)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -40,22 +40,22 @@ class ProgressReader:
             await self._session.close()
 
     def forget(self, key: Key) -> None:
-        """Take note that a run does not run any more."""
-        self._asked.pop(key, None)
+        """Stop counting a run that no longer runs."""
+        self._polled_at.pop(key, None)
 
     async def read(self, key: Key, pod: ObservedPod) -> Progress | None:
-        """Return what the run says; `None` if it was asked just now, or does not answer."""
+        """Return what pod 0 reports; `None` if it was polled just now, or does not answer."""
         now = time.monotonic()
-        asked = self._asked.get(key)
-        if asked is not None and now - asked < self.interval_seconds * 0.9:
+        polled_at = self._polled_at.get(key)
+        if polled_at is not None and now - polled_at < self.interval_seconds * 0.9:
             return None
-        self._asked[key] = now
+        self._polled_at[key] = now
         try:
-            said = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
-            return Progress.model_validate_json(said, extra="ignore")
+            text = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
+            return Progress.model_validate_json(text, extra="ignore")
         except (aiohttp.ClientError, TimeoutError, Refused, Unavailable, ValueError):
-            # A run that starts, saves or compiles may be silent for a while: no news is no error.
-            # Nor is nonsense (not JSON, not text, endless): the pod is a stranger to us.
+            # A run that starts, saves or compiles may not answer for a while: that is no error.
+            # Nor is an invalid answer (not JSON, not text, endless): pods are not trusted.
             return None
 
     async def _direct(self, pod: ObservedPod) -> bytes:

@@ -1,6 +1,6 @@
 """Objects of our kinds, as the API server sent them: parsed once, without their specs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ class ListedObjects:
 
     def __init__(self, objects: Iterable[ObservedObject] = ()) -> None:
         self._objects: Mapping[Key, ObservedObject] = {item.key: item for item in objects}
+
+    def __iter__(self) -> Iterator[ObservedObject]:
+        """Yield all of them."""
+        return iter(self._objects.values())
 
     def get(self, key: Key) -> ObservedObject | None:
         """Return the object `key`, if there is one."""

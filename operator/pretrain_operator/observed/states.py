@@ -1,11 +1,9 @@
-"""Where an object stands: the one thing that its phase, message and conditions are made from."""
+"""Where an object stands: its phase, message and conditions are all made from one `State`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pretrain_api.conditions import Reason
-
-_SOON_SECONDS, _LATER_SECONDS = 5.0, 30.0
 
 
 class Phase(StrEnum):
@@ -14,7 +12,7 @@ class Phase(StrEnum):
     INVALID = "Invalid"
     """The spec is wrong."""
     WAITING = "Waiting"
-    """Something that the spec refers to is not there yet."""
+    """Something that the spec refers to does not exist yet, or is not ready."""
     RUNNING = "Running"
     """Work is under way."""
     RESTARTING = "Restarting"
@@ -39,28 +37,14 @@ class State:
     """For people; names the field or file, the value and what would do."""
 
     @property
-    def look_again_seconds(self) -> float | None:
-        """Return when to look again, where nothing tells that it has become another one.
-
-        New Secrets are waited for, and what goes by itself; somebody else's object stays, and a
-        refusal holds, until a person acts.
-        """
-        match self.phase, self.reason:
-            case (_, Reason.SECRET_NOT_FOUND) | (Phase.RUNNING, Reason.NAME_TAKEN):
-                return _SOON_SECONDS
-            case (_, Reason.CHILD_REJECTED | Reason.NAME_TAKEN):
-                return _LATER_SECONDS
-        return None
-
-    @property
     def is_finished(self) -> bool:
         """Return whether nothing more happens without the user."""
         return self.phase in (Phase.COMPLETE, Phase.FAILED)
 
 
 class DependencyNotReady(Exception):
-    """Something that an object refers to is not there, or not ready."""
+    """Something that an object refers to does not exist, or is not ready."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.state = State(Phase.WAITING, reason, message)
+        self.reason, self.message = reason, message

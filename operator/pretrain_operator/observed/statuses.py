@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
 
-from pretrain_api.conditions import Condition, ConditionType
+from pretrain_api.conditions import Condition, ConditionType, Reason
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.states import Phase, State
 
 
 def read_status[S: BaseModel](model: type[S], observed: ObservedObject) -> S:
@@ -38,3 +39,23 @@ def is_ready(status: DataStatus, observed: ObservedObject) -> bool:
         and status.artifact is not None
         and is_true(status.conditions, ConditionType.READY)
     )
+
+
+def last_failure(conditions: Iterable[Condition]) -> State | None:
+    """Return how an object failed, if its last status says that it did."""
+    return _ended(find_condition(conditions, ConditionType.FAILED), Phase.FAILED)
+
+
+def last_end(conditions: Iterable[Condition]) -> State | None:
+    """Return how an object ended, if its last status says that it did."""
+    listed = list(conditions)
+    complete = _ended(find_condition(listed, ConditionType.COMPLETE), Phase.COMPLETE)
+    return complete or last_failure(listed)
+
+
+def _ended(condition: Condition | None, phase: Phase) -> State | None:
+    if condition is None or condition.status != "True":
+        return None
+    known = condition.reason in Reason.__members__.values()
+    reason = Reason(condition.reason) if known else Reason.STAGE_FAILED
+    return State(phase, reason, condition.message)

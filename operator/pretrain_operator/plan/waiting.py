@@ -75,10 +75,10 @@ def lacks_pods(job: ObservedJob, now: datetime) -> bool:
     return _is_short(job) and _age(job, now) >= PATIENCE_SECONDS
 
 
-def look_again_seconds(jobs: Iterable[ObservedJob], now: datetime) -> float | None:
-    """Return when to look again at Jobs without all their pods: nothing tells of a refusal.
+def missing_pods_seconds(jobs: Iterable[ObservedJob], now: datetime) -> float | None:
+    """Return when to look at Jobs without all their pods again: no watch reports a refusal.
 
-    Ever more seldom, for the pods themselves do tell when they come.
+    Ever less often, because a watch does report the pods once they are created.
     """
     seen = tuple(jobs)
     waits = [_clamp(_age(job, now)) for job in seen if _is_short(job)]

@@ -93,23 +93,3 @@ def build_conditions(
 def shorten(message: str) -> str:
     """Return `message`, cut where a status would grow too large."""
     return message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
-
-
-def last_failure(conditions: Sequence[Condition]) -> State | None:
-    """Return how an object failed, if its last status says that it did."""
-    return _ended(conditions, ConditionType.FAILED, Phase.FAILED)
-
-
-def last_end(conditions: Sequence[Condition]) -> State | None:
-    """Return how an object ended, if its last status says that it did."""
-    complete = _ended(conditions, ConditionType.COMPLETE, Phase.COMPLETE)
-    return complete or last_failure(conditions)
-
-
-def _ended(conditions: Sequence[Condition], kind: ConditionType, phase: Phase) -> State | None:
-    for condition in conditions:
-        if condition.type == kind and condition.status == "True":
-            known = condition.reason in Reason.__members__.values()
-            reason = Reason(condition.reason) if known else Reason.STAGE_FAILED
-            return State(phase, reason, condition.message)
-    return None

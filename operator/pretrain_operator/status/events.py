@@ -11,7 +11,8 @@ from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
 from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_operator.build.event import EventRecord
-from pretrain_operator.plan.attempts import REPLACED, SUSPENDED
+from pretrain_operator.plan.data.stage_status import is_finished
+from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED
 
 AnyStatus = DataStatus | PretrainJobStatus | ComputeProfileStatus
 
@@ -67,16 +68,12 @@ def _conditions(turned: Sequence[Condition]) -> Iterator[EventRecord]:
 def _finished_stages(
     before: Sequence[StageStatus], now: Sequence[StageStatus]
 ) -> Iterator[EventRecord]:
-    known = {stage.job for stage in before if _is_finished(stage)}
+    known = {stage.job for stage in before if is_finished(stage)}
     for stage in now:
-        if _is_finished(stage) and stage.job not in known:
+        if is_finished(stage) and stage.job not in known:
             tasks = "1 task" if stage.tasks == 1 else f"{stage.tasks} tasks"
             message = f"stage {stage.name} is done: {tasks}, {stage.seconds:.0f} s of work"
             yield EventRecord("StageFinished", message)
-
-
-def _is_finished(stage: StageStatus) -> bool:
-    return stage.finished_at is not None and stage.succeeded >= stage.tasks > 0
 
 
 def _attempts(

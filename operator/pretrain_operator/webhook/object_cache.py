@@ -4,8 +4,8 @@ import asyncio
 import logging
 
 from pretrain_operator.cluster.api import Api
-from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import OURS
+from pretrain_operator.observed.errors import Refused, Unavailable
 from pretrain_operator.observed.objects import ListedObjects, ObservedObject, parse_object
 
 READ = ("ComputeProfile", "TokenDataset", "Tokenizer")

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.admission.runs import AdmissionResult, run_question
+from pretrain_operator.admission.runs import AdmissionResult, admission_request
 from pretrain_operator.observed.objects import ObjectReader
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.reviews import Review, build_answer, judge_change, parse_review
@@ -31,8 +31,8 @@ async def _judge(review: Review, objects: ObjectReader, planning: Planning) -> A
         return AdmissionResult()
     if review.is_change:
         return judge_change(review)
-    question = run_question(review.key, review.spec, objects)
-    return question if isinstance(question, AdmissionResult) else await planning.admit(question)
+    request = admission_request(review.key, review.spec, objects)
+    return request if isinstance(request, AdmissionResult) else await planning.admit(request)
 
 
 def make_app(objects: Callable[[], ObjectReader | None], planning: Planning) -> web.Application:

@@ -16,10 +16,10 @@ from pretrain_operator.build.metadata import build_metadata
 from pretrain_operator.build.service import build_service
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import NameConflict
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.store import Store
 from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
+from pretrain_operator.observed.errors import NameConflict
 from pretrain_operator.observed.objects import Key, ObservedObject
 from workplace import Workplace
 

@@ -18,7 +18,7 @@ from builders import parsed_run, profile_spec
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_local.pki import Authority, Identity
 from pretrain_operator.admission.related_objects import RelatedObjects
-from pretrain_operator.admission.runs import Question, admit
+from pretrain_operator.admission.runs import AdmissionRequest, admit
 from pretrain_operator.observed.objects import ListedObjects
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
@@ -128,7 +128,7 @@ def test_workers_that_were_killed_are_replaced() -> None:
 
 async def _kill_workers() -> None:
     related = RelatedObjects(ComputeProfileSpec.model_validate(profile_spec()))
-    run = Question("run", parsed_run(), related)
+    run = AdmissionRequest("run", parsed_run(), related)
     want = admit(run)
     planning = Planning(open_workers, most=1, seconds=60.0)
     try:

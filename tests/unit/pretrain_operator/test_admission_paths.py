@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from builders import make_body, ready_status
+from builders import NOW, make_body, ready_status
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
-from pretrain_api.problems import InvalidManifest, parse
-from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.admission.objects import object_problems, refusals
+from pretrain_operator.admission.runs import AdmissionResult, admission_request, admit
 from pretrain_operator.cli.main import main
-from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.objects import Key, ListedObjects, parse_object
-from pretrain_operator.reconcile.admission import admit_run
+from pretrain_operator.observed.objects import ListedObjects, parse_object
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.states import Phase
+from pretrain_operator.plan.runs.pretrainjob import plan_pretrainjob
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.server import answer_review
 
@@ -220,22 +219,19 @@ def by_webhook(case: Case) -> Said:
 
 def by_controller(case: Case) -> Said:
     """Return what the operator would write into the status."""
-    store = Store(lambda key, matters: None)
-    for body in case.beside:
-        store.put(body["kind"], body)
-    key = Key("PretrainJob", "default", case.name)
-    try:
-        spec = parse(PretrainJobSpec, case.run)
-    except InvalidManifest:
-        return "; ".join(refusals(object_problems(key.kind, key.name, case.run))), []
-    verdict = asyncio.run(admit_run(store, key, spec, None))
-    if verdict.plan is not None:
-        assert verdict.plan.warnings == verdict.warnings
-    return "; ".join(verdict.errors), [*verdict.warnings, *verdict.missing]
+    related = ListedObjects(parse_object(body["kind"], body) for body in case.beside)
+    owner = parse_object("PretrainJob", make_body("PretrainJob", case.name, spec=case.run))
+    plan = plan_pretrainjob(Observation(owner, related=related), NOW)
+    errors = plan.state.message if plan.state.phase is Phase.INVALID else ""
+    request = admission_request(owner.key, owner.spec, related)
+    result = request if isinstance(request, AdmissionResult) else admit(request)
+    if plan.prediction is not None:
+        assert plan.prediction.warnings == result.warnings
+    return errors, [*result.warnings, *result.missing]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_three_doors_say_the_same(
+def test_three_admission_paths_say_the_same(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = CASES[name]

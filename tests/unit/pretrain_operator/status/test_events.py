@@ -10,12 +10,14 @@ from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
 from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_operator.build.event import EventRecord, build_event
+from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.plan.pretrainjob import RunPlan
+from pretrain_operator.plan.plans import Plan
+from pretrain_operator.plan.runs.run_plan import RunPlan
+from pretrain_operator.status.computeprofile import computeprofile_status
 from pretrain_operator.status.conditions import build_conditions, state_conditions
 from pretrain_operator.status.events import status_events
-from pretrain_operator.status.pretrainjob import RunOutcome, run_status
-from pretrain_operator.status.profile import profile_status
+from pretrain_operator.status.pretrainjob import pretrainjob_status
 
 ACCEPTED = EventRecord("Accepted", "the spec is valid")
 
@@ -117,8 +119,9 @@ def test_a_restart_is_told_with_its_cause() -> None:
 
 
 def test_a_run_that_is_held_says_so() -> None:
-    held = RunPlan(State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"), ())
-    status = run_status(run(), RunOutcome(held, None, None, 10), 1, NOW)
+    held = RunPlan(State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"))
+    observed = Observation(make_object("PretrainJob", "run"))
+    status = pretrainjob_status(observed, held, NOW)
     assert status_events(run(), status) == (
         ACCEPTED,
         EventRecord("Suspended", "spec.suspend is true"),
@@ -133,7 +136,12 @@ def test_an_end_that_is_nobodys_fault_is_no_warning(reason: str) -> None:
 
 
 def test_a_profile_is_accepted_or_refused() -> None:
-    good, bad = (profile_status([], problems, 1, NOW) for problems in ([], ["wrong"]))
+    states = (
+        State(Phase.COMPLETE, Reason.VALID),
+        State(Phase.INVALID, Reason.INVALID_SPEC, "wrong"),
+    )
+    observed = Observation(make_object("ComputeProfile"))
+    good, bad = (computeprofile_status(observed, Plan(state), NOW) for state in states)
     assert status_events(ComputeProfileStatus(), good) == (ACCEPTED,)
     assert status_events(good, bad) == (EventRecord("InvalidSpec", "wrong", True),)
 

@@ -14,13 +14,13 @@ from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects
-from pretrain_operator.admission.runs import AdmissionResult, Question, admit
+from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit
 from pretrain_operator.webhook.planning import SAMPLE, Planning
 
 AROUND = RelatedObjects(
     ComputeProfileSpec.model_validate(profile_spec()), DatasetInfo("blocks", 128, 10**6), 1024
 )
-RUN = Question("run", parsed_run(), AROUND)
+RUN = AdmissionRequest("run", parsed_run(), AROUND)
 WRONG = replace(RUN, spec=parsed_run(training={**run_spec()["training"], "sequenceLength": 64}))
 SECONDS = 60.0
 
