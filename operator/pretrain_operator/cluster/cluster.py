@@ -134,9 +134,10 @@ class Cluster:
             if job is None or job.owner_uid != owner.uid:
                 continue
             logger.info("deletes Job %s/%s: %s does not need it", namespace, name, owner.key)
-            await self.api.delete(JOB, namespace, name, job.uid)
+            # The Job last: it names the ConfigMap, which a crash in between would leave behind.
             if config_map := job.annotations.get(CONFIG_MAP_ANNOTATION):
                 await self._delete_config_map(owner, config_map)
+            await self.api.delete(JOB, namespace, name, job.uid)
 
     async def _delete_config_map(self, owner: ObservedObject, name: str) -> None:
         """Delete a ConfigMap, if `owner` controls it: an annotation may name anything."""

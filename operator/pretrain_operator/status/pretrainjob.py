@@ -1,5 +1,6 @@
 """The status of a PretrainJob."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +35,7 @@ def pretrainjob_status(observed: Observation, plan: RunPlan, now: datetime) -> P
         "observed_generation": owner.generation,
         "phase": state.phase.value,
         "message": shorten(state.message),
-        "attempts": _attempts(plan, progress, checkpoint),
+        "attempts": _attempts(previous, plan, progress, checkpoint),
         "inputs": _inputs(previous, plan),
         "progress": progress,
         "checkpoint": checkpoint,
@@ -114,23 +115,33 @@ def _checkpoint(
 
 
 def _attempts(
-    plan: RunPlan, progress: Progress | None, checkpoint: CheckpointStatus | None
+    previous: PretrainJobStatus,
+    plan: RunPlan,
+    progress: Progress | None,
+    checkpoint: CheckpointStatus | None,
 ) -> list[AttemptStatus]:
-    """Return the attempts with the steps that the last one did, and the one that starts now."""
-    started = [plan.started.status] if plan.started else []
-    if not plan.attempts:
-        return started
-    last = plan.attempts[-1]
-    fields: dict[str, Any] = {}
-    if plan.report is not None and plan.report.training is not None:
-        reached = plan.report.training
-        fields = {"from_step": reached.from_step, "to_step": reached.to_step}
-    elif progress is not None and progress.attempt == last.number:
-        fields = {"to_step": progress.step}
-    if last.reason not in (None, ExitClass.COMPLETE.value) and "to_step" in fields:
-        saved = checkpoint.step if checkpoint else 0
-        fields["lost_steps"] = max(0, fields["to_step"] - saved)
-    return [*plan.attempts[:-1], last.model_copy(update=fields), *started]
+    """Return the attempts, with the steps of those that ran until now, and the one that starts."""
+    ended = {attempt.number for attempt in previous.attempts if attempt.reason is not None}
+    last = plan.attempts[-1] if plan.attempts else None
+    report = plan.report.training if plan.report else None
+    attempts = []
+    for attempt in plan.attempts:
+        fields: dict[str, Any] = {}
+        if attempt is last and report is not None:
+            fields = {"from_step": report.from_step, "to_step": report.to_step}
+        elif attempt is last or attempt.number not in ended:
+            fields = _steps_polled(attempt, (progress, previous.progress))
+        if attempt.reason not in (None, ExitClass.COMPLETE.value) and "to_step" in fields:
+            saved = checkpoint.step if checkpoint else 0
+            fields["lost_steps"] = max(0, fields["to_step"] - saved)
+        attempts.append(attempt.model_copy(update=fields))
+    return [*attempts, plan.started.status] if plan.started else attempts
+
+
+def _steps_polled(attempt: AttemptStatus, polled: Sequence[Progress | None]) -> dict[str, Any]:
+    """Return how far an attempt was when it was polled last."""
+    own = (one for one in polled if one is not None and one.attempt == attempt.number)
+    return {"to_step": newest.step} if (newest := next(own, None)) else {}
 
 
 def _rounded(value: float) -> float:

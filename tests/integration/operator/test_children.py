@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kubernetes.aio import config
+from kubernetes.aio.dynamic import DynamicClient
 
 from builders import make_object, pipeline_spec
 from cluster import Namespace, condition, is_condition, wait_until
@@ -63,7 +64,7 @@ def with_cluster[T](namespace: Namespace, do: Callable[[Cluster], Awaitable[T]])
     async def run() -> T:
         kubeconfig = str(namespace.cluster.kubeconfig)
         async with await config.new_client_from_config(kubeconfig) as client:
-            api = Api(client)
+            api = Api(DynamicClient(client))
             store = Store(lambda key, matters: None)
             return await do(Cluster(api, store, ProgressReader(api, True)))
 

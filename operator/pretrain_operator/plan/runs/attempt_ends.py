@@ -9,7 +9,7 @@ from pretrain_api.v1alpha1.pretrainjob import AttemptStatus
 from pretrain_operator.observed.clock import format_time
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.plan.failures import job_failure
-from pretrain_operator.plan.runs.attempts import SUSPENDED, keep_attempts
+from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED, keep_attempts
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 
 
@@ -17,6 +17,16 @@ def observe_attempts(run: ObservedRun, now: datetime) -> tuple[AttemptStatus, ..
     """Return the attempts of the last status and those of Jobs that it misses, with their ends."""
     attempts = [_with_end(attempt, run, now) for attempt in _all_attempts(run)]
     return keep_attempts(attempts, run.spec.recovery.budgets)
+
+
+def stopped_jobs(run: ObservedRun) -> tuple[str, ...]:
+    """Return the Jobs of attempts that were ended on purpose, as far as they are still there."""
+    stopped = {item.job for item in run.status.attempts if item.reason in (SUSPENDED, REPLACED)}
+    return tuple(
+        job.name
+        for job in run.jobs
+        if job.name in stopped and not job.is_finished and not job.deleting
+    )
 
 
 def job_of(attempt: AttemptStatus | None, jobs: Sequence[ObservedJob]) -> ObservedJob | None:

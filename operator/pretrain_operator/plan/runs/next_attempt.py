@@ -14,7 +14,13 @@ from pretrain_operator.observed.pods import LOST_AFTER_SECONDS, ObservedPod
 from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.failures import most_informative
 from pretrain_operator.plan.retry import retry_hint, retry_value
-from pretrain_operator.plan.runs.attempt_ends import ended, final_report, job_of, observe_attempts
+from pretrain_operator.plan.runs.attempt_ends import (
+    ended,
+    final_report,
+    job_of,
+    observe_attempts,
+    stopped_jobs,
+)
 from pretrain_operator.plan.runs.attempts import (
     REPLACED,
     SUSPENDED,
@@ -36,7 +42,7 @@ def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
         return RunPlan(run.finished, attempts=attempts)
     last = attempts[-1] if attempts else None
     job = job_of(last, run.jobs)
-    plan = RunPlan(_STARTING, attempts=attempts, report=final_report(job))
+    plan = RunPlan(_STARTING, attempts=attempts, report=final_report(job), delete=stopped_jobs(run))
     if last is not None and last.reason == ExitClass.COMPLETE and not run.has_grown:
         message = f"complete after {last.number} attempt{'s' if last.number > 1 else ''}"
         return replace(plan, state=State(Phase.COMPLETE, Reason.COMPLETE, message))
@@ -73,9 +79,12 @@ def _running(plan: RunPlan, run: ObservedRun, job: ObservedJob, now: datetime) -
 
 
 def _stop(plan: RunPlan, end: AttemptStatus, state: State) -> RunPlan:
-    """End the running attempt on purpose: no budget pays, its pods get their grace period."""
-    attempts = (*plan.attempts[:-1], end)
-    return replace(plan, state=state, attempts=attempts, delete=(end.job,))
+    """End the running attempt on purpose: no budget pays, its pods get their grace period.
+
+    Its Job is deleted by the next reconcile, once the status says why: a crash in between would
+    make it look like a Job that somebody else has deleted.
+    """
+    return replace(plan, state=state, attempts=(*plan.attempts[:-1], end))
 
 
 def progress_pod(jobs: tuple[ObservedJob, ...]) -> ObservedPod | None:

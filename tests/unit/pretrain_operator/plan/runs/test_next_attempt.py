@@ -155,9 +155,11 @@ def test_a_complete_run_goes_on_when_its_tokens_grow() -> None:
 
 def test_a_held_run_ends_its_attempt_uncharged_and_starts_none() -> None:
     during = plan([running()], [attempt()], suspend=True)
-    assert during.delete == ("run-a1",)
-    assert during.state.phase is Phase.SUSPENDED
+    assert (during.state.phase, during.delete) == (Phase.SUSPENDED, ())
     assert during.attempts[0].reason == "suspended"
+    known = plan([running()], during.attempts, suspend=True)
+    assert (known.state, known.attempts) == (during.state, during.attempts)
+    assert known.delete == ("run-a1",)
     after = plan([], during.attempts, suspend=True)
     assert (after.due, after.state.phase) == (None, Phase.SUSPENDED)
     assert plan([], during.attempts).due == 2
@@ -182,7 +184,8 @@ def test_an_attempt_that_could_not_start_is_replaced_when_its_profile_changes() 
     stuck = make_pod(0, "Pending", job="run-a1", waiting="ErrImagePull")
     job = running(1, stuck, annotations={PLACEMENT_ANNOTATION: "elsewhere"})
     after = plan([job], [attempt()])
-    assert after.delete == ("run-a1",)
+    assert after.attempts[0].reason == "replaced"
+    assert plan([job], after.attempts).delete == ("run-a1",)
     assert plan([], after.attempts).due == 2
     assert plan([running(1, annotations={})], [attempt()]).delete == ()
 
