@@ -102,6 +102,8 @@ class MemoryServer:
         """Called before each request: return an error to answer with it."""
         self.crash_after: int | None = None
         """Writes after which the process of the operator ends, without an answer to the last."""
+        self.lose_answer_of: int | None = None
+        """The number of a request that takes effect, but whose answer does not arrive."""
         self.requests: list[tuple[str, str]] = []
         self.writes = 0
         self.version = 0
@@ -117,6 +119,8 @@ class MemoryServer:
             self.writes += 1
             if self.writes == self.crash_after:
                 raise Crashed
+        if len(self.requests) == self.lose_answer_of:
+            raise TimeoutError
         return Response(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
     def clone(self) -> "MemoryServer":

@@ -22,6 +22,7 @@ from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import OURS
 from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.errors import Refused, Unavailable
 from pretrain_operator.observed.objects import Key
 from pretrain_operator.reconcile.controller import Controller
 from pretrain_operator.reconcile.reconcile import reconcile
@@ -191,7 +192,12 @@ class Simulation:
 
         self.server.watchers, self.due = [watch], {}
         self.controller = controller
-        await controller.resync()
+        while True:
+            try:
+                await controller.resync()
+            except (Refused, Unavailable):
+                continue
+            break
         return controller
 
     async def reconcile(self, kind: str, name: str) -> float | None:
@@ -208,9 +214,13 @@ class Simulation:
                 return
             key = await controller.queue.get()
             self.due.pop(key, None)
-            delay = await reconcile(controller.cluster, key, self.now)
-            if delay is not None:
-                self.due[key] = self.now + timedelta(seconds=delay)
+            try:
+                delay = await reconcile(controller.cluster, key, self.now)
+            except (Refused, Unavailable):
+                controller.queue.add(key)  # as the controller does, only at once
+            else:
+                if delay is not None:
+                    self.due[key] = self.now + timedelta(seconds=delay)
             controller.queue.done(key)
         raise AssertionError("the operator never comes to rest")
 

@@ -1,6 +1,7 @@
 """Polls `/progress` of the first pod of each run."""
 
 import time
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -21,18 +22,28 @@ _RUNS_PER_INTERVAL = 100
 """While more runs than this are polled, each is polled less often: it bounds the status writes."""
 
 
+@dataclass(frozen=True)
+class _Poll:
+    """The last poll of one run."""
+
+    at: float
+    """Monotonic time, in seconds."""
+    pod_uid: str
+    progress: Progress | None
+
+
 class ProgressReader:
-    """Pulls `/progress`; never more often for one run than the interval allows."""
+    """Polls `/progress`; of one run not more often than the interval allows."""
 
     def __init__(self, api: Api, via_api_server: bool) -> None:
         self._api, self._via_api_server = api, via_api_server
-        self._polled_at: dict[Key, float] = {}
+        self._polls: dict[Key, _Poll] = {}
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def interval_seconds(self) -> float:
         """Return the seconds between two polls of one run."""
-        return INTERVAL_SECONDS * max(1.0, len(self._polled_at) / _RUNS_PER_INTERVAL)
+        return INTERVAL_SECONDS * max(1.0, len(self._polls) / _RUNS_PER_INTERVAL)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -41,15 +52,23 @@ class ProgressReader:
 
     def forget(self, key: Key) -> None:
         """Stop counting a run that no longer runs."""
-        self._polled_at.pop(key, None)
+        self._polls.pop(key, None)
 
     async def read(self, key: Key, pod: ObservedPod) -> Progress | None:
-        """Return what pod 0 reports; `None` if it was polled just now, or does not answer."""
-        now = time.monotonic()
-        polled_at = self._polled_at.get(key)
-        if polled_at is not None and now - polled_at < self.interval_seconds * 0.9:
-            return None
-        self._polled_at[key] = now
+        """Return what pod 0 of a run reports; `None` if it does not answer.
+
+        Within the interval the last answer is returned again: a reconcile that fails after it has
+        polled may be repeated at once.
+        """
+        now, last = time.monotonic(), self._polls.get(key)
+        is_recent = last is not None and now - last.at < self.interval_seconds * 0.9
+        if last is not None and is_recent and last.pod_uid == pod.uid:
+            return last.progress
+        progress = await self._poll(pod)
+        self._polls[key] = _Poll(now, pod.uid, progress)
+        return progress
+
+    async def _poll(self, pod: ObservedPod) -> Progress | None:
         try:
             text = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
             return Progress.model_validate_json(text, extra="ignore")
