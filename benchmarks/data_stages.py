@@ -151,8 +151,9 @@ def main() -> None:
         [
             sys.executable,
             "-c",
-            "from pretrain_workloads.data import minhash, repetition as r;"
-            "minhash.signatures(['x']); r.measure(['x'])",
+            "from pretrain_workloads.data.dedup import minhash;"
+            "from pretrain_workloads.data.rules import repetition;"
+            "minhash.signatures(['x']); repetition.measure(['x'])",
         ],
         check=True,
     )

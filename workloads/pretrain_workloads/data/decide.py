@@ -9,8 +9,13 @@ import pyarrow as pa
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_workloads.data.clusters import Clusters, cluster, exact_representatives, thresholds
-from pretrain_workloads.data.layout import PREPARED_COLUMNS, Work
+from pretrain_workloads.data.dedup.clusters import (
+    Clusters,
+    cluster,
+    exact_representatives,
+    thresholds,
+)
+from pretrain_workloads.data.files import PREPARED_COLUMNS, PipelineFiles
 from pretrain_workloads.data.listing import output_folder
 from pretrain_workloads.data.match import EDGE, read_array, write_array
 from pretrain_workloads.data.shards import read_columns
@@ -26,7 +31,7 @@ def decide(run: PipelineRun) -> ExitReport:
     Raises:
         UserError: If nothing is left to decide about.
     """
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), PipelineFiles(run.tasks)
     if folder.exists(work.decided):
         return _report(folder.read_json(work.decided))
     prepared = [folder.read_json(work.prepared(rank)) for rank in range(run.tasks)]
@@ -79,7 +84,7 @@ def _list(counts: Counter[str]) -> str:
     return ", ".join(f"{name} dropped {count}" for name, count in counts.most_common(6))
 
 
-def _edges(run: PipelineRun, folder: Folder, work: Work) -> Any:
+def _edges(run: PipelineRun, folder: Folder, work: PipelineFiles) -> Any:
     if run.spec.deduplication.near is None:
         return np.empty(0, EDGE)
     found = [read_array(folder, work.edges(rank)) for rank in range(run.tasks)]

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from pretrain_workloads.data.layout import INDEX
+from pretrain_workloads.data.files import INDEX
 from pretrain_workloads.data.shards import read_columns
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, read_manifest

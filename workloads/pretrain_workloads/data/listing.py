@@ -10,8 +10,8 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec, PipelineSummary, Source
-from pretrain_workloads.data.layout import Work
-from pretrain_workloads.data.pieces import (
+from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.sources.pieces import (
     FORMATS,
     Piece,
     compression_of,
@@ -59,7 +59,7 @@ def list_inputs(run: PipelineRun) -> ExitReport:
         )
     target = sum(piece.cost for piece in whole) / run.tasks / 4  # small parts share out evenly
     pieces = [part for piece in whole for part in _parts(listed[piece.source][0], piece, target)]
-    _write_inputs(folder, Work(run.tasks), share_out(pieces, run.tasks))
+    _write_inputs(folder, PipelineFiles(run.tasks), share_out(pieces, run.tasks))
     counts = {"files": len(whole), "bytes": sum(p.size for p in whole), "pieces": len(pieces)}
     log.info("%s files, %s bytes -> %s", counts["files"], counts["bytes"], uri)
     return ExitReport(exit_class=ExitClass.COMPLETE, artifact=artifact, counts=counts)
@@ -128,11 +128,11 @@ def _row_groups(folder: Folder, piece: Piece) -> list[Piece]:
     return parts
 
 
-def _write_inputs(folder: Folder, work: Work, shares: list[list[Piece]]) -> None:
+def _write_inputs(folder: Folder, work: PipelineFiles, shares: list[list[Piece]]) -> None:
     folder.write_json(work.inputs, [[piece.dump() for piece in share] for share in shares])
 
 
-def read_inputs(folder: Folder, work: Work, rank: int) -> list[Piece]:
+def read_inputs(folder: Folder, work: PipelineFiles, rank: int) -> list[Piece]:
     """Return the pieces that task `rank` reads."""
     return [Piece(**piece) for piece in folder.read_json(work.inputs)[rank]]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.datapipeline import NearDeduplication
-from pretrain_workloads.data.layout import Work
+from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.listing import output_folder
 from pretrain_workloads.storage import Folder
 
@@ -63,7 +63,7 @@ class SignatureFiles:
 
 def match(run: PipelineRun, rank: int) -> ExitReport:
     """Find the near-duplicate pairs of the bands of task `rank`."""
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), PipelineFiles(run.tasks)
     near = run.spec.deduplication.near
     if near is None or folder.exists(work.edges(rank)):
         return ExitReport(exit_class=ExitClass.COMPLETE)
@@ -87,7 +87,7 @@ def find_edges(
     signatures: SignatureFiles, near: NearDeduplication, rank: int, tasks: int
 ) -> tuple[npt.NDArray[Any], int]:
     """Return the pairs above the lowest threshold in the bands of a task, and the candidates."""
-    from pretrain_workloads.data.minhash import band_keys, choose_bands
+    from pretrain_workloads.data.dedup.minhash import band_keys, choose_bands
 
     lowest = min([near.similarity, *near.per_domain.values()])
     bands, rows = choose_bands(lowest)
@@ -102,7 +102,7 @@ def find_edges(
 
 def is_empty(columns: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
     """Return which rows belong to documents without a unit."""
-    from pretrain_workloads.data.minhash import EMPTY
+    from pretrain_workloads.data.dedup.minhash import EMPTY
 
     empty: npt.NDArray[np.bool_] = (columns == EMPTY).all(axis=1)
     return empty
@@ -129,7 +129,7 @@ def candidate_pairs(keys: npt.NDArray[np.uint64], valid: npt.NDArray[np.bool_]) 
 def _verified(
     signatures: SignatureFiles, pairs: Numbers, lowest: float
 ) -> Iterator[npt.NDArray[Any]]:
-    from pretrain_workloads.data.minhash import similarities
+    from pretrain_workloads.data.dedup.minhash import similarities
 
     for start in range(0, len(pairs), _CHUNK):
         left, right = pairs[start : start + _CHUNK].T

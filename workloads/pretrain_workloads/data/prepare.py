@@ -15,14 +15,14 @@ from pydantic_core import to_json
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.executor import Documents, run_steps
-from pretrain_workloads.data.languages import DetectLanguage
-from pretrain_workloads.data.layout import Work
+from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.listing import output_folder, read_inputs
-from pretrain_workloads.data.normalise import Normalise
-from pretrain_workloads.data.pieces import Piece
-from pretrain_workloads.data.reader import Quarantine, ReadPieces
-from pretrain_workloads.data.rules import ApplyRules, Rejects
+from pretrain_workloads.data.rules.apply import ApplyRules, Rejects
 from pretrain_workloads.data.shards import PREPARED, ShardWriter
+from pretrain_workloads.data.sources.pieces import Piece
+from pretrain_workloads.data.sources.reader import Quarantine, ReadPieces
+from pretrain_workloads.data.text.languages import DetectLanguage
+from pretrain_workloads.data.text.normalisation import Normalise
 from pretrain_workloads.storage import Folder, open_uri
 from pretrain_workloads.storage.globs import source_folder
 
@@ -69,7 +69,7 @@ class SignAndWrite(PipelineStep):  # type: ignore[misc]
         """Yield all documents, written."""
         for batch in batched(data, _BATCH):
             if self._sign:
-                from pretrain_workloads.data.minhash import signatures
+                from pretrain_workloads.data.dedup.minhash import signatures
 
                 self._signatures.append(signatures([document.text for document in batch]))
             for document in batch:
@@ -78,7 +78,7 @@ class SignAndWrite(PipelineStep):  # type: ignore[misc]
 
     def signatures(self) -> Any:
         """Return the signatures of the documents, in order."""
-        from pretrain_workloads.data.minhash import PERMUTATIONS
+        from pretrain_workloads.data.dedup.minhash import PERMUTATIONS
 
         return np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *self._signatures])
 
@@ -104,7 +104,7 @@ def prepare(run: PipelineRun, rank: int) -> ExitReport:
         BadData: If a file is damaged.
         UserError: If a file has changed, or lacks the text column.
     """
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), PipelineFiles(run.tasks)
     if folder.exists(work.prepared(rank)):
         log.info("task %s was done already", rank)
         return _report(folder.read_json(work.prepared(rank)))

@@ -13,10 +13,17 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import LanguageSummary, PipelineSummary
-from pretrain_workloads.data.layout import INDEX, INDEX_COLUMNS, PAGE, REPORT, Work, documents
+from pretrain_workloads.data.files import (
+    INDEX,
+    INDEX_COLUMNS,
+    PAGE,
+    REPORT,
+    PipelineFiles,
+    documents,
+)
 from pretrain_workloads.data.listing import output_folder
-from pretrain_workloads.data.page import render_page
-from pretrain_workloads.data.rules import merge_samples, rule_key
+from pretrain_workloads.data.reporting.page import render_page
+from pretrain_workloads.data.rules.apply import merge_samples, rule_key
 from pretrain_workloads.data.shards import read_columns
 from pretrain_workloads.storage import Folder, read_manifest, seal_manifest
 
@@ -30,7 +37,7 @@ _PACKAGES = ("datatrove", "pyarrow", "numba", "numpy", "py3langid")
 
 def report(run: PipelineRun) -> ExitReport:
     """Complete the artifact, unless it is complete, and tidy up."""
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), PipelineFiles(run.tasks)
     assert run.artifact is not None
     manifest = read_manifest(folder)
     if manifest is None:
@@ -58,7 +65,7 @@ def report(run: PipelineRun) -> ExitReport:
 
 
 def _complete(
-    run: PipelineRun, folder: Folder, work: Work
+    run: PipelineRun, folder: Folder, work: PipelineFiles
 ) -> tuple[PipelineSummary, list[ArtifactFile]]:
     prepared = [folder.read_json(work.prepared(rank)) for rank in range(run.tasks)]
     decided = folder.read_json(work.decided)
@@ -123,7 +130,7 @@ def read_totals(prepared: list[dict[str, Any]], what: str = "documents") -> Coun
 def _details(
     run: PipelineRun,
     folder: Folder,
-    work: Work,
+    work: PipelineFiles,
     prepared: list[dict[str, Any]],
     decided: dict[str, Any],
     summary: PipelineSummary,
@@ -145,7 +152,7 @@ def _details(
 
 
 def _examples(
-    run: PipelineRun, folder: Folder, work: Work, pairs: list[tuple[int, int, float]]
+    run: PipelineRun, folder: Folder, work: PipelineFiles, pairs: list[tuple[int, int, float]]
 ) -> list[dict[str, Any]]:
     """Return the texts of some near-duplicates."""
     numbers = sorted({number for left, right, _ in pairs for number in (left, right)})

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_workloads.data.layout import Work, documents, quarantine
+from pretrain_workloads.data.files import PipelineFiles, documents, quarantine
 from pretrain_workloads.data.listing import output_folder
 from pretrain_workloads.data.match import read_array
 from pretrain_workloads.data.shards import DOCUMENT, ShardWriter, row_groups
@@ -16,7 +16,7 @@ from pretrain_workloads.data.shards import DOCUMENT, ShardWriter, row_groups
 
 def write(run: PipelineRun, rank: int) -> ExitReport:
     """Write the final shard and the quarantine of task `rank`, unless that is done."""
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), PipelineFiles(run.tasks)
     if folder.exists(work.written(rank)):
         kept = int(folder.read_json(work.written(rank))["rows"])
         return ExitReport(exit_class=ExitClass.COMPLETE, counts={"kept": kept})

@@ -12,8 +12,8 @@ from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_workloads.dataset.compose import block_sequences
+from pretrain_workloads.dataset.files import BLOCKS, VALIDATION, DatasetFiles, block
 from pretrain_workloads.dataset.indexed import token_type
-from pretrain_workloads.dataset.layout import BLOCKS, VALIDATION, Work, block
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair
 from pretrain_workloads.dataset.tokenize import output_folder, tokenizer_summary
 from pretrain_workloads.storage import Folder, read_manifest, seal_manifest
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def write_blocks(run: DatasetRun, rank: int) -> ExitReport:
     """Write every block whose number leaves `rank` when divided by the number of tasks."""
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), DatasetFiles(run.tasks)
     if not folder.exists(work.written(rank)):
         summary = DatasetSummary.model_validate(folder.read_json(work.composed)["summary"])
         numbers = range(rank, summary.blocks, run.tasks)
@@ -35,7 +35,7 @@ def write_blocks(run: DatasetRun, rank: int) -> ExitReport:
 
 
 def _write(
-    run: DatasetRun, folder: Folder, work: Work, summary: DatasetSummary, numbers: list[int]
+    run: DatasetRun, folder: Folder, work: DatasetFiles, summary: DatasetSummary, numbers: list[int]
 ) -> dict[str, Any]:
     tokenizer = tokenizer_summary(run)
     dtype = token_type(tokenizer.vocabulary_size)
@@ -60,7 +60,7 @@ def _entry(path: str, sequences: int, length: int) -> dict[str, Any]:
 
 def seal(run: DatasetRun) -> ExitReport:
     """Write `blocks.json` and the manifest, unless they are there, and tidy up."""
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), DatasetFiles(run.tasks)
     manifest = read_manifest(folder)
     if manifest is None:
         manifest = _seal(run, folder, work)
@@ -76,7 +76,7 @@ def seal(run: DatasetRun) -> ExitReport:
     )
 
 
-def _seal(run: DatasetRun, folder: Folder, work: Work) -> Any:
+def _seal(run: DatasetRun, folder: Folder, work: DatasetFiles) -> Any:
     composed = folder.read_json(work.composed)
     summary = DatasetSummary.model_validate(composed["summary"])
     written = [folder.read_json(work.written(rank)) for rank in range(run.tasks)]

@@ -13,9 +13,9 @@ import xxhash
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary, PartSummary
+from pretrain_workloads.dataset.files import LEDGER, VALIDATION, DatasetFiles
 from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import matching, open_inputs
-from pretrain_workloads.dataset.layout import LEDGER, VALIDATION, Work
 from pretrain_workloads.dataset.mixture import USE, Numbers, Part, hold_out, plan_uses
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair, read_documents
 from pretrain_workloads.dataset.tokenize import output_folder, tokenizer_summary
@@ -31,7 +31,7 @@ def compose(run: DatasetRun) -> ExitReport:
     Raises:
         UserError: If a part of the mixture has no document left for training.
     """
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), DatasetFiles(run.tasks)
     if folder.exists(work.composed):
         return _report(folder.read_json(work.composed))
     documents, firsts = read_documents(folder, work, run.tasks)
@@ -167,7 +167,7 @@ def _write_ledger(
 
 
 def _write_plan(
-    folder: Folder, work: Work, firsts: Numbers, lengths: Numbers, uses: npt.NDArray[Any]
+    folder: Folder, work: DatasetFiles, firsts: Numbers, lengths: Numbers, uses: npt.NDArray[Any]
 ) -> None:
     stream = io.BytesIO()
     np.savez(stream, firsts=firsts, lengths=lengths, uses=uses)

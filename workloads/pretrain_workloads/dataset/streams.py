@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pretrain_api.artifacts import ArtifactFile
+from pretrain_workloads.dataset.files import DatasetFiles
 from pretrain_workloads.dataset.indexed import index_bytes
-from pretrain_workloads.dataset.layout import Work
 from pretrain_workloads.storage import Folder
 
 type Numbers = npt.NDArray[np.int64]
 type Tokens = npt.NDArray[Any]
 
 
-def read_documents(folder: Folder, work: Work, tasks: int) -> tuple[pa.Table, Numbers]:
+def read_documents(folder: Folder, work: DatasetFiles, tasks: int) -> tuple[pa.Table, Numbers]:
     """Return the tokenized documents of all tasks, and the number of the first of each task."""
     tables = []
     for rank in range(tasks):
@@ -51,7 +51,7 @@ class TokenFiles:
 
 @contextmanager
 def open_tokens(
-    folder: Folder, work: Work, firsts: Numbers, lengths: Numbers, dtype: np.dtype[Any]
+    folder: Folder, work: DatasetFiles, firsts: Numbers, lengths: Numbers, dtype: np.dtype[Any]
 ) -> Iterator[TokenFiles]:
     """Give the tokens of all documents, without reading what is not asked for.
 

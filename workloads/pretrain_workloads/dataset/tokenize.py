@@ -14,6 +14,7 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
+from pretrain_workloads.dataset.files import DatasetFiles
 from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import (
     FIELDS,
@@ -24,7 +25,6 @@ from pretrain_workloads.dataset.inputs import (
     open_inputs,
     row_groups_of,
 )
-from pretrain_workloads.dataset.layout import Work
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_artifact, read_manifest
 from pretrain_workloads.tokenizer.build import MODEL
@@ -71,7 +71,7 @@ def tokenize(run: DatasetRun, rank: int) -> ExitReport:
     Raises:
         UserError: If the spec fits no documents.
     """
-    folder, work = output_folder(run), Work(run.tasks)
+    folder, work = output_folder(run), DatasetFiles(run.tasks)
     if manifest := read_manifest(folder):
         log.info("%s is complete already", run.artifact.uri)
         return ExitReport(
@@ -91,7 +91,9 @@ def tokenize(run: DatasetRun, rank: int) -> ExitReport:
     return ExitReport(exit_class=ExitClass.COMPLETE, counts=counts)
 
 
-def _tokenize(run: DatasetRun, inputs: Inputs, folder: Folder, work: Work, rank: int) -> None:
+def _tokenize(
+    run: DatasetRun, inputs: Inputs, folder: Folder, work: DatasetFiles, rank: int
+) -> None:
     summary = tokenizer_summary(run)
     model = open_artifact(run.tokenizer).read_bytes(MODEL)
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)

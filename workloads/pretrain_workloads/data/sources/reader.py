@@ -10,7 +10,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from pretrain_api.v1alpha1.datapipeline import Source
 from pretrain_workloads.data.executor import Documents
-from pretrain_workloads.data.pieces import Piece
+from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.storage import Folder
 
@@ -102,7 +102,7 @@ def _open(stream: IO[bytes], piece: Piece) -> Any:
     if piece.compression == "gz":
         return gzip.open(stream, "rb")
     if piece.compression == "zst":
-        from pretrain_workloads.data.zstd import open_zstd
+        from pretrain_workloads.data.sources.zstd import open_zstd
 
         return open_zstd(stream)
     return stream

@@ -16,7 +16,7 @@ VALIDATION = "validation/00000"
 """Path of the held-out sequences, without `.bin` and `.idx`."""
 
 
-class Work:
+class DatasetFiles:
     """Names of the files between stages; the number of tasks is in all of them."""
 
     def __init__(self, tasks: int) -> None:

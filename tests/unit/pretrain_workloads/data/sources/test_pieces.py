@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain_workloads.data.pieces import Piece, compression_of, cut_file, format_of, share_out
+from pretrain_workloads.data.sources.pieces import (
+    Piece,
+    compression_of,
+    cut_file,
+    format_of,
+    share_out,
+)
 
 MB = 1 << 20
 

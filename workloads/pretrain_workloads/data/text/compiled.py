@@ -1,7 +1,7 @@
-"""Where numba keeps compiled kernels: pods are short, so a kernel is compiled once, not in each.
+"""Compile kernels with numba once, not in every pod: a pod of a data stage lives for seconds.
 
-`kernel` replaces `numba.njit`. The compiled code lies beside the source where that may be written,
-else in `NUMBA_CACHE_DIR` (an image brings it filled), copied to scratch if it is read-only.
+The compiled code lies beside its source where that folder is writable, else in `NUMBA_CACHE_DIR`
+(an image brings it filled), copied to scratch if it is read-only.
 """
 
 import os
@@ -16,16 +16,23 @@ _VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def kernel[F: Callable[..., Any]](function: F) -> F:
-    """Return `function` compiled at its first call, from the cache if it is there."""
-    prepare_cache()
+    """Return `function` compiled at its first call, or loaded from the cache.
+
+    Use it instead of `numba.njit`, which would fail where the source folder is read-only.
+    """
+    prepare_cache(Path(function.__code__.co_filename).parent / "__pycache__")
     import numba
 
     compiled: F = numba.njit(cache=True, nogil=True)(function)
     return compiled
 
 
-def prepare_cache(beside: Path = Path(__file__).parent / "__pycache__") -> None:
-    """Point numba at a folder that it may write to, before numba is imported."""
+def prepare_cache(beside: Path) -> None:
+    """Point numba at a writable cache folder; call it before numba is imported.
+
+    Args:
+        beside: Folder beside the source, which numba uses by default.
+    """
     given = os.environ.get(_VARIABLE)
     if _is_writable(Path(given) if given else beside):
         return

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pretrain_api.v1alpha1.datapipeline import Source
-from pretrain_workloads.data.pieces import Piece, compression_of, format_of
-from pretrain_workloads.data.reader import Quarantine, ReadPieces
+from pretrain_workloads.data.sources.pieces import Piece, compression_of, format_of
+from pretrain_workloads.data.sources.reader import Quarantine, ReadPieces
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.storage import open_uri
 

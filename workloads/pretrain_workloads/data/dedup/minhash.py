@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_workloads.data.compiled import kernel
-from pretrain_workloads.data.units import LIMIT, code_points, tables
+from pretrain_workloads.data.text.compiled import kernel
+from pretrain_workloads.data.text.units import LIMIT, code_points, tables
 
 PERMUTATIONS = 112
 """Minima in a signature: the estimate of a similarity of 0.8 is off by 0.04 (one sigma)."""

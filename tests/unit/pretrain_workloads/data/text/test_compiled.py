@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain_workloads.data.compiled import prepare_cache
+from pretrain_workloads.data.text.compiled import prepare_cache
 
 
 @pytest.fixture

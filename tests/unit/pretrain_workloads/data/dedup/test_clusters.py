@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pretrain_api.v1alpha1.datapipeline import NearDeduplication
-from pretrain_workloads.data.clusters import cluster, exact_representatives, thresholds
+from pretrain_workloads.data.dedup.clusters import cluster, exact_representatives, thresholds
+from pretrain_workloads.data.dedup.minhash import signatures
 from pretrain_workloads.data.match import EDGE, SignatureFiles, candidate_pairs, find_edges
-from pretrain_workloads.data.minhash import signatures
 
 Pair = tuple[int, int, float]
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain_api.v1alpha1.datapipeline import RepetitionRule
-from pretrain_workloads.data.compiled import kernel
-from pretrain_workloads.data.units import LIMIT, code_points, tables
+from pretrain_workloads.data.text.compiled import kernel
+from pretrain_workloads.data.text.units import LIMIT, code_points, tables
 
 TOP = (2, 3, 4)
 """n-grams whose most frequent one is measured."""

@@ -128,7 +128,7 @@ def _reasons(rule: DataRule, documents: list[Document]) -> list[str]:
     if rule.language_id is not None:
         return [_language(rule.language_id, document) for document in documents]
     assert rule.repetition is not None
-    from pretrain_workloads.data.repetition import excesses, limits_for, measure
+    from pretrain_workloads.data.rules.repetition import excesses, limits_for, measure
 
     shares = measure([document.text for document in documents])
     languages = [document.metadata["language"] for document in documents]

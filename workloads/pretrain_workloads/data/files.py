@@ -34,7 +34,7 @@ def quarantine(rank: int) -> str:
     return f"quarantine/{rank:05d}.jsonl"
 
 
-class Work:
+class PipelineFiles:
     """Names of the files between stages. The number of tasks is in all of them, so that
     a pipeline that is cut differently never meets the files of the first cut."""
 

@@ -1,0 +1,1 @@
+"""Describe an artifact of documents: the summary, `report.json` and `report.html`."""
