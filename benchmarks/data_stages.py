@@ -152,8 +152,8 @@ def main() -> None:
             sys.executable,
             "-c",
             "from pretrain_workloads.data.dedup import minhash;"
-            "from pretrain_workloads.data.rules import repetition;"
-            "minhash.signatures(['x']); repetition.measure(['x'])",
+            "from pretrain_workloads.data.rules import repetition_kernel;"
+            "minhash.signatures(['x']); repetition_kernel.measure(['x'])",
         ],
         check=True,
     )

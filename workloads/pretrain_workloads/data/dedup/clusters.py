@@ -1,4 +1,4 @@
-"""Which of the copies stay: one sweep over the similar pairs, from the most similar down."""
+"""Decide which duplicates stay: one sweep over the edges, from the most similar down."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain_api.v1alpha1.datapipeline import NearDeduplication
+from pretrain_workloads.data.dedup.edges import Edges
+from pretrain_workloads.data.dedup.union_find import UnionFind
 
 DECISION = np.dtype([("keep", np.bool_), ("cluster", np.int64), ("copies", np.int32)])
-"""For each document: whether it stays, its cluster, and how many documents it stands for."""
+"""For each document: whether it stays, the smallest number in its cluster, and the size of that
+cluster, exact duplicates included."""
 
 type Numbers = npt.NDArray[np.int64]
+"""One number for each document, or numbers of documents."""
+
+type Thresholds = npt.NDArray[np.float32]
+
+type Edge = tuple[int, int, float]
+"""Two documents and their similarity."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +31,16 @@ class Clusters:
     """One `DECISION` for each document."""
 
     exact: int
-    """Documents dropped as exact copies."""
+    """Documents dropped as exact duplicates."""
 
     near: int
-    """Documents dropped as near copies."""
+    """Documents dropped as near-duplicates."""
 
     curve: list[tuple[float, int]]
-    """(similarity, documents that would stay if pairs from it on were copies), descending."""
+    """(similarity, documents that would stay if it were the threshold), descending."""
 
-    examples: list[tuple[int, int, float]]
-    """(kept document, dropped document, similarity) of some clusters."""
+    examples: list[Edge]
+    """(kept document, dropped document, similarity), one for each of some clusters."""
 
 
 def exact_representatives(hashes: npt.NDArray[Any]) -> Numbers:
@@ -41,62 +50,37 @@ def exact_representatives(hashes: npt.NDArray[Any]) -> Numbers:
     return representatives
 
 
-class Forest:
-    """Union-find whose root is always the smallest number of its tree."""
-
-    def __init__(self, size: int) -> None:
-        self.parents = list(range(size))
-
-    def root(self, number: int) -> int:
-        """Return the smallest number in the tree of `number`."""
-        parents = self.parents
-        while parents[number] != number:
-            parents[number] = parents[parents[number]]
-            number = parents[number]
-        return number
-
-    def join(self, left: int, right: int) -> bool:
-        """Join two trees; return whether they were two."""
-        left, right = self.root(left), self.root(right)
-        if left == right:
-            return False
-        self.parents[max(left, right)] = min(left, right)
-        return True
-
-
-def thresholds(near: NearDeduplication, domains: list[str]) -> npt.NDArray[np.float32]:
-    """Return the similarity from which a copy of each document counts as one."""
+def thresholds(near: NearDeduplication, domains: list[str]) -> Thresholds:
+    """Return the threshold of each document, from its domain."""
     values: dict[str, float] = {name: near.similarity for name in set(domains)} | near.per_domain
     return np.fromiter((values[domain] for domain in domains), np.float32, len(domains))
 
 
 def cluster(
     representatives: Numbers,
-    edges: npt.NDArray[Any],
-    limits: npt.NDArray[np.float32],
-    worth: Numbers,
+    edges: Edges,
+    limits: Thresholds,
+    scores: Numbers,
     examples: int = 8,
 ) -> Clusters:
     """Decide which documents stay.
 
     Args:
-        representatives: For each document, itself or the earlier document that it equals.
-        edges: Similar pairs (`match.EDGE`), in any order, repeated or not.
-        limits: For each document, the similarity from which a copy counts as one. A pair takes the
-            higher one of its two.
-        worth: For each document, how much it is worth; of a cluster the most worth stays, and of
-            equals the first.
-        examples: How many pairs to return for people to look at.
+        representatives: For each document, itself or the earlier document with the same text.
+        edges: Similar pairs, in any order, repeated or not.
+        limits: Threshold of each document; a pair takes the higher of its two.
+        scores: Score of each document; the highest of a cluster stays, the first among equals.
+        examples: Number of pairs to return for people to read.
     """
     size = len(representatives)
-    forest = Forest(size)
+    forest = UnionFind(size)
     unique = int((representatives == np.arange(size)).sum())
-    joined: list[tuple[int, int, float]] = []
+    joined: list[Edge] = []
     for left, right, similarity in _sorted_edges(edges, representatives, limits):
         if forest.join(left, right):
             joined.append((left, right, similarity))
     roots = np.fromiter(map(forest.root, representatives.tolist()), np.int64, size)
-    best = _best(roots, representatives, worth)
+    best = _best(roots, representatives, scores)
     decisions = np.zeros(size, DECISION)
     decisions["keep"] = best[roots] == np.arange(size)
     decisions["cluster"] = roots
@@ -110,10 +94,8 @@ def cluster(
     )
 
 
-def _sorted_edges(
-    edges: npt.NDArray[Any], representatives: Numbers, limits: npt.NDArray[np.float32]
-) -> list[tuple[int, int, float]]:
-    """Return the pairs that count, between representatives, the most similar first."""
+def _sorted_edges(edges: Edges, representatives: Numbers, limits: Thresholds) -> list[Edge]:
+    """Return the edges between representatives above their thresholds, most similar first."""
     if not len(edges):
         return []
     left, right = representatives[edges["left"]], representatives[edges["right"]]
@@ -121,15 +103,15 @@ def _sorted_edges(
     counts = (left != right) & (similarity >= np.maximum(limits[left], limits[right]))
     left, right, similarity = left[counts], right[counts], similarity[counts]
     left, right = np.minimum(left, right), np.maximum(left, right)
-    order = np.lexsort((right, left, -similarity))  # ties by number: no order of tasks matters
+    order = np.lexsort((right, left, -similarity))  # ties by number: independent of the tasks
     triples = zip(left[order].tolist(), right[order].tolist(), similarity[order].tolist())  # noqa: B905
     return list(triples)
 
 
-def _best(roots: Numbers, representatives: Numbers, worth: Numbers) -> Numbers:
+def _best(roots: Numbers, representatives: Numbers, scores: Numbers) -> Numbers:
     """Return for each root the document of its cluster that stays."""
-    own = np.flatnonzero(representatives == np.arange(len(roots)))  # exact copies never stay
-    order = own[np.lexsort((own, -worth[own], roots[own]))]
+    first_texts = np.flatnonzero(representatives == np.arange(len(roots)))
+    order = first_texts[np.lexsort((first_texts, -scores[first_texts], roots[first_texts]))]
     first = np.concatenate(([True], roots[order][1:] != roots[order][:-1]))[: len(order)]
     best = np.full(len(roots), -1, np.int64)
     best[roots[order[first]]] = order[first]
@@ -147,15 +129,13 @@ def _curve(unique: int, similarities: list[float]) -> list[tuple[float, int]]:
     ]
 
 
-def _examples(
-    joined: list[tuple[int, int, float]], best: Numbers, roots: Numbers, count: int
-) -> list[tuple[int, int, float]]:
-    """Return pairs spread over the range of similarities, one for each cluster."""
-    found: dict[int, tuple[int, int, float]] = {}
+def _examples(joined: list[Edge], best: Numbers, roots: Numbers, count: int) -> list[Edge]:
+    """Return pairs spread over the range of similarities, at most one for each cluster."""
+    by_kept: dict[int, Edge] = {}
     for left, right, similarity in joined:
         kept = int(best[roots[left]])
         if kept in (left, right):
-            found[kept] = (kept, right if kept == left else left, similarity)
-    pairs = sorted(found.values(), key=lambda pair: (-pair[2], pair[0]))
+            by_kept[kept] = (kept, right if kept == left else left, similarity)
+    pairs = sorted(by_kept.values(), key=lambda pair: (-pair[2], pair[0]))
     step = max(1, len(pairs) // count)
     return pairs[::step][:count]

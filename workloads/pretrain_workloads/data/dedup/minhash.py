@@ -1,7 +1,6 @@
-"""MinHash: 112 minima for each document estimate the Jaccard similarity of 5-gram sets.
+"""MinHash signatures: 112 minima for each document estimate the Jaccard similarity of 5-gram sets.
 
-Source: Broder, "On the resemblance and containment of documents", 1997; banding: Leskovec,
-Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
+Source: Broder, "On the resemblance and containment of documents", 1997.
 """
 
 from typing import Any
@@ -13,31 +12,27 @@ from pretrain_workloads.data.text.compiled import kernel
 from pretrain_workloads.data.text.units import LIMIT, code_points, tables
 
 PERMUTATIONS = 112
-"""Minima in a signature: the estimate of a similarity of 0.8 is off by 0.04 (one sigma)."""
+"""Minima in a signature: the standard error of an estimated similarity of 0.8 is 0.04."""
 
 NGRAM = 5
 """Units in a shingle. A shorter document is one shingle."""
 
 EMPTY = np.uint32(0xFFFFFFFF)
-"""All minima of a document without a single unit."""
-
-_RECALL = 0.98
-"""Least share of the pairs at the threshold that must share a band."""
+"""Every minimum of a document without units."""
 
 type Signatures = npt.NDArray[np.uint32]
-type Keys = npt.NDArray[np.uint64]
 
 
-def multipliers(seed: int = 1) -> tuple[Keys, Keys]:
-    """Return the odd factors and the summands of the permutations."""
-    draw = np.random.RandomState(seed)  # its stream is frozen, unlike default_rng's
-    factors = draw.randint(0, 2**62, PERMUTATIONS, dtype=np.int64).astype(np.uint64)
-    summands = draw.randint(0, 2**62, PERMUTATIONS, dtype=np.int64).astype(np.uint64)
+def multipliers(seed: int = 1) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Return the odd factors and the summands of the hash functions."""
+    random = np.random.RandomState(seed)  # its stream is frozen, unlike that of default_rng
+    factors = random.randint(0, 2**62, PERMUTATIONS, dtype=np.int64).astype(np.uint64)
+    summands = random.randint(0, 2**62, PERMUTATIONS, dtype=np.int64).astype(np.uint64)
     return factors * np.uint64(2) + np.uint64(1), summands
 
 
 def signatures(texts: list[str]) -> Signatures:
-    """Return one row of `PERMUTATIONS` minima for each text."""
+    """Return the signature of each text: one row of `PERMUTATIONS` minima."""
     points, offsets = code_points(texts)
     out = np.empty((len(texts), PERMUTATIONS), np.uint32)
     _minima(points, offsets, *tables(), *multipliers(), out)
@@ -60,9 +55,9 @@ def _lower_minima(shingle: Any, factors: Any, summands: Any, minima: Any) -> Any
 
 @kernel
 def _units(points: Any, classes: Any, lower: Any, words: Any) -> Any:
-    """Fill `words` with one hash a unit, and return how many there are.
+    """Fill `words` with the hash of each unit, and return the number of units.
 
-    A run of digits counts as one digit: version numbers and dates do not tell copies apart.
+    A run of digits is hashed as one digit: duplicates may differ in version numbers and dates.
     """
     prime, basis = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)  # FNV-1a
     count, word, inside, after_digit = 0, basis, False, False
@@ -107,28 +102,7 @@ def _minima(
             out[document, k] = np.uint32(minima[k] >> np.uint64(32))
 
 
-def choose_bands(similarity: float) -> tuple[int, int]:
-    """Return (bands, rows): the fewest candidates that still find nearly all pairs.
-
-    A pair of similarity s shares a band with probability 1 - (1 - s^rows)^bands.
-    """
-    for rows in range(PERMUTATIONS, 1, -1):
-        bands = PERMUTATIONS // rows
-        if 1 - (1 - similarity**rows) ** bands >= _RECALL:
-            return bands, rows
-    return PERMUTATIONS, 1
-
-
-def band_keys(rows: Signatures) -> Keys:
-    """Return one 64-bit key for each row of a band's minima."""
-    keys = np.zeros(rows.shape[0], np.uint64)
-    for column in range(rows.shape[1]):
-        keys = (keys ^ rows[:, column]) * np.uint64(0x9E3779B97F4A7C15)
-        keys ^= keys >> np.uint64(32)
-    return keys
-
-
 def similarities(left: Signatures, right: Signatures) -> npt.NDArray[np.float32]:
     """Return the estimated Jaccard similarity of each pair of rows."""
-    found: npt.NDArray[np.float32] = (left == right).mean(axis=1, dtype=np.float32)
-    return found
+    equal_share: npt.NDArray[np.float32] = (left == right).mean(axis=1, dtype=np.float32)
+    return equal_share

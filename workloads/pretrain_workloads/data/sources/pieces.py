@@ -1,34 +1,33 @@
-"""Cut the inputs into pieces, and give each task pieces that follow each other.
+"""Pieces: the files, or parts of files, that the tasks of `prepare` read.
 
-The order of documents is that of sources, files and places in a file, whatever the number of
-tasks: everything that depends on an order (which copy stays) is the same for any cut.
+Each task gets consecutive pieces, so for any number of tasks the documents have one order: that of
+sources, files and positions. What depends on the order (which duplicate stays) is then the same.
 """
 
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
 
-_COST = {"gz": 4.0, "zst": 4.0, "parquet": 3.0}
-"""Bytes of text in a byte of file, about: what evens out the work of tasks."""
+from pretrain_workloads.storage import Folder
 
-_SMALLEST = 1 << 20
-"""A plain jsonl file is not cut into smaller pieces than this, in bytes."""
+_TEXT_PER_BYTE = {"gz": 4.0, "zst": 4.0, "parquet": 3.0}
+"""Approximate bytes of text in a byte of file: balances the work of the tasks."""
 
-FORMATS = ("jsonl", "parquet", "txt")
+_MIN_PIECE_BYTES = 1 << 20
+"""A plain jsonl file is not cut into smaller pieces."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A file, or a part of one, that one task reads."""
+    """A file, or a part of one, that one task reads. `inputs.json` holds these fields."""
 
     source: int
-    """Position of the source in the spec."""
+    """Index of the source in the spec."""
 
     path: str
-    """Path below the folder of the source."""
+    """Path relative to the folder of the source."""
 
     format: str
-    """`jsonl`, `parquet` or `txt`."""
+    """Name of the format (`formats.FORMATS`)."""
 
     compression: str
     """`gz`, `zst` or nothing."""
@@ -43,43 +42,31 @@ class Piece:
     """First byte (jsonl) or row group (parquet)."""
 
     end: int | None = None
-    """Byte or row group behind the last. Unset means the end of the file."""
+    """End of the byte range or of the row groups, exclusive. Unset means the end of the file."""
 
     first_row: int = 0
     """Rows of the file before `start` (parquet)."""
 
     part_bytes: int | None = None
-    """Bytes of the file that it reads. Unset means all."""
+    """Bytes of the file in this piece. Unset means all."""
 
     @property
     def cost(self) -> float:
-        """Return about how many bytes of text it holds."""
-        share = self.size if self.part_bytes is None else self.part_bytes
-        return max(1.0, share * _COST.get(self.compression or self.format, 1.0))
-
-    def dump(self) -> dict[str, Any]:
-        """Return the piece as JSON."""
-        return asdict(self)
+        """Return the approximate bytes of text in the piece."""
+        size = self.size if self.part_bytes is None else self.part_bytes
+        return max(1.0, size * _TEXT_PER_BYTE.get(self.compression or self.format, 1.0))
 
 
-def compression_of(path: str) -> str:
-    """Return `gz`, `zst` or nothing, from the name of a file."""
-    end = path.rsplit(".", 1)[-1].lower()
-    return end if end in ("gz", "zst") else ""
+def keep_whole(folder: Folder, piece: Piece, target: float) -> list[Piece]:
+    """Return the file as one piece: its format cannot be read from the middle."""
+    return [piece]
 
 
-def format_of(path: str) -> str | None:
-    """Return the format of a file from its name, or `None` if the name does not say."""
-    name = path.lower().removesuffix(".gz").removesuffix(".zst")
-    end = name.rsplit(".", 1)[-1]
-    return {"ndjson": "jsonl"}.get(end, end if end in FORMATS else None)
-
-
-def cut_file(piece: Piece, target: float) -> list[Piece]:
-    """Cut a plain jsonl file into byte ranges of about `target` bytes; leave others whole."""
-    if piece.format != "jsonl" or piece.compression:
+def cut_bytes(folder: Folder, piece: Piece, target: float) -> list[Piece]:
+    """Cut an uncompressed file into byte ranges of about `target` bytes."""
+    if piece.compression:
         return [piece]
-    count = max(1, min(round(piece.size / max(target, _SMALLEST)), piece.size))
+    count = max(1, min(round(piece.size / max(target, _MIN_PIECE_BYTES)), piece.size))
     bounds = [piece.size * index // count for index in range(count + 1)]
     return [
         replace(piece, start=start, end=end, part_bytes=end - start)
@@ -88,7 +75,7 @@ def cut_file(piece: Piece, target: float) -> list[Piece]:
 
 
 def share_out(pieces: list[Piece], tasks: int) -> list[list[Piece]]:
-    """Give each of `tasks` tasks consecutive pieces of about the same cost."""
+    """Return the pieces of each task: consecutive ones of about the same cost."""
     total = sum(piece.cost for piece in pieces)
     shares: list[list[Piece]] = [[] for _ in range(tasks)]
     before = 0.0
@@ -97,3 +84,13 @@ def share_out(pieces: list[Piece], tasks: int) -> list[list[Piece]]:
         shares[min(tasks - 1, int(middle / total * tasks))].append(piece)
         before += piece.cost
     return shares
+
+
+def write_shares(folder: Folder, path: str, shares: list[list[Piece]]) -> None:
+    """Write the pieces of all tasks."""
+    folder.write_json(path, [[asdict(piece) for piece in share] for share in shares])
+
+
+def read_share(folder: Folder, path: str, rank: int) -> list[Piece]:
+    """Return the pieces of task `rank`."""
+    return [Piece(**fields) for fields in folder.read_json(path)[rank]]

@@ -1,6 +1,6 @@
-"""Read zstd files as gzip's module reads gzip: many frames, and an error where one ends early.
+"""Read zstd files as the `gzip` module reads gzip: several frames, an error if one is cut off.
 
-The `zstandard` package's own reader takes a file that was cut short for a shorter file.
+The reader of the `zstandard` package accepts a truncated file without an error.
 """
 
 import io
@@ -8,7 +8,8 @@ from typing import IO, Any
 
 import zstandard
 
-_CHUNK = 1 << 17
+_BLOCK_BYTES = 1 << 17
+"""Compressed bytes that are read at once."""
 
 
 class _Frames(io.RawIOBase):
@@ -21,39 +22,39 @@ class _Frames(io.RawIOBase):
         self._ready = b""
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return true: the stream is for reading."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer`, and return how many bytes that took.
+        """Fill `buffer` with decompressed bytes, and return how many; 0 at the end of the file.
 
         Raises:
-            EOFError: If the last frame ends early.
+            EOFError: If the last frame is cut off.
         """
         while not self._ready:
-            chunk = self._stream.read(_CHUNK)
-            if not chunk:
+            block = self._stream.read(_BLOCK_BYTES)
+            if not block:
                 if self._frame is not None:
                     raise EOFError("the file ends in the middle of a zstd frame")
                 return 0
-            self._ready = self._decompress(chunk)
+            self._ready = self._decompress(block)
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
-    def _decompress(self, chunk: bytes) -> bytes:
+    def _decompress(self, block: bytes) -> bytes:
         out = []
-        while chunk:
+        while block:
             if self._frame is None:
                 self._frame = self._decompressor.decompressobj()
-            out.append(self._frame.decompress(chunk))
-            chunk = self._frame.unused_data if self._frame.eof else b""
+            out.append(self._frame.decompress(block))
+            block = self._frame.unused_data if self._frame.eof else b""
             if self._frame.eof:
                 self._frame = None
         return b"".join(out)
 
 
 def open_zstd(stream: IO[bytes]) -> io.BufferedReader:
-    """Return the decompressed content of `stream`, for reading."""
+    """Return `stream` decompressed, for reading."""
     return io.BufferedReader(_Frames(stream), 1 << 20)

@@ -1,4 +1,4 @@
-"""Which language a text is in: by its script where that decides, by its look, or by py3langid."""
+"""Detect the language of a text: by its script, by lines that look like code, or by py3langid."""
 
 import re
 from functools import lru_cache
@@ -8,8 +8,8 @@ from datatrove.pipeline.base import PipelineStep
 
 from pretrain_workloads.data.executor import Documents
 
-_LOOKED_AT = 1200
-"""Characters of the start of a text that decide; more cost time and change nothing."""
+_HEAD_CHARACTERS = 1200
+"""Characters at the start of a text that are examined; more cost time and change nothing."""
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile("[\u3040-\u30ff]")
@@ -17,17 +17,20 @@ _HANGUL = re.compile("[\uac00-\ud7af]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 _HAN_SHARE = 0.3
-"""Share of Han characters among letters from which a text is Chinese (or Japanese): English words
-have five letters, so it means that most words are Chinese."""
+"""Share of Han characters among letters from which a text is Chinese or Japanese. English words
+have about five letters, so at this share most words are Chinese."""
 
 _KANA_SHARE = 0.1
-"""Share of kana among Han and kana from which it is Japanese."""
+"""Share of kana among Han and kana from which a text is Japanese."""
 
 _CODE_SHARE = 0.4
 """Share of lines that look like code from which a text is code."""
 
-_SPLIT, _LINES = 50_000, 100
-"""Characters of a text whose lines are looked at, and about how many lines of those."""
+_CODE_CHARACTERS = 50_000
+"""Characters at the start of a text whose lines are examined for code."""
+
+_CODE_LINES = 100
+"""Lines of these that are examined, about; they are spread evenly."""
 
 _CODE_LINE = re.compile(
     r"^\s*(?:#include\b|#!|//|/\*|\*/|@\w|[})\]]+[;,)]*\s*$"
@@ -43,12 +46,12 @@ _CODE_LINE = re.compile(
 
 
 def detect(text: str) -> tuple[str, float]:
-    """Return the language of `text` (ISO 639-1, or `code`) and how sure that is, from 0 to 1."""
-    head = text[:_LOOKED_AT]
+    """Return the language of `text` (ISO 639-1, or `code`) and the confidence from 0 to 1."""
+    head = text[:_HEAD_CHARACTERS]
     if not head.isascii():
-        found = _by_script(head)
-        if found is not None:
-            return found
+        by_script = _by_script(head)
+        if by_script is not None:
+            return by_script
     share = code_share(text)
     if share >= _CODE_SHARE:
         return "code", min(1.0, 0.5 + share / 2)
@@ -66,11 +69,11 @@ def _by_script(head: str) -> tuple[str, float] | None:
 
 
 def code_share(text: str) -> float:
-    """Return the share of the lines of `text` that look like source code; 0 below three lines."""
-    lines = [line for line in text[:_SPLIT].split("\n") if line.strip()]
+    """Return the share of lines that look like source code; 0 for texts of one or two lines."""
+    lines = [line for line in text[:_CODE_CHARACTERS].split("\n") if line.strip()]
     if len(lines) < 3:
         return 0.0
-    lines = lines[:: 1 + len(lines) // _LINES]  # a file may start with pages of licence
+    lines = lines[:: 1 + len(lines) // _CODE_LINES]  # a file may start with a long licence
     return sum(1 for line in lines if _CODE_LINE.match(line[:300])) / len(lines)
 
 
@@ -82,13 +85,13 @@ def _identifier() -> Any:
 
 
 class DetectLanguage(PipelineStep):  # type: ignore[misc]
-    """Labels the documents whose source does not give the language."""
+    """Detects the language of the documents whose source does not state it."""
 
     name = "language"
     type = "annotator"
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
-        """Yield all documents, with `language` and `score`."""
+        """Yield all documents, with `language` and `score` in their metadata."""
         for document in data:
             if document.metadata["language"] is None:
                 language, score = detect(document.text)

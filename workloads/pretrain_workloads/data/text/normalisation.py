@@ -1,4 +1,4 @@
-"""One spelling for what is the same text; nothing that carries meaning is lost."""
+"""Normalise text: one form for equal text, without losing meaning."""
 
 import re
 import unicodedata
@@ -13,13 +13,13 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe
 
 
 def normalise(text: str) -> str:
-    """Return `text` in Unicode's form C, with `\\n` for all line ends and no control characters.
+    """Return `text` in Unicode form NFC, with `\\n` as line end and without control characters.
 
-    Spaces, tabs, letter case and full-width forms stay as they are.
+    Spaces, tabs, letter case and full-width forms do not change.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    if not text.isprintable():  # a newline is not printable either: this only saves the search
+    if not text.isprintable():  # skips the search for most short texts
         text = _CONTROL.sub("", _NEWLINE.sub("\n", text))
     return text
 

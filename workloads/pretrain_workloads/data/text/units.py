@@ -1,6 +1,7 @@
-"""Units of text for the kernels: a run of letters and digits, or one Han or kana character.
+"""Units of text for compiled kernels: a run of letters and digits, or one Han or kana character.
 
-Kernels see text as code points (UTF-32) of many documents at once, and two tables over them.
+A kernel gets the code points (UTF-32) of many documents at once, and two tables that map code
+points to their class and to their lower case.
 """
 
 import unicodedata
@@ -13,18 +14,18 @@ type Points = npt.NDArray[np.uint32]
 type Offsets = npt.NDArray[np.int64]
 
 LIMIT = 0x30000
-"""Code points from here on are separators (no letters are assigned there, but for Han)."""
+"""Size of the tables. Code points from here on count as separators: only rare Han is there."""
 
 WORD, OWN = 1, 2
-"""Classes of code points: part of a run, a unit of its own. 0 is a separator."""
+"""Classes of code points: part of a run, or a unit of its own. 0 is a separator."""
 
 _OWN_RANGES = ((0x3040, 0x3100), (0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, LIMIT))
 
 
 def code_points(texts: list[str]) -> tuple[Points, Offsets]:
-    """Return the code points of `texts`, one behind the other, and where each text starts.
+    """Return the code points of all `texts`, concatenated, and the offset of each text.
 
-    The offsets have one entry more than there are texts: the end.
+    The last offset, one more than there are texts, is the end.
     """
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
@@ -33,12 +34,12 @@ def code_points(texts: list[str]) -> tuple[Points, Offsets]:
 
 @lru_cache(maxsize=1)
 def tables() -> tuple[npt.NDArray[np.uint8], Points]:
-    """Return the class of each code point, and its lower case with all digits as `0`."""
+    """Return the class of each code point, and its lower case with every digit as `0`."""
     classes = np.zeros(LIMIT, np.uint8)
     lower = np.arange(LIMIT, dtype=np.uint32)
     for point in range(0x20000):
         if 0x3400 <= point < 0xA000 or 0xAC00 <= point < 0xF900:
-            continue  # no case, no digits; filled below
+            continue  # Han and Hangul have no case and no digits; their classes are set below
         character = chr(point)
         category = unicodedata.category(character)
         if category[0] not in "LN":

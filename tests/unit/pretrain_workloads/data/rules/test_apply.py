@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain_api.v1alpha1.datapipeline import DataRule
-from pretrain_workloads.data.rules.apply import ApplyRules, Rejects, merge_samples
+from pretrain_workloads.data.rules.apply import ApplyRules
+from pretrain_workloads.data.rules.rejects import Rejects, merge_samples
 
 
 def document(name: str, text: str, **metadata: Any) -> Document:

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from data_runs import code, english, poems
 from pretrain_api.v1alpha1.datapipeline import RepetitionRule
 from pretrain_workloads.data.rules import repetition
+from pretrain_workloads.data.rules.repetition_kernel import COLUMNS, measure
 from text_units import is_word, simple, texts, units
 
 
 def reference_shares(text: str) -> list[float]:
-    """Return what `repetition.measure` returns, by the definitions."""
-    out = [0.0] * repetition.COLUMNS
+    """Return what `repetition_kernel.measure` returns, by the definitions."""
+    out = [0.0] * COLUMNS
     lines = ["".join(c for c in line if ord(c) > 32) for line in text.split("\n")]
     sizes = [sum(1 for c in line if is_word(c)) for line in lines]
     known = [(line, size) for line, size in zip(lines, sizes, strict=True) if size]
@@ -58,13 +59,13 @@ def _repeats(grams: list[tuple[str, ...]], n: int) -> int:
 @settings(deadline=None, max_examples=200)
 @given(texts.map(simple))
 def test_repetition_is_measured_as_defined(text: str) -> None:
-    assert repetition.measure([text])[0].tolist() == pytest.approx(reference_shares(text))
+    assert measure([text])[0].tolist() == pytest.approx(reference_shares(text))
 
 
 def test_repetition_does_not_depend_on_the_batch() -> None:
     some = ["a b c\n" * 30, "", "one two three " * 20, "床前明月光\n" * 9]
-    together = repetition.measure(some)
-    assert (together == np.concatenate([repetition.measure([text]) for text in some])).all()
+    together = measure(some)
+    assert (together == np.concatenate([measure([text]) for text in some])).all()
 
 
 def test_limits_of_a_rule_replace_the_defaults() -> None:
@@ -75,13 +76,13 @@ def test_limits_of_a_rule_replace_the_defaults() -> None:
 
 
 def test_chinese_and_code_have_their_own_limits() -> None:
-    bounds = [repetition.limits_for(RepetitionRule(), name).bounds for name in ("en", "zh", "code")]
-    for strict, loose in pairwise(bounds):
-        assert all(a <= b for a, b in zip(strict, loose, strict=True))
+    limits = [repetition.limits_for(RepetitionRule(), name) for name in ("en", "zh", "code")]
+    for strict, loose in pairwise(limits):
+        assert all(a <= b for a, b in zip(strict.columns, loose.columns, strict=True))
 
 
 def test_an_excess_is_described_in_words() -> None:
-    shares = repetition.measure(["buy now " * 60, "all is well"])
+    shares = measure(["buy now " * 60, "all is well"])
     limits = [repetition.limits_for(RepetitionRule(), "en")] * 2
     reasons = repetition.excesses(shares, limits)
     assert reasons[0].endswith("more than 0.20")
@@ -93,9 +94,7 @@ def test_poems_manuals_and_code_are_not_repetition() -> None:
         limits = [repetition.limits_for(RepetitionRule(), language)] * len(records)
         dropped = [
             told
-            for told in repetition.excesses(
-                repetition.measure([r["text"] for r in records]), limits
-            )
+            for told in repetition.excesses(measure([r["text"] for r in records]), limits)
             if told
         ]
         assert len(dropped) <= 0.05 * len(records) + 1, dropped

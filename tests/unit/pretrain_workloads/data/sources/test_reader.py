@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pretrain_api.v1alpha1.datapipeline import Source
-from pretrain_workloads.data.sources.pieces import Piece, compression_of, format_of
-from pretrain_workloads.data.sources.reader import Quarantine, ReadPieces
+from pretrain_workloads.data.sources.compression import compression_of
+from pretrain_workloads.data.sources.formats import format_of
+from pretrain_workloads.data.sources.pieces import Piece
+from pretrain_workloads.data.sources.quarantine import Quarantine
+from pretrain_workloads.data.sources.reader import ReadPieces
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.storage import open_uri
 
@@ -25,9 +28,9 @@ def read(folder: Path, path: str, **changes: Any) -> tuple[list[tuple[str, str]]
     storage, bad = open_uri(f"file://{folder}"), Quarantine()
     source = Source.model_validate({"name": "s", "uri": f"file://{folder}/*"})
     stat = storage.stat(path)
-    found = format_of(path)
-    assert found is not None
-    piece = Piece(0, path, found, compression_of(path), stat.size, stat.version, **changes)
+    name = format_of(path)
+    assert name is not None
+    piece = Piece(0, path, name, compression_of(path), stat.size, stat.version, **changes)
     documents = ReadPieces([source], {0: storage}, [piece], bad)(None, 0, 1)
     return [(document.id, document.text) for document in documents], bad
 
