@@ -1,4 +1,4 @@
-"""Paths of the files in an artifact of documents, and of those that stages hand to each other."""
+"""Paths of the files in an artifact of documents, and of those between its stages."""
 
 INDEX = "index.parquet"
 """All documents of the artifact, without their text."""

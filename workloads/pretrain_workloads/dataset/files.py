@@ -1,10 +1,16 @@
-"""Which file holds what: the artifact's own, and those that stages hand to each other."""
+"""Paths of the files in an artifact of token blocks, and of those between its stages."""
 
 BLOCKS = "blocks.json"
-"""What the blocks are; the trainer starts from it."""
+"""Describes the blocks; the trainer starts from it."""
 
 LEDGER = "ledger.parquet"
-"""Every use of every document."""
+"""Lists every use of every document."""
+
+VALIDATION = "validation/00000"
+"""Path of the held-out sequences, without `.bin` and `.idx`."""
+
+WORK = "work"
+"""Folder of the files between stages; it is deleted when the artifact is complete."""
 
 
 def block(number: int) -> str:
@@ -12,29 +18,25 @@ def block(number: int) -> str:
     return f"blocks/{number:05d}"
 
 
-VALIDATION = "validation/00000"
-"""Path of the held-out sequences, without `.bin` and `.idx`."""
-
-
 class DatasetFiles:
-    """Names of the files between stages; the number of tasks is in all of them."""
+    """Paths of the files between stages; all of them contain the number of tasks."""
 
     def __init__(self, tasks: int) -> None:
-        self.root = f"work/tasks-{tasks}"
-        self.plan = f"{self.root}/compose/plan.npz"
-        self.composed = f"{self.root}/compose/done.json"
+        self._root = f"{WORK}/tasks-{tasks}"
+        self.plan = f"{self._root}/compose/plan.npz"
+        self.composed = f"{self._root}/compose/done.json"
 
-    def _of(self, stage: str, rank: int, end: str) -> str:
-        return f"{self.root}/{stage}/{rank:05d}.{end}"
+    def _of(self, stage: str, rank: int, extension: str) -> str:
+        return f"{self._root}/{stage}/{rank:05d}.{extension}"
 
     def tokens(self, rank: int) -> str:
-        """Return the tokens of a task's documents, one behind the other."""
+        """Return the path of the tokens of a task's documents, concatenated."""
         return self._of("tokenize", rank, "bin")
 
     def documents(self, rank: int) -> str:
-        """Return the documents of a task with their numbers of tokens; written last."""
+        """Return the path of the documents of a task with their token counts; written last."""
         return self._of("tokenize", rank, "parquet")
 
     def written(self, rank: int) -> str:
-        """Return the blocks that a task wrote; written last."""
+        """Return the path of the list of blocks that a task wrote; written last."""
         return self._of("block", rank, "json")
