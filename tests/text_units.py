@@ -12,7 +12,7 @@ texts = st.lists(words, max_size=90).map(" ".join) | st.text(max_size=40)
 
 def units(text: str) -> list[str]:
     """Return runs of letters and digits, and Han and kana one by one."""
-    found: list[str] = []
+    result: list[str] = []
     run = ""
     for character in text + "\n":
         own = bool(OWN.match(character))
@@ -20,11 +20,11 @@ def units(text: str) -> list[str]:
             run += character
             continue
         if run:
-            found.append(run)
+            result.append(run)
         run = ""
         if own:
-            found.append(character)
-    return found
+            result.append(character)
+    return result
 
 
 def is_word(character: str) -> bool:

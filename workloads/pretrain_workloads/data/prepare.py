@@ -1,7 +1,7 @@
 """`prepare`: each task reads its pieces, and writes the documents that pass the rules.
 
-The stage is a chain of datatrove steps. Documents get a MinHash signature if near-duplicates are to
-be found.
+The stage is a chain of datatrove steps. Documents get a MinHash signature if the spec drops
+near-duplicates.
 """
 
 import logging

@@ -78,14 +78,14 @@ def check_parts(run: DatasetRun, inputs: MixtureInputs) -> None:
 
 
 def _no_match(number: int, part: MixturePart, index: pa.Table) -> str:
-    wanted = ", ".join(f"{k} {v}" for k, v in part.where.model_dump(exclude_none=True).items())
+    selector = ", ".join(f"{k} {v}" for k, v in part.where.model_dump(exclude_none=True).items())
     available = "; ".join(
         f"{field}: {', '.join(sorted(pc.unique(index[field]).to_pylist())) or 'none'}"
         for field in FIELDS
     )
     return (
         f"spec.mixture[{number}]: no document of {part.pipeline_ref.name} matches "
-        f"{wanted or 'anything'}; it has {available}"
+        f"{selector or 'anything'}; it has {available}"
     )
 
 

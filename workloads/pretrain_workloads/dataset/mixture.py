@@ -119,7 +119,7 @@ def hold_out(
     order = np.lexsort((candidates, salted))
     ordered, salted = candidates[order], salted[order]
     tokens = np.cumsum(lengths[ordered])
-    wanted = int(np.searchsorted(salted, np.uint64(fraction * 2**64)))
+    of_fraction = int(np.searchsorted(salted, np.uint64(fraction * 2**64)))
     enough = int(np.searchsorted(tokens, min_tokens)) + 1
     half = int(np.searchsorted(tokens, tokens[-1] // 2)) if len(tokens) else 0
-    return ordered[: max(wanted, min(enough, half))]
+    return ordered[: max(of_fraction, min(enough, half))]

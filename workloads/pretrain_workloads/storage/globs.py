@@ -9,7 +9,7 @@ from pretrain_workloads.storage.folder import Folder, StoredFile
 from pretrain_workloads.storage.opening import open_uri, secret_name
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
-_MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_REGULAR_EXPRESSIONS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def split_glob(uri: str) -> tuple[str, str]:
@@ -27,7 +27,9 @@ def split_glob(uri: str) -> tuple[str, str]:
 def glob_pattern(glob: str) -> re.Pattern[str]:
     """Return the regular expression of a glob; only `**` crosses folders."""
     tokens = _TOKEN.findall(glob)
-    return re.compile("".join(_MEANING.get(token) or re.escape(token) for token in tokens), re.S)
+    return re.compile(
+        "".join(_REGULAR_EXPRESSIONS.get(token) or re.escape(token) for token in tokens), re.S
+    )
 
 
 def open_source(location: Location) -> Folder:
@@ -51,10 +53,10 @@ def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
     """
     _, glob = split_glob(location.uri.rstrip("/"))
     start = "" if glob else location.uri.rstrip("/").rpartition("/")[2]
-    wanted = glob_pattern(glob or f"{start}/**")
+    pattern = glob_pattern(glob or f"{start}/**")
     folder = open_source(location)
     files = [
-        file for file in folder.find(start) if file.path == start or wanted.fullmatch(file.path)
+        file for file in folder.find(start) if file.path == start or pattern.fullmatch(file.path)
     ]
     if not files:
         raise UserError(f"{location.uri}: no file matches; correct the URI, or upload the files")
@@ -64,9 +66,9 @@ def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
 
 
 def _check_readable(folder: Folder, files: list[StoredFile]) -> None:
-    refused = [file.path for file in files if not folder.is_readable(file.path)]
-    if refused:
+    unreadable = [file.path for file in files if not folder.is_readable(file.path)]
+    if unreadable:
         raise UserError(
-            f"{folder.uri_of(refused[0])}: may not be read by user {os.getuid()} "
-            f"({len(refused)} of {len(files)} files); allow it, or set the pod's user"
+            f"{folder.uri_of(unreadable[0])}: may not be read by user {os.getuid()} "
+            f"({len(unreadable)} of {len(files)} files); allow it, or set the pod's user"
         )

@@ -11,8 +11,8 @@ from pretrain_workloads.data.rules.rejects import Rejects, merge_samples
 
 
 def document(name: str, text: str, **metadata: Any) -> Document:
-    known = {"language": "en", "score": 1.0, "domain": "web", "source": "s"}
-    return Document(text=text, id=name, metadata=known | metadata)
+    defaults = {"language": "en", "score": 1.0, "domain": "web", "source": "s"}
+    return Document(text=text, id=name, metadata=defaults | metadata)
 
 
 def apply(rules: list[dict[str, Any]], documents: list[Document]) -> tuple[list[str], Rejects]:
@@ -53,7 +53,7 @@ def test_a_rule_looks_only_at_its_languages_and_domains(
     assert apply([{"length": {"minCharacters": 5}} | limit], documents)[0] == want
 
 
-def test_an_unsure_language_is_dropped_with_its_score() -> None:
+def test_an_uncertain_language_is_dropped_with_its_score() -> None:
     rules = [{"languageId": {"minScore": 0.6}}]
     kept, rejects = apply(rules, [document("a", "x", score=0.5), document("b", "x", score=0.7)])
     assert kept == ["b"]

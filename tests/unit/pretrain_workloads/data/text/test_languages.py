@@ -5,19 +5,19 @@ from pretrain_workloads.data.text.languages import code_share, detect
 
 
 def test_poems_are_chinese() -> None:
-    found = [detect(record["text"]) for record in poems()]
-    assert {language for language, _ in found} == {"zh"}
-    assert min(score for _, score in found) > 0.7
+    detected = [detect(record["text"]) for record in poems()]
+    assert {language for language, _ in detected} == {"zh"}
+    assert min(score for _, score in detected) > 0.7
 
 
 def test_manual_pages_are_english() -> None:
-    found = [detect(record["text"])[0] for record in english(40)]
-    assert found.count("en") >= 37
+    languages = [detect(record["text"])[0] for record in english(40)]
+    assert languages.count("en") >= 37
 
 
 def test_modules_are_code() -> None:
-    found = [detect(record["text"])[0] for record in code(60)]
-    assert found.count("code") >= 50
+    languages = [detect(record["text"])[0] for record in code(60)]
+    assert languages.count("code") >= 50
 
 
 @pytest.mark.parametrize(
