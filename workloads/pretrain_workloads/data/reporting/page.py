@@ -1,4 +1,4 @@
-"""`report.html`: what was dropped and why, on one page that needs nothing but a browser."""
+"""Render `report.html`: what was dropped and why, as one self-contained page."""
 
 from collections.abc import Sequence
 from html import escape
@@ -44,8 +44,8 @@ def _funnel(summary: dict[str, Any]) -> str:
     left, rows = summary["read"], [("documents read", "", f"{summary['read']:,}", _bar(1.0))]
     steps = [
         *((f"rule {rule}", count) for rule, count in summary["rejected"].items()),
-        ("exact copies", summary["exactDuplicates"]),
-        ("near copies", summary["nearDuplicates"]),
+        ("exact duplicates", summary["exactDuplicates"]),
+        ("near-duplicates", summary["nearDuplicates"]),
     ]
     for step, dropped in steps:
         left -= dropped
@@ -112,7 +112,7 @@ def _duplicates(report: dict[str, Any]) -> str:
         for pair in report["duplicates"]
     )
     return (
-        "<h2>Near copies</h2>"
-        + _table(("if copies begin at similarity", "documents left"), rows)
+        "<h2>Near-duplicates</h2>"
+        + _table(("similarity threshold", "documents left"), rows)
         + f"<details><summary>examples</summary>{pairs}</details>"
     )

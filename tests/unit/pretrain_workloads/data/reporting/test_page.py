@@ -31,6 +31,7 @@ def test_the_page_shows_the_funnel_and_escapes_text() -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "web&lt;1&gt;" in page
-    assert "rule 1-length" in page
+    for step in ("rule 1-length", "exact duplicates", "near-duplicates"):
+        assert f"<td>{step}</td>" in page
     assert page.startswith("<!doctype html>")
     assert page.rstrip().endswith("</html>")
