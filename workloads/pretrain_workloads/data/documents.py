@@ -1,6 +1,9 @@
 """Read a finished artifact of documents: its index and its shards."""
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 
 from pretrain_api.artifacts import Manifest
 from pretrain_workloads.data.files import INDEX
@@ -27,6 +30,12 @@ def document_shards(documents: Folder) -> list[str]:
     """
     manifest = _complete_manifest(documents)
     return sorted(f.path for f in manifest.files if f.path.startswith("documents/"))
+
+
+def id_hashes(documents: pa.Table) -> npt.NDArray[np.uint64]:
+    """Return a hash of the `id` of each document; orders by it do not depend on the sharding."""
+    ids = documents["id"].to_pylist()
+    return np.fromiter((xxhash.xxh3_64_intdigest(i.encode()) for i in ids), np.uint64, len(ids))
 
 
 def _complete_manifest(documents: Folder) -> Manifest:

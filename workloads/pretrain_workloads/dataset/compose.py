@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import xxhash
 
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary, PartSummary, TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
+from pretrain_workloads.data.documents import id_hashes
 from pretrain_workloads.dataset.files import VALIDATION, DatasetFiles
 from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import matching, open_inputs, tokenizer_summary
@@ -47,7 +47,7 @@ def compose(run: DatasetRun) -> ExitReport:
     spec = run.spec
     documents, firsts = read_documents(folder, names, run.tasks)
     lengths: Numbers = documents["tokens"].to_numpy()
-    hashes = _id_hashes(documents)
+    hashes = id_hashes(documents)
     masks = _part_masks(run, documents)
     candidates = np.flatnonzero(np.logical_or.reduce(masks))
     min_tokens = stream_tokens(1, spec.sequence_length)
@@ -69,11 +69,6 @@ def compose(run: DatasetRun) -> ExitReport:
     }
     folder.write_json(names.composed, done)
     return _report(done)
-
-
-def _id_hashes(documents: pa.Table) -> npt.NDArray[np.uint64]:
-    ids = documents["id"].to_pylist()
-    return np.fromiter((xxhash.xxh3_64_intdigest(i.encode()) for i in ids), np.uint64, len(ids))
 
 
 def _part_masks(run: DatasetRun, documents: pa.Table) -> list[Mask]:

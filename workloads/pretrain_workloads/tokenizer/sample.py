@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import xxhash
 
 from pretrain_api.v1alpha1.tokenizer import TokenizerCorpus
-from pretrain_workloads.data.documents import document_shards
+from pretrain_workloads.data.documents import document_shards, id_hashes
 from pretrain_workloads.data.shards import row_groups
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
@@ -60,11 +59,7 @@ def draw_sample(index: pa.Table, corpus: TokenizerCorpus) -> DocumentSample:
     """
     languages = np.asarray(index["language"].to_pylist(), dtype=object)
     sizes = index["bytes"].to_numpy()
-    hashes = np.fromiter(
-        (xxhash.xxh3_64_intdigest(name.encode()) for name in index["id"].to_pylist()),
-        np.uint64,
-        index.num_rows,
-    )
+    hashes = id_hashes(index)
     uses = np.zeros(index.num_rows, np.int8)
     for language, share in shares(corpus, sorted(set(languages.tolist()))).items():
         numbers = np.flatnonzero(languages == language)

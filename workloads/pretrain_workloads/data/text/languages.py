@@ -26,10 +26,10 @@ _KANA_SHARE = 0.1
 _CODE_SHARE = 0.4
 """Share of lines that look like code from which a text is code."""
 
-_CODE_CHARACTERS = 50_000
+_EXAMINED_CHARACTERS = 50_000
 """Characters at the start of a text whose lines are examined for code."""
 
-_CODE_LINES = 100
+_EXAMINED_LINES = 100
 """Lines of these that are examined, about; they are spread evenly."""
 
 _CODE_LINE = re.compile(
@@ -70,10 +70,10 @@ def _by_script(head: str) -> tuple[str, float] | None:
 
 def code_share(text: str) -> float:
     """Return the share of lines that look like source code; 0 for texts of one or two lines."""
-    lines = [line for line in text[:_CODE_CHARACTERS].split("\n") if line.strip()]
+    lines = [line for line in text[:_EXAMINED_CHARACTERS].split("\n") if line.strip()]
     if len(lines) < 3:
         return 0.0
-    lines = lines[:: 1 + len(lines) // _CODE_LINES]  # a file may start with a long licence
+    lines = lines[:: 1 + len(lines) // _EXAMINED_LINES]  # a file may start with a long licence
     return sum(1 for line in lines if _CODE_LINE.match(line[:300])) / len(lines)
 
 
