@@ -1,9 +1,9 @@
-"""The failures that only the user can mend; everything else is retried."""
+"""The failures that only the user can mend; all others are retried."""
 
 
 class UserError(Exception):
-    """The manifest, a Secret or a location is wrong: names it, its value and what would do."""
+    """The manifest, a Secret or a location is wrong; the message says which, and the remedy."""
 
 
 class BadData(Exception):
-    """An input cannot be read: names the file and the place in it."""
+    """An input file cannot be read. The message names the file and the position in it."""

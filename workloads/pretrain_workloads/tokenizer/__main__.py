@@ -6,7 +6,7 @@ from pretrain_workloads.exit import leave, load_run, run_task
 
 
 def run() -> ExitReport:
-    """Make the tokenizer that the mounted run asks for."""
+    """Make the tokenizer that the mounted run describes."""
     from pretrain_workloads.tokenizer.build import build
 
     return build(load_run(TokenizerRun))
