@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from pretrain_local.pki import Authority, Identity
+from pretrain_local.control_plane.pki import Authority, Identity
 from pretrain_operator.admission.related_objects import KnownObjects
 from pretrain_operator.observed.observed import ObservedObject, parse_object
 from pretrain_operator.webhook.certificates import Certificate

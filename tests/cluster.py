@@ -21,7 +21,7 @@ import pytest
 
 from pretrain_local import binaries
 from pretrain_local.cluster import LocalCluster
-from pretrain_local.layout import NodeResources
+from pretrain_local.state import NodeResources
 
 Json = dict[str, Any]
 

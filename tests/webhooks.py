@@ -17,7 +17,7 @@ import yaml
 
 from cluster import ROOT, Namespace, wait_until
 from pretrain_local.addresses import free_port
-from pretrain_local.pki import Authority, Identity
+from pretrain_local.control_plane.pki import Authority, Identity
 from pretrain_local.processes import Processes
 
 CHART = ROOT / "charts" / "pretrain-operator"

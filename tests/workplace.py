@@ -15,7 +15,7 @@ import pytest
 
 from builders import make_body
 from cluster import Cluster, Namespace
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 
 Json = dict[str, Any]
 

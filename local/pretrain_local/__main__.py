@@ -8,8 +8,8 @@ from pretrain_api.quantities import parse_quantity
 from pretrain_local import binaries
 from pretrain_local.cluster import LocalCluster
 from pretrain_local.errors import LocalError
-from pretrain_local.layout import NodeResources, default_state
-from pretrain_local.node.sandbox import KINDS
+from pretrain_local.node.runtime.sandbox import KINDS
+from pretrain_local.state import NodeResources, default_state
 
 
 def _arguments() -> argparse.ArgumentParser:

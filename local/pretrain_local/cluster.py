@@ -11,15 +11,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pretrain_local import addresses, binaries, controlplane, kubeconfig, pki, procfs
-from pretrain_local.api import Api
-from pretrain_local.controlplane import APISERVER, COMPONENTS, CONTROLLER_MANAGER, NODE, SCHEDULER
+from pretrain_local import addresses, binaries, procfs
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.control_plane import components as controlplane
+from pretrain_local.control_plane import kubeconfig, pki
+from pretrain_local.control_plane.admin_client import Api
+from pretrain_local.control_plane.components import (
+    APISERVER,
+    COMPONENTS,
+    CONTROLLER_MANAGER,
+    NODE,
+    SCHEDULER,
+)
 from pretrain_local.errors import ComponentDied, LocalError
-from pretrain_local.files import write_atomically
-from pretrain_local.layout import ClusterState, Layout, NodeResources, Ports, default_state
-from pretrain_local.node import containers, sandbox
-from pretrain_local.node.resources import build_amounts, parse_amount
+from pretrain_local.node.api.resources import build_amounts, parse_amount
+from pretrain_local.node.runtime import attempts as containers
+from pretrain_local.node.runtime import sandbox
 from pretrain_local.processes import Processes
+from pretrain_local.state import ClusterState, Layout, NodeResources, Ports, default_state
 
 NODE_NAME = "local"
 _START_SECONDS = 90.0

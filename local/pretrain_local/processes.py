@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pretrain_local import procfs
-from pretrain_local.files import write_atomically
+from pretrain_local.atomic_files import write_atomically
 
 _POLL_SECONDS = 0.02
 _LONGEST_LINE = 300

@@ -14,10 +14,10 @@ from types import FrameType
 from rich.console import Console
 
 from pretrain_local.demo.objects import KubectlError
-from pretrain_local.demo.operator import OperatorEnded
 from pretrain_local.demo.packages import FetchError
 from pretrain_local.demo.session import Demo, DemoFailed
 from pretrain_local.errors import LocalError
+from pretrain_local.operator_process import OperatorEnded
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,7 +17,7 @@ from pretrain_local import binaries
 from pretrain_local.cluster import LocalCluster
 from pretrain_local.demo import corpus, manifests, results, view
 from pretrain_local.demo.objects import SHOWN, Kubectl, KubectlError, Seen, is_over, observe
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 
 _POLL_SECONDS = 2.0
 _LINE_SECONDS = 5.0

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from pretrain_local import procfs
-from pretrain_local.layout import Layout
 from pretrain_local.node.agent import Agent
-from pretrain_local.node.client import Client
+from pretrain_local.node.allocations import Registry
+from pretrain_local.node.api.client import Client
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.registry import Registry
-from pretrain_local.node.sandbox import BUBBLEWRAP, PLAIN
+from pretrain_local.node.runtime.sandbox import BUBBLEWRAP, PLAIN
+from pretrain_local.state import Layout
 
 
 def _arguments() -> argparse.ArgumentParser:

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pretrain_local.node import containers
-from pretrain_local.node.client import UNREACHABLE, ApiError
+from pretrain_local.node.api.client import UNREACHABLE, ApiError
+from pretrain_local.node.api.pods import Pod
 from pretrain_local.node.context import NodeContext
 from pretrain_local.node.heartbeat import keep_registered
 from pretrain_local.node.logs import LogServer
-from pretrain_local.node.pods import Pod
+from pretrain_local.node.runtime import attempts as containers
 from pretrain_local.node.worker import PodWorker
 
 _log = logging.getLogger(__name__)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pretrain_local.layout import ClusterState, Layout
-from pretrain_local.node.client import Client
-from pretrain_local.node.registry import Registry
+from pretrain_local.node.allocations import Registry
+from pretrain_local.node.api.client import Client
+from pretrain_local.state import ClusterState, Layout
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import platform
 from datetime import UTC, datetime
 from typing import Any
 
-from pretrain_local.node.client import MERGE, STRATEGIC, UNREACHABLE, ApiError
+from pretrain_local.node.api.client import MERGE, STRATEGIC, UNREACHABLE, ApiError
+from pretrain_local.node.api.resources import GPU, build_amounts
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.resources import GPU, build_amounts
 from pretrain_local.node.status import timestamp
 
 _log = logging.getLogger(__name__)

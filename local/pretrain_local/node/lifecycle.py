@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pretrain_local.node.containers import Attempt
-from pretrain_local.node.pods import Container, Pod
+from pretrain_local.node.api.pods import Container, Pod
+from pretrain_local.node.runtime.attempts import Attempt
 
 FIRST_BACK_OFF_SECONDS = 10.0
 LONGEST_BACK_OFF_SECONDS = 300.0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from pretrain_local.layout import LOGS_READER
-from pretrain_local.node import containers
 from pretrain_local.node.context import NodeContext
+from pretrain_local.node.runtime import attempts as containers
+from pretrain_local.state import LOGS_READER
 
 _POLL_SECONDS = 0.1
 _BLOCK_BYTES = 64 * 1024

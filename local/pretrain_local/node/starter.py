@@ -6,16 +6,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pretrain_local.files import write_atomically
-from pretrain_local.node import containers, sandbox
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.node.allocations import Placement
+from pretrain_local.node.api.pod_inputs import Facts, Kind, wanted_objects
+from pretrain_local.node.api.pods import Pod
+from pretrain_local.node.api.resources import memory_limit
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.facts import Facts, Kind, wanted_objects
-from pretrain_local.node.launch import Attributes, CannotRun, Command, Endpoint, build_launch
 from pretrain_local.node.lifecycle import Start
-from pretrain_local.node.pods import Pod
-from pretrain_local.node.registry import Placement
-from pretrain_local.node.resources import memory_limit
-from pretrain_local.node.volumes import volume_files, wanted_tokens, write_volume
+from pretrain_local.node.runtime import attempts as containers
+from pretrain_local.node.runtime import sandbox
+from pretrain_local.node.runtime.container_config import (
+    Attributes,
+    CannotRun,
+    Command,
+    Endpoint,
+    build_launch,
+)
+from pretrain_local.node.volumes.content import volume_files, wanted_tokens, write_volume
 
 _PLURALS: dict[Kind, str] = {"configmap": "configmaps", "secret": "secrets"}
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pretrain_local.node.containers import Attempt, Exit
-from pretrain_local.node.facts import CREATING
+from pretrain_local.node.api.pod_inputs import CREATING
+from pretrain_local.node.api.pods import Container, Pod
 from pretrain_local.node.lifecycle import restarts
-from pretrain_local.node.pods import Container, Pod
+from pretrain_local.node.runtime.attempts import Attempt, Exit
 
 Json = dict[str, Any]
 

@@ -6,16 +6,17 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pretrain_local.files import write_atomically
-from pretrain_local.node import containers, status
-from pretrain_local.node.client import STRATEGIC, UNREACHABLE, ApiError
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.node import status
+from pretrain_local.node.allocations import Placement
+from pretrain_local.node.api.client import STRATEGIC, UNREACHABLE, ApiError
+from pretrain_local.node.api.pod_inputs import NotReady
+from pretrain_local.node.api.pods import Container, Pod
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.facts import NotReady
 from pretrain_local.node.lifecycle import plan_steps
-from pretrain_local.node.pods import Container, Pod
-from pretrain_local.node.registry import Placement
+from pretrain_local.node.runtime import attempts as containers
+from pretrain_local.node.runtime.termination import termination_message
 from pretrain_local.node.starter import start_container
-from pretrain_local.node.termination import termination_message
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import Cluster, Namespace, make_namespace, remove_namespace, run_cluster
-from pretrain_local.node import sandbox
+from pretrain_local.node.runtime import sandbox
 
 KINDS = [sandbox.PLAIN]
 if sandbox.bubblewrap_problem() is None:

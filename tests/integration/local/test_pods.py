@@ -7,7 +7,7 @@ import pytest
 from cluster import Namespace, is_condition, is_phase, wait_until
 from pods import Json, make_container, make_indexed_job, make_pod, make_pod_spec, terminated
 from pretrain_local import procfs
-from pretrain_local.layout import MARKER_VARIABLE
+from pretrain_local.state import MARKER_VARIABLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

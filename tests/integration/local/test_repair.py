@@ -19,7 +19,7 @@ from cluster import (
 from pods import make_pod, terminated
 from pretrain_local import binaries, procfs
 from pretrain_local.cluster import LocalCluster
-from pretrain_local.controlplane import APISERVER, COMPONENTS, NODE
+from pretrain_local.control_plane.components import APISERVER, COMPONENTS, NODE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -15,7 +15,7 @@ from cluster import (
     remove_namespace,
     wait_until,
 )
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ import yaml
 
 from builders import pipeline_spec
 from cluster import ROOT, Cluster, Namespace, is_condition, wait_until
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,7 @@ import pytest
 
 from builders import pipeline_spec, tokenizer_spec
 from cluster import Cluster, is_condition
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration

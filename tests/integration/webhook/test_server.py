@@ -16,7 +16,7 @@ from cryptography import x509
 
 from builders import parsed_run, profile_spec
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_local.pki import Authority, Identity
+from pretrain_local.control_plane.pki import Authority, Identity
 from pretrain_operator.admission.related_objects import KnownObjects, Surroundings
 from pretrain_operator.admission.runs import Question, admit
 from pretrain_operator.webhook.certificates import Certificate

@@ -8,8 +8,8 @@ import pytest
 
 from pods import make_container, make_pod_spec
 from pretrain_local.node import lifecycle, status
-from pretrain_local.node.containers import Attempt, Exit
-from pretrain_local.node.pods import Pod
+from pretrain_local.node.api.pods import Pod
+from pretrain_local.node.runtime.attempts import Attempt, Exit
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUNNING = -1

@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 from pods import make_pod_spec
-from pretrain_local.layout import NodeResources
-from pretrain_local.node.facts import Facts
-from pretrain_local.node.pods import Pod
+from pretrain_local.node.api.pod_inputs import Facts
+from pretrain_local.node.api.pods import Pod
+from pretrain_local.state import NodeResources
 
 NODE = NodeResources(cpus=4, memory_bytes=8 * 2**30)
 OBJECTS = {

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from node_facts import make_facts
+from pod_inputs import make_facts
 from pods import make_container
-from pretrain_local.node import bubblewrap
-from pretrain_local.node.launch import (
+from pretrain_local.node.runtime import bubblewrap
+from pretrain_local.node.runtime.container_config import (
     Attributes,
     Bind,
     CannotRun,

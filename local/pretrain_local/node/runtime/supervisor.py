@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from pretrain_local import procfs
-from pretrain_local.files import write_atomically
+from pretrain_local.atomic_files import write_atomically
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 """From <sys/prctl.h>."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from pretrain_local.files import write_atomically
+from pretrain_local.atomic_files import write_atomically
 
 CONTEXT = "pretrain-local"
 """Name of the cluster and of the context in every kubeconfig."""

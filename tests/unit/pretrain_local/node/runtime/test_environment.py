@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from node_facts import make_facts
+from pod_inputs import make_facts
 from pods import make_container
-from pretrain_local.node.environment import build_environment, expand
-from pretrain_local.node.facts import NotReady, Wanted, wanted_objects
+from pretrain_local.node.api.pod_inputs import NotReady, Wanted, wanted_objects
+from pretrain_local.node.runtime.environment import build_environment, expand
 
 
 def environment(*env: dict[str, Any], **fields: Any) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pretrain_local.node.containers import Attempt
-from pretrain_local.node.pods import Container
+from pretrain_local.node.api.pods import Container
+from pretrain_local.node.runtime.attempts import Attempt
 
 _LONGEST_BYTES = 4096
 _LONGEST_LOG_BYTES, _LONGEST_LOG_LINES = 2048, 80

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from pretrain_local.layout import ClusterState, Layout
-from pretrain_local.pki import FRONT_PROXY, FRONT_PROXY_AUTHORITY
+from pretrain_local.control_plane.pki import FRONT_PROXY, FRONT_PROXY_AUTHORITY
+from pretrain_local.state import ClusterState, Layout
 
 SERVICES = "10.96.0.0/16"
 """Cluster addresses of Services; nothing routes them here, pods find each other by name."""

@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pretrain_local.addresses import PODS, Block
+from pretrain_local.atomic_files import write_atomically
 from pretrain_local.errors import LocalError
-from pretrain_local.files import write_atomically
-from pretrain_local.node import hosts, resources
-from pretrain_local.node.pods import Pod
+from pretrain_local.node import hosts
+from pretrain_local.node.api import resources
+from pretrain_local.node.api.pods import Pod
 
 _log = logging.getLogger(__name__)
 

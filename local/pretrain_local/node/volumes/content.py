@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pretrain_local.files import write_atomically
-from pretrain_local.node.facts import Facts, Kind, NotReady, Wanted
-from pretrain_local.node.pods import (
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.node.api.pod_inputs import Facts, Kind, NotReady, Wanted
+from pretrain_local.node.api.pods import (
     DownwardVolume,
     HostPath,
     KeyToPath,

@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pretrain_local import procfs
-from pretrain_local.files import write_atomically
-from pretrain_local.layout import MARKER_VARIABLE
-from pretrain_local.node.launch import Command
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.node.runtime.container_config import Command
+from pretrain_local.state import MARKER_VARIABLE
 
 _log = logging.getLogger(__name__)
 

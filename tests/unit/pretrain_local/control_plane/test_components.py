@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pretrain_local import controlplane
+from pretrain_local.control_plane import components as controlplane
 from pretrain_local.errors import LocalError
-from pretrain_local.layout import ClusterState, Layout, NodeResources, Ports
+from pretrain_local.state import ClusterState, Layout, NodeResources, Ports
 
 STATE = ClusterState(
     block_number=33,

@@ -2,8 +2,8 @@
 
 from decimal import ROUND_CEILING, Decimal
 
-from pretrain_local.layout import NodeResources
-from pretrain_local.node.pods import Container, Pod, ResourceRef
+from pretrain_local.node.api.pods import Container, Pod, ResourceRef
+from pretrain_local.state import NodeResources
 
 GPU = "nvidia.com/gpu"
 

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pretrain_local.files import write_atomically
-from pretrain_local.layout import LOGS_READER
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.state import LOGS_READER
 
 _VALID = datetime.timedelta(days=365)
 _SKEW = datetime.timedelta(minutes=5)

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pretrain_local.node.launch import Command, Launch
+from pretrain_local.node.runtime.container_config import Command, Launch
 
 PROGRAM = "bwrap"
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from pretrain_local.node.facts import Facts, Wanted
-from pretrain_local.node.pods import Container, EnvFrom, EnvSource
+from pretrain_local.node.api.pod_inputs import Facts, Wanted
+from pretrain_local.node.api.pods import Container, EnvFrom, EnvSource
 
 _REFERENCE = re.compile(r"\$(\$|\(([^()]*)\))")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from node_facts import make_facts
+from pod_inputs import make_facts
 from pods import make_container
-from pretrain_local.node.facts import NotReady
-from pretrain_local.node.pods import Volume
-from pretrain_local.node.volumes import Tokens, VolumeFile, volume_files, write_volume
+from pretrain_local.node.api.pod_inputs import NotReady
+from pretrain_local.node.api.pods import Volume
+from pretrain_local.node.volumes.content import Tokens, VolumeFile, volume_files, write_volume
 
 
 def files(volume: dict[str, Any], tokens: Tokens | None = None) -> dict[str, VolumeFile]:

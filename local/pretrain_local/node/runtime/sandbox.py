@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pretrain_local.errors import LocalError
-from pretrain_local.node import bubblewrap, plain
-from pretrain_local.node.launch import Command, Launch, require_program
+from pretrain_local.node.runtime import bubblewrap, plain
+from pretrain_local.node.runtime.container_config import Command, Launch, require_program
 
 AUTO, BUBBLEWRAP, PLAIN = "auto", "bubblewrap", "plain"
 KINDS = (AUTO, BUBBLEWRAP, PLAIN)

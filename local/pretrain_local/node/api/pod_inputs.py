@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pretrain_local.layout import NodeResources
-from pretrain_local.node import resources
-from pretrain_local.node.pods import Container, Pod, ResourceRef
+from pretrain_local.node.api import resources
+from pretrain_local.node.api.pods import Container, Pod, ResourceRef
+from pretrain_local.state import NodeResources
 
 Kind = Literal["configmap", "secret"]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pretrain_local.node.environment import build_environment, expand
-from pretrain_local.node.facts import Facts
-from pretrain_local.node.pods import Container
+from pretrain_local.node.api.pod_inputs import Facts
+from pretrain_local.node.api.pods import Container
+from pretrain_local.node.runtime.environment import build_environment, expand
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -12,11 +12,11 @@ import pytest
 
 from pods import make_container
 from pretrain_local import procfs
-from pretrain_local.node import containers
-from pretrain_local.node.launch import Command
+from pretrain_local.node.api.pods import Container
 from pretrain_local.node.logs import tail_offset
-from pretrain_local.node.pods import Container
-from pretrain_local.node.termination import termination_message
+from pretrain_local.node.runtime import attempts as containers
+from pretrain_local.node.runtime.container_config import Command
+from pretrain_local.node.runtime.termination import termination_message
 
 
 @pytest.fixture

@@ -5,8 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from pretrain_api import paths
-from pretrain_local.node.facts import CREATING, NotReady
-from pretrain_local.node.launch import SERVICE_ACCOUNT, Bind, CannotRun, Command, Launch
+from pretrain_local.node.api.pod_inputs import CREATING, NotReady
+from pretrain_local.node.runtime.container_config import (
+    SERVICE_ACCOUNT,
+    Bind,
+    CannotRun,
+    Command,
+    Launch,
+)
 
 _CLUSTER_SUFFIX = ".svc.cluster.local"
 

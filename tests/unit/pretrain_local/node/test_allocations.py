@@ -8,9 +8,9 @@ import pytest
 from pods import make_container, make_pod_spec
 from pretrain_local.addresses import Block
 from pretrain_local.node import hosts
+from pretrain_local.node.allocations import Registry
+from pretrain_local.node.api.pods import Pod
 from pretrain_local.node.hosts import Host
-from pretrain_local.node.pods import Pod
-from pretrain_local.node.registry import Registry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEFT = Host("a", "run-0", "run", "127.9.1.1")

@@ -7,8 +7,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from pretrain_local import pki
-from pretrain_local.kubeconfig import write_kubeconfig
+from pretrain_local.control_plane import pki
+from pretrain_local.control_plane.kubeconfig import write_kubeconfig
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from pretrain_api import paths
-from pretrain_local.node import plain
-from pretrain_local.node.facts import NotReady
-from pretrain_local.node.launch import Bind, CannotRun, Launch
+from pretrain_local.node.api.pod_inputs import NotReady
+from pretrain_local.node.runtime import plain
+from pretrain_local.node.runtime.container_config import Bind, CannotRun, Launch
 
 
 def make_launch(**fields: object) -> Launch:
