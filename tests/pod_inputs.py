@@ -1,10 +1,10 @@
-"""Facts about a pod, for tests of what its containers are told."""
+"""Inputs of a pod's containers, for tests of their environments and volumes."""
 
 import base64
 from typing import Any
 
 from pods import make_pod_spec
-from pretrain_local.node.api.pod_inputs import Facts
+from pretrain_local.node.api.pod_inputs import PodInputs
 from pretrain_local.node.api.pods import Pod
 from pretrain_local.state import NodeResources
 
@@ -15,8 +15,8 @@ OBJECTS = {
 }
 
 
-def make_facts(container: dict[str, Any], **spec: Any) -> Facts:
-    """Return the facts of a pod with one container, on a node of 4 cores."""
+def make_pod_inputs(container: dict[str, Any], **spec: Any) -> PodInputs:
+    """Return the inputs of a pod with one container, on a node of 4 cores."""
     pod = Pod.model_validate(
         {
             "metadata": {
@@ -26,4 +26,4 @@ def make_facts(container: dict[str, Any], **spec: Any) -> Facts:
             "spec": make_pod_spec(container, nodeName="local", **spec),
         }
     )  # fmt: skip
-    return Facts(pod, "127.9.1.1", "127.9.0.1", NODE, OBJECTS)  # type: ignore[arg-type]
+    return PodInputs(pod, "127.9.1.1", "127.9.0.1", NODE, OBJECTS)  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
-"""The operator as a process beside the local cluster, as `kopf run` starts it."""
+"""The operator's processes beside a cluster: the controller, or the webhook for tests."""
 
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,51 +11,67 @@ from typing import Self
 from pretrain_local import procfs
 from pretrain_local.processes import Processes
 
-_NAME = "operator"
+CONTROLLER = ("kopf", "run", "-m", "pretrain_operator.app", "-A")
 _GRACE_SECONDS = 30
 
 
 class OperatorProcess:
-    """A running operator, found again by its pid file; leave the context to stop it."""
+    """A Python module that runs in the background until the context is left or `stop` is called.
 
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+    A later object with the same `folder` and `name` finds the process again by its pid file.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        folder: Path,
+        name: str = "operator",
+        module: Sequence[str] = CONTROLLER,
+    ) -> None:
+        """Prepare a process; `module` is the module's name and its arguments."""
         self._kubeconfig = kubeconfig
+        self._name = name
+        self._module = module
         self._processes = Processes(folder, folder)
 
     @property
     def log(self) -> Path:
-        """Return the file that it writes to."""
-        return self._processes.log(_NAME)
+        """Return the process's log file."""
+        return self._processes.log(self._name)
+
+    def tail(self) -> str:
+        """Return the last lines of the log."""
+        return self._processes.tail(self._name)
 
     def start(self) -> None:
-        """Start the operator; one that was left running here ends first."""
+        """Start the process; stop an earlier one of the same folder first."""
         self.stop()
-        command = [sys.executable, "-m", "kopf", "run", "-m", "pretrain_operator.app", "-A"]
+        command = [sys.executable, "-m", *self._module]
         variables = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONSAFEPATH": "1"}
-        self._processes.start(_NAME, command, variables)
+        self._processes.start(self._name, command, variables)
 
     def check(self) -> None:
-        """Raise if the operator has ended by itself.
+        """Check that the process runs.
 
         Raises:
-            OperatorEnded: With the last lines of its log.
+            OperatorEnded: If it has ended; with the last lines of its log.
         """
-        if self._processes.pid(_NAME) is None:
-            raise OperatorEnded(f"the operator has ended:\n{self._processes.tail(_NAME)}")
+        if self._processes.pid(self._name) is None:
+            raise OperatorEnded(f"the {self._name} has ended:\n{self.tail()}")
 
     def stop(self) -> None:
-        """End the operator, gracefully if it lets us."""
-        self._processes.stop(_NAME, _GRACE_SECONDS)
+        """Stop the process, by SIGKILL if it does not end within the grace period."""
+        self._processes.stop(self._name, _GRACE_SECONDS)
 
     def kill(self) -> None:
-        """End the operator as a crash would."""
-        pid = self._processes.pid(_NAME)
+        """End the process as a crash would."""
+        pid = self._processes.pid(self._name)
         if pid is not None:
             procfs.send(pid, signal.SIGKILL)
         self.stop()
 
     def __enter__(self) -> Self:
-        """Start the operator."""
+        """Start the process."""
         self.start()
         return self
 
@@ -64,9 +81,9 @@ class OperatorProcess:
         value: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        """End the operator."""
+        """Stop the process."""
         self.stop()
 
 
 class OperatorEnded(Exception):
-    """The operator ended although nobody asked it to."""
+    """A process of the operator ended by itself."""

@@ -1,30 +1,14 @@
-"""Where each thing of a cluster lies below its state folder, and what the folder remembers."""
+"""The state of a cluster that is kept between commands, in `state.json`."""
 
 import os
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from pretrain_local.addresses import Block
-from pretrain_local.errors import LocalError
-
-MARKER_VARIABLE = "PRETRAIN_CONTAINER"
-"""Environment variable of every container process: its container's folder. By it, processes
-whose supervisor was killed are found."""
-
-
-LOGS_READER = "kube-apiserver-kubelet-client"
-"""Common name of the API server's certificate when it asks a node for logs."""
-
-
-def default_state() -> Path:
-    """Return the state folder of a user who names none."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(base) / "pretrain-operator"
+from pretrain_local.addresses import LoopbackBlock
 
 
 class NodeResources(BaseModel):
-    """What the node says it has; the scheduler counts with it, and nothing need be real."""
+    """Capacity that the node advertises; the scheduler uses it, the machine need not have it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,9 +17,9 @@ class NodeResources(BaseModel):
     memory_bytes: int
     """Memory, in bytes."""
     gpus: int = 0
-    """`nvidia.com/gpu`."""
+    """Number of `nvidia.com/gpu`."""
     pods: int = 250
-    """Pods at a time."""
+    """Most pods at a time."""
 
     @classmethod
     def of_this_machine(cls) -> "NodeResources":
@@ -45,7 +29,7 @@ class NodeResources(BaseModel):
 
 
 class Ports(BaseModel):
-    """TCP ports on the block's first address."""
+    """TCP ports on the first address of the loopback block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,56 +42,24 @@ class Ports(BaseModel):
 
 
 class ClusterState(BaseModel):
-    """What `state.json` remembers between commands."""
+    """Content of `state.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     block_number: int
+    """Number of the loopback block: 33 stands for `127.33.0.0/16`."""
     ports: Ports
     resources: NodeResources
     sandbox: str
+    """`bubblewrap` or `plain`."""
     node_name: str
 
     @property
-    def block(self) -> Block:
+    def block(self) -> LoopbackBlock:
         """Return the cluster's loopback addresses."""
-        return Block(self.block_number)
+        return LoopbackBlock(self.block_number)
 
     @property
     def server(self) -> str:
         """Return the URL of the API server."""
         return f"https://{self.block.host}:{self.ports.apiserver}"
-
-
-class Layout:
-    """The paths below a state folder."""
-
-    def __init__(self, state: Path) -> None:
-        self.root = state.absolute()
-        self.lock = self.root / "lock"
-        self.record = self.root / "state.json"
-        self.kubeconfig = self.root / "kubeconfig"
-        self.pki = self.root / "pki"
-        self.run = self.root / "run"
-        self.logs = self.root / "logs"
-        self.etcd = self.root / "etcd"
-        self.pods = self.root / "pods"
-
-    def client(self, user: str) -> Path:
-        """Return the kubeconfig of a component."""
-        return self.pki / f"{user}.kubeconfig"
-
-    def read(self) -> ClusterState | None:
-        """Return what is remembered, or None.
-
-        Raises:
-            LocalError: If another version wrote it.
-        """
-        try:
-            return ClusterState.model_validate_json(self.record.read_bytes())
-        except OSError:
-            return None
-        except ValidationError as error:
-            raise LocalError(
-                f"{self.record} is not of this version; run `down --state {self.root}`, then `up`"
-            ) from error

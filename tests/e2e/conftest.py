@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import (
-    Cluster,
+    RunningCluster,
     local_cluster,
     make_namespace,
     namespace,
@@ -21,7 +21,9 @@ __all__ = ["local_cluster", "namespace", "operator"]
 
 @pytest.fixture(scope="module")
 def place(
-    local_cluster: Cluster, operator: OperatorProcess, tmp_path_factory: pytest.TempPathFactory
+    local_cluster: RunningCluster,
+    operator: OperatorProcess,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     """Give a place with raw text, for all tests of a module."""
     made = make_namespace(local_cluster)

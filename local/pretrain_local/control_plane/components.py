@@ -1,25 +1,27 @@
-"""How the servers of Kubernetes are started: for an ordinary user, on loopback only."""
+"""Command lines of the cluster's components: for an ordinary user, on loopback only."""
 
 import sys
 from pathlib import Path
 
-from pretrain_local.control_plane.pki import FRONT_PROXY, FRONT_PROXY_AUTHORITY
-from pretrain_local.state import ClusterState, Layout
+from pretrain_local.control_plane.certificate_requests import FRONT_PROXY, FRONT_PROXY_AUTHORITY
+from pretrain_local.files import ClusterFiles
+from pretrain_local.state import ClusterState
 
-SERVICES = "10.96.0.0/16"
-"""Cluster addresses of Services; nothing routes them here, pods find each other by name."""
+SERVICE_CIDR = "10.96.0.0/16"
+"""Cluster IPs of Services; there is no proxy, so pods reach each other by hosts files instead."""
 SERVICE_HOST = "10.96.0.1"
+"""Cluster IP of the Service `kubernetes`."""
 
 ETCD, APISERVER, NODE = "etcd", "kube-apiserver", "node"
 CONTROLLER_MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
 COMPONENTS = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, NODE)
-"""In the order of starting; each needs the ones before it."""
+"""In start order: each component needs the earlier ones."""
 
 _QPS = ("--kube-api-qps=200", "--kube-api-burst=400")
-"""The default of 20 requests a second makes a Job of many pods slow."""
+"""The default of 20 requests a second is too slow for a Job with many pods."""
 
 
-def command(name: str, layout: Layout, state: ClusterState, binary: Path) -> list[str]:
+def command(name: str, files: ClusterFiles, state: ClusterState, binary: Path) -> list[str]:
     """Return the command line of component `name`; `binary` is its program."""
     build = {
         ETCD: etcd,
@@ -28,17 +30,17 @@ def command(name: str, layout: Layout, state: ClusterState, binary: Path) -> lis
         SCHEDULER: scheduler,
         NODE: node,
     }[name]
-    return [str(binary), *build(layout, state)]
+    return [str(binary), *build(files, state)]
 
 
-def etcd(layout: Layout, state: ClusterState) -> list[str]:
-    """Return the flags of etcd; only holders of a certificate may talk to it."""
+def etcd(files: ClusterFiles, state: ClusterState) -> list[str]:
+    """Return the flags of etcd; clients and peers need a certificate."""
     client = f"https://{state.block.host}:{state.ports.etcd}"
     peer = f"https://{state.block.host}:{state.ports.etcd_peer}"
-    pki = layout.pki
+    pki = files.pki
     return [
-        f"--data-dir={layout.etcd}",
-        # What one machine's cluster holds need not survive a power cut.
+        f"--data-dir={files.etcd}",
+        # Without fsync etcd is faster; a local cluster need not survive a power cut.
         "--unsafe-no-fsync",
         "--log-level=warn",
         f"--listen-client-urls={client}",
@@ -58,9 +60,9 @@ def etcd(layout: Layout, state: ClusterState) -> list[str]:
     ]
 
 
-def apiserver(layout: Layout, state: ClusterState) -> list[str]:
+def apiserver(files: ClusterFiles, state: ClusterState) -> list[str]:
     """Return the flags of the API server."""
-    pki, host = layout.pki, state.block.host
+    pki, host = files.pki, state.block.host
     return [
         f"--etcd-servers=https://{host}:{state.ports.etcd}",
         f"--etcd-cafile={pki}/ca.crt",
@@ -69,7 +71,7 @@ def apiserver(layout: Layout, state: ClusterState) -> list[str]:
         f"--bind-address={host}",
         f"--advertise-address={host}",
         f"--secure-port={state.ports.apiserver}",
-        # It refuses to publish a loopback address as the Service `kubernetes`.
+        # The default reconciler refuses a loopback address as endpoint of the Service `kubernetes`.
         "--endpoint-reconciler-type=none",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
@@ -80,7 +82,7 @@ def apiserver(layout: Layout, state: ClusterState) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={pki}/sa.pub",
         f"--service-account-signing-key-file={pki}/sa.key",
-        f"--service-cluster-ip-range={SERVICES}",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
         f"--kubelet-client-certificate={pki}/apiserver-logs.crt",
         f"--kubelet-client-key={pki}/apiserver-logs.key",
         f"--kubelet-certificate-authority={pki}/ca.crt",
@@ -96,11 +98,11 @@ def apiserver(layout: Layout, state: ClusterState) -> list[str]:
     ]
 
 
-def controller_manager(layout: Layout, state: ClusterState) -> list[str]:
+def controller_manager(files: ClusterFiles, state: ClusterState) -> list[str]:
     """Return the flags of the controller manager."""
-    pki = layout.pki
+    pki = files.pki
     return [
-        *_client(layout, "controller-manager"),
+        *_client(files, "controller-manager"),
         f"--bind-address={state.block.host}",
         f"--secure-port={state.ports.controller_manager}",
         "--leader-elect=false",
@@ -114,10 +116,10 @@ def controller_manager(layout: Layout, state: ClusterState) -> list[str]:
     ]
 
 
-def scheduler(layout: Layout, state: ClusterState) -> list[str]:
+def scheduler(files: ClusterFiles, state: ClusterState) -> list[str]:
     """Return the flags of the scheduler."""
     return [
-        *_client(layout, "scheduler"),
+        *_client(files, "scheduler"),
         f"--bind-address={state.block.host}",
         f"--secure-port={state.ports.scheduler}",
         "--leader-elect=false",
@@ -126,26 +128,26 @@ def scheduler(layout: Layout, state: ClusterState) -> list[str]:
     ]
 
 
-def _client(layout: Layout, user: str) -> list[str]:
+def _client(files: ClusterFiles, user: str) -> list[str]:
     return [
-        f"--kubeconfig={layout.client(user)}",
-        f"--authentication-kubeconfig={layout.client(user)}",
-        f"--authorization-kubeconfig={layout.client(user)}",
-        f"--tls-cert-file={layout.pki}/{user}.crt",
-        f"--tls-private-key-file={layout.pki}/{user}.key",
+        f"--kubeconfig={files.component_kubeconfig(user)}",
+        f"--authentication-kubeconfig={files.component_kubeconfig(user)}",
+        f"--authorization-kubeconfig={files.component_kubeconfig(user)}",
+        f"--tls-cert-file={files.pki}/{user}.crt",
+        f"--tls-private-key-file={files.pki}/{user}.key",
     ]
 
 
-def node(layout: Layout, state: ClusterState) -> list[str]:
+def node(files: ClusterFiles, state: ClusterState) -> list[str]:
     """Return the arguments of the process node, for a Python interpreter."""
     return [
         "-m",
         "pretrain_local.node",
-        f"--state={layout.root}",
+        f"--state={files.root}",
         f"--name={state.node_name}",
         f"--sandbox={state.sandbox}",
     ]
 
 
 PYTHON = Path(sys.executable)
-"""The interpreter of the node; its pods find the same one first."""
+"""The interpreter that runs the node; it comes first on the PATH of pods."""

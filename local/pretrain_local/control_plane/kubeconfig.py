@@ -1,4 +1,4 @@
-"""Kubeconfig files: how each client finds the API server and who it is."""
+"""Kubeconfig files: the API server's address and the credentials of one user."""
 
 import base64
 from pathlib import Path
@@ -12,7 +12,7 @@ CONTEXT = "pretrain-local"
 
 
 def write_kubeconfig(path: Path, server: str, pki: Path, user: str) -> None:
-    """Write a kubeconfig for the identity `user` of the folder `pki`, certificates included."""
+    """Write a kubeconfig that embeds the certificates of `user` from the folder `pki`."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,4 +1,4 @@
-"""The node's client of the API server."""
+"""The node's asynchronous client of the API server."""
 
 import asyncio
 import json
@@ -12,15 +12,15 @@ Json = dict[str, Any]
 
 _TIMEOUT_SECONDS = 15
 _WATCH_SECONDS = 240
-_LONGEST_LINE = 8 * 2**20
-"""An object is at most 1.5 MiB in etcd; JSON of it may be larger."""
+_MAX_LINE_BYTES = 8 * 2**20
+"""An object has at most 1.5 MiB in etcd; its JSON may be larger."""
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
 class ApiError(Exception):
-    """The API server refused."""
+    """The API server refused a request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -28,18 +28,18 @@ class ApiError(Exception):
 
 
 UNREACHABLE = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
-"""What a request raises while the API server is away: time will heal it."""
+"""Errors of a request while the API server is down; retry."""
 
 
-class Client:
-    """The API server at `server`, as the node that the certificate in `context` names."""
+class NodeClient:
+    """A client of the API server at `server` with the node's certificate, held by `context`."""
 
     def __init__(self, server: str, context: ssl.SSLContext) -> None:
         self._server = server
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=0),
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
-            read_bufsize=_LONGEST_LINE,
+            read_bufsize=_MAX_LINE_BYTES,
         )
 
     async def close(self) -> None:
@@ -49,23 +49,23 @@ class Client:
     async def request(
         self, method: str, path: str, body: Json | None = None, kind: str = "application/json"
     ) -> Json:
-        """Return the answer of the API server.
+        """Return the response document; `kind` is the content type of `body`.
 
         Raises:
-            ApiError: If it refuses.
-            UNREACHABLE: If it is away.
+            ApiError: If the API server refuses the request.
+            UNREACHABLE: If the API server is down.
         """
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind} if data is not None else {}
         url = self._server + path
-        async with self._session.request(method, url, data=data, headers=headers) as answer:
-            document: Json = await answer.json(content_type=None)
-            if answer.status >= 400:
-                raise ApiError(answer.status, str(document.get("message", document)))
+        async with self._session.request(method, url, data=data, headers=headers) as response:
+            document: Json = await response.json(content_type=None)
+            if response.status >= 400:
+                raise ApiError(response.status, str(document.get("message", document)))
             return document
 
     async def find(self, path: str) -> Json | None:
-        """Return the object at `path`, or None if there is none."""
+        """Return the object at `path`, or None if it does not exist."""
         try:
             return await self.request("GET", path)
         except ApiError as error:
@@ -74,13 +74,13 @@ class Client:
             raise
 
     async def watch(self, path: str, version: str) -> AsyncIterator[Json]:
-        """Yield the events after `version` until the API server ends the watch."""
+        """Yield watch events after resource version `version` until the server ends the watch."""
         query = f"watch=1&resourceVersion={version}&timeoutSeconds={_WATCH_SECONDS}"
         timeout = aiohttp.ClientTimeout(total=None, sock_read=_WATCH_SECONDS + _TIMEOUT_SECONDS)
         separator = "&" if "?" in path else "?"
         url = f"{self._server}{path}{separator}{query}"
-        async with self._session.get(url, timeout=timeout) as answer:
-            if answer.status >= 400:
-                raise ApiError(answer.status, await answer.text())
-            async for line in answer.content:
+        async with self._session.get(url, timeout=timeout) as response:
+            if response.status >= 400:
+                raise ApiError(response.status, await response.text())
+            async for line in response.content:
                 yield json.loads(line)

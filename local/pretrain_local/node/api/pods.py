@@ -1,75 +1,45 @@
-"""The part of Kubernetes' Pod that this node runs, parsed once from the API server's JSON."""
+"""The fields of a Pod that the node uses, parsed once from the API server's JSON."""
 
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pretrain_local.node.api.schema import (
+    ApiType,
+    FieldSelector,
+    KeySelector,
+    ObjectSelector,
+    ResourceFieldSelector,
+)
+from pretrain_local.node.api.volume_types import PodVolume
 
 
-class _Part(BaseModel):
-    # What this node does not know, it passes over: the API server has already validated it.
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
-    )
+class EnvVarSource(ApiType):
+    """Source of an environment variable's value; one field is set."""
+
+    field_ref: FieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
+    config_map_key_ref: KeySelector | None = None
+    secret_key_ref: KeySelector | None = None
 
 
-class KeyRef(_Part):
-    """One key of a ConfigMap or Secret."""
-
-    name: str = ""
-    key: str
-    optional: bool = False
-
-
-class FieldRef(_Part):
-    """A field of the pod itself."""
-
-    field_path: str
-
-
-class ResourceRef(_Part):
-    """A limit or request of a container."""
-
-    resource: str
-    container_name: str = ""
-    divisor: str | int = "1"
-
-
-class EnvSource(_Part):
-    """Where an environment variable's value comes from; one is set."""
-
-    field_ref: FieldRef | None = None
-    resource_field_ref: ResourceRef | None = None
-    config_map_key_ref: KeyRef | None = None
-    secret_key_ref: KeyRef | None = None
-
-
-class EnvVar(_Part):
+class EnvVar(ApiType):
     """An environment variable."""
 
     name: str
     value: str = ""
-    value_from: EnvSource | None = None
+    value_from: EnvVarSource | None = None
 
 
-class ObjectRef(_Part):
-    """A ConfigMap or Secret as a whole."""
-
-    name: str = ""
-    optional: bool = False
-
-
-class EnvFrom(_Part):
-    """Variables from all keys of an object."""
+class EnvFromSource(ApiType):
+    """Environment variables from all keys of a ConfigMap or Secret."""
 
     prefix: str = ""
-    config_map_ref: ObjectRef | None = None
-    secret_ref: ObjectRef | None = None
+    config_map_ref: ObjectSelector | None = None
+    secret_ref: ObjectSelector | None = None
 
 
-class VolumeMount(_Part):
-    """Where a container sees a volume."""
+class VolumeMount(ApiType):
+    """A volume in a container's file system."""
 
     name: str
     mount_path: str
@@ -78,15 +48,15 @@ class VolumeMount(_Part):
     read_only: bool = False
 
 
-class Resources(_Part):
-    """What a container may use and asks for."""
+class ResourceRequirements(ApiType):
+    """Limits and requests of a container, by resource name."""
 
     limits: dict[str, str | int] = {}
     requests: dict[str, str | int] = {}
 
 
-class Container(_Part):
-    """A container, less its image: every container here runs this machine's programs."""
+class Container(ApiType):
+    """A container; its image is not used, since every container runs this machine's programs."""
 
     name: str
     image: str = ""
@@ -94,109 +64,21 @@ class Container(_Part):
     args: list[str] = []
     working_dir: str = ""
     env: list[EnvVar] = []
-    env_from: list[EnvFrom] = []
+    env_from: list[EnvFromSource] = []
     restart_policy: str = ""
     """`Always` makes an init container a sidecar."""
-    resources: Resources = Resources()
+    resources: ResourceRequirements = ResourceRequirements()
     volume_mounts: list[VolumeMount] = []
     termination_message_path: str = "/dev/termination-log"
     termination_message_policy: Literal["File", "FallbackToLogsOnError"] = "File"
 
 
-class KeyToPath(_Part):
-    """A file of a volume."""
-
-    key: str
-    path: str
-    mode: int | None = None
-
-
-class ObjectVolume(_Part):
-    """A ConfigMap or Secret as files; Kubernetes calls the name of a Secret differently."""
-
-    name: str = ""
-    secret_name: str = ""
-    items: list[KeyToPath] = []
-    optional: bool = False
-    default_mode: int = 0o644
-
-    @property
-    def object_name(self) -> str:
-        """Return the name of the ConfigMap or Secret."""
-        return self.secret_name or self.name
-
-
-class DownwardFile(_Part):
-    """A fact about the pod, as a file."""
-
-    path: str
-    mode: int | None = None
-    field_ref: FieldRef | None = None
-    resource_field_ref: ResourceRef | None = None
-
-
-class DownwardVolume(_Part):
-    """Facts about the pod, as files."""
-
-    items: list[DownwardFile] = []
-    default_mode: int = 0o644
-
-
-class TokenProjection(_Part):
-    """A token of the pod's service account."""
-
-    path: str
-    audience: str = ""
-    expiration_seconds: int = 3600
-
-
-class Projection(_Part):
-    """One part of a projected volume."""
-
-    config_map: ObjectVolume | None = None
-    secret: ObjectVolume | None = None
-    downward_api: DownwardVolume | None = None
-    service_account_token: TokenProjection | None = None
-
-    model_config = ConfigDict(
-        alias_generator=lambda name: "downwardAPI" if name == "downward_api" else to_camel(name),
-        populate_by_name=True,
-        frozen=True,
-        extra="ignore",
-    )
-
-
-class ProjectedVolume(_Part):
-    """Several sources in one folder."""
-
-    sources: list[Projection] = []
-    default_mode: int = 0o644
-
-
-class HostPath(_Part):
-    """A path of this machine."""
-
-    path: str
-    type: str = ""
-
-
-class Volume(Projection):
-    """A volume; one of its kinds is set."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    empty_dir: dict[str, Any] | None = None
-    host_path: HostPath | None = None
-    projected: ProjectedVolume | None = None
-
-
-class PodSpec(_Part):
-    """What a pod shall run."""
+class PodSpec(ApiType):
+    """The spec of a Pod."""
 
     containers: list[Container]
     init_containers: list[Container] = []
-    volumes: list[Volume] = []
+    volumes: list[PodVolume] = []
     restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
     node_name: str = ""
     hostname: str = ""
@@ -206,24 +88,24 @@ class PodSpec(_Part):
     active_deadline_seconds: int | None = None
 
 
-class Metadata(_Part):
-    """Who a pod is."""
+class ObjectMeta(ApiType):
+    """Metadata of a Pod."""
 
     name: str
     namespace: str
     uid: str
     resource_version: int = 0
-    """Grows with each change of the object."""
+    """Increases with each change of the object."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     deletion_timestamp: datetime | None = None
     deletion_grace_period_seconds: int | None = None
 
 
-class Pod(_Part):
-    """A pod as the API server has it."""
+class Pod(ApiType):
+    """A Pod as the API server returned it."""
 
-    metadata: Metadata
+    metadata: ObjectMeta
     spec: PodSpec
     status: dict[str, Any] = {}
 
@@ -233,11 +115,16 @@ class Pod(_Part):
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
     @property
+    def path(self) -> str:
+        """Return its path in the API server."""
+        return f"/api/v1/namespaces/{self.metadata.namespace}/pods/{self.metadata.name}"
+
+    @property
     def hostname(self) -> str:
-        """Return what the pod calls itself."""
+        """Return the host name inside the pod."""
         return self.spec.hostname or self.metadata.name
 
     @property
     def is_finished(self) -> bool:
-        """Return whether its last word is written."""
+        """Return whether its final phase is in the API server."""
         return self.status.get("phase") in ("Succeeded", "Failed")

@@ -1,8 +1,9 @@
-"""Amounts of a pod: limits, requests, and the downward API's view of them."""
+"""Resource quantities: capacity of the node, limits and requests of containers."""
 
 from decimal import ROUND_CEILING, Decimal
 
-from pretrain_local.node.api.pods import Container, Pod, ResourceRef
+from pretrain_local.node.api.pods import Container, Pod
+from pretrain_local.node.api.schema import ResourceFieldSelector
 from pretrain_local.state import NodeResources
 
 GPU = "nvidia.com/gpu"
@@ -15,7 +16,7 @@ _SUFFIXES = {
 }  # fmt: skip
 
 
-def parse_amount(text: str | int) -> Decimal:
+def parse_resource_quantity(text: str | int) -> Decimal:
     """Return a Kubernetes quantity (`500m`, `1.5Gi`, `1e3`) as a number."""
     text = str(text)
     for length in (2, 1):
@@ -25,43 +26,43 @@ def parse_amount(text: str | int) -> Decimal:
     return Decimal(text)
 
 
-def build_amounts(resources: NodeResources) -> dict[str, str]:
-    """Return the node's capacity as Kubernetes writes it."""
-    amounts = {
+def build_capacity(resources: NodeResources) -> dict[str, str]:
+    """Return the node's capacity as quantities of the API."""
+    capacity = {
         "cpu": str(resources.cpus),
         "memory": str(resources.memory_bytes),
         "pods": str(resources.pods),
     }
-    return amounts | ({GPU: str(resources.gpus)} if resources.gpus else {})
+    return capacity | ({GPU: str(resources.gpus)} if resources.gpus else {})
 
 
 def memory_limit(container: Container) -> int | None:
-    """Return how many bytes `container` may hold; None means no limit."""
+    """Return the memory limit of `container`, in bytes; None means no limit."""
     limit = container.resources.limits.get("memory")
-    return None if limit is None else int(parse_amount(limit))
+    return None if limit is None else int(parse_resource_quantity(limit))
 
 
 def gpus(container: Container) -> int:
-    """Return how many GPUs `container` asks for."""
-    return int(parse_amount(container.resources.limits.get(GPU, 0)))
+    """Return the number of GPUs of `container`."""
+    return int(parse_resource_quantity(container.resources.limits.get(GPU, 0)))
 
 
 def resource_field(
-    reference: ResourceRef, container: Container, pod: Pod, node: NodeResources
+    selector: ResourceFieldSelector, container: Container, pod: Pod, node: NodeResources
 ) -> str:
     """Return a limit or request in units of the divisor, rounded up.
 
-    An absent limit is what the node has; an absent request is the limit, as in Kubernetes.
+    As in Kubernetes, the default of a limit is the node's capacity, that of a request the limit.
     """
-    if reference.container_name:
-        everyone = [*pod.spec.init_containers, *pod.spec.containers]
-        container = next(c for c in everyone if c.name == reference.container_name)
-    kind, _, name = reference.resource.partition(".")
+    if selector.container_name:
+        containers = [*pod.spec.init_containers, *pod.spec.containers]
+        container = next(c for c in containers if c.name == selector.container_name)
+    kind, _, name = selector.resource.partition(".")
     resources = container.resources
     amount = resources.limits.get(name)
     if kind == "requests":
         amount = resources.requests.get(name, amount if amount is not None else 0)
     elif amount is None:
         amount = {"cpu": node.cpus, "memory": node.memory_bytes}.get(name, 0)
-    divisor = parse_amount(reference.divisor) or Decimal(1)
-    return str(int((parse_amount(amount) / divisor).to_integral_value(ROUND_CEILING)))
+    divisor = parse_resource_quantity(selector.divisor) or Decimal(1)
+    return str(int((parse_resource_quantity(amount) / divisor).to_integral_value(ROUND_CEILING)))

@@ -1,4 +1,4 @@
-"""What a container shall run, before it is known how it will be kept apart from the machine."""
+"""The configuration of a container, computed from its pod, before a sandbox is chosen."""
 
 import os
 import shutil
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pretrain_local.node.api.pod_inputs import Facts
+from pretrain_local.node.api.pod_inputs import PodInputs
 from pretrain_local.node.api.pods import Container
 from pretrain_local.node.runtime.environment import build_environment, expand
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-"""Where Kubernetes mounts a token into every pod that does not refuse it."""
+"""Where Kubernetes mounts the service account's token, unless the pod opts out."""
 
 
 class CannotRun(Exception):
-    """The container cannot be started on this node, however long it waits."""
+    """The container can never start on this node; retrying does not help."""
 
 
 @dataclass(frozen=True)
-class Bind:
+class BindMount:
     """A path of the machine that the container sees at `destination`."""
 
     source: Path
@@ -31,14 +31,14 @@ class Bind:
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A container, as its pod describes it."""
+class ContainerConfig:
+    """What a container runs, and what it sees."""
 
     argv: list[str]
     environment: dict[str, str]
     directory: str
-    """Empty means the container's home."""
-    binds: tuple[Bind, ...]
+    """Working directory; empty means the sandbox's default."""
+    mounts: tuple[BindMount, ...]
     termination_path: str
     hostname: str
     subdomain: str
@@ -47,41 +47,41 @@ class Launch:
 
 @dataclass(frozen=True)
 class Command:
-    """What the supervisor of a container executes, inside a sandbox or not."""
+    """What the supervisor of a container executes: the program itself or its sandbox."""
 
     argv: list[str]
     environment: dict[str, str]
     directory: str
     status_flag: str = ""
-    """Flag by which a sandbox is told where to say the pid of the main process."""
+    """Flag of the sandbox for the file descriptor to which it writes the main process's pid."""
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """Where pods find the API server."""
+class ApiEndpoint:
+    """Where pods reach the API server."""
 
     host: str
     port: int
 
 
 @dataclass(frozen=True)
-class Attributes:
-    """What the node gives a container besides its spec."""
+class RunOptions:
+    """What the node adds to a container's spec."""
 
-    endpoint: Endpoint
+    endpoint: ApiEndpoint
     gpu_numbers: tuple[int, ...] = ()
     volumes: Mapping[str, Path] = field(default_factory=dict)
     """Folder of each volume of the pod."""
 
 
-def build_launch(container: Container, facts: Facts, attributes: Attributes) -> Launch:
-    """Return what `container` shall run.
+def build_config(container: Container, inputs: PodInputs, options: RunOptions) -> ContainerConfig:
+    """Return the configuration of `container`.
 
     Raises:
-        NotReady: If it names an object that is absent.
-        CannotRun: If there is no program to run.
+        NotReady: If it references an object that is absent.
+        CannotRun: If it names no program, or is a sidecar.
     """
-    environment = build_environment(container, facts, _base(facts, attributes))
+    environment = build_environment(container, inputs, _base_environment(inputs, options))
     argv = [expand(word, environment) for word in (*container.command, *container.args)]
     if container.restart_policy:
         raise CannotRun(
@@ -93,48 +93,47 @@ def build_launch(container: Container, facts: Facts, attributes: Attributes) -> 
             f'container "{container.name}" has no command; the process node does not read '
             "images, so it knows no other program to run"
         )
-    return Launch(
+    return ContainerConfig(
         argv=argv,
         environment=environment,
         directory=container.working_dir,
-        binds=_binds(container, environment, attributes.volumes),
+        mounts=_mounts(container, environment, options.volumes),
         termination_path=container.termination_message_path,
-        hostname=facts.pod.hostname,
-        subdomain=facts.pod.spec.subdomain,
-        namespace=facts.pod.metadata.namespace,
+        hostname=inputs.pod.hostname,
+        subdomain=inputs.pod.spec.subdomain,
+        namespace=inputs.pod.metadata.namespace,
     )
 
 
-def _base(facts: Facts, attributes: Attributes) -> dict[str, str]:
-    """Return the variables of every container: never those of the node itself."""
-    shown = ",".join(str(number) for number in attributes.gpu_numbers)
+def _base_environment(inputs: PodInputs, options: RunOptions) -> dict[str, str]:
+    """Return the variables that every container has; the node's own are not inherited."""
     return {
-        # Image names mean nothing here: `python` is the node's own.
+        # There are no images, so `python` is the node's interpreter.
         "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}",
         "LANG": "C.UTF-8",
-        "HOSTNAME": facts.pod.hostname,
-        "KUBERNETES_SERVICE_HOST": attributes.endpoint.host,
-        "KUBERNETES_SERVICE_PORT": str(attributes.endpoint.port),
-        "CUDA_VISIBLE_DEVICES": shown,
+        "HOSTNAME": inputs.pod.hostname,
+        "KUBERNETES_SERVICE_HOST": options.endpoint.host,
+        "KUBERNETES_SERVICE_PORT": str(options.endpoint.port),
+        "CUDA_VISIBLE_DEVICES": ",".join(str(number) for number in options.gpu_numbers),
     }
 
 
-def _binds(
+def _mounts(
     container: Container, environment: Mapping[str, str], volumes: Mapping[str, Path]
-) -> tuple[Bind, ...]:
-    binds = []
+) -> tuple[BindMount, ...]:
+    mounts = []
     for mount in container.volume_mounts:
         sub_path = mount.sub_path or expand(mount.sub_path_expr, environment)
         source = volumes[mount.name] / sub_path if sub_path else volumes[mount.name]
         if not source.exists():
             source.mkdir(parents=True)
-        binds.append(Bind(source, os.path.normpath(mount.mount_path), mount.read_only))
-    # A mount below another one must come after it.
-    return tuple(sorted(binds, key=lambda bind: bind.destination))
+        mounts.append(BindMount(source, os.path.normpath(mount.mount_path), mount.read_only))
+    # A nested mount must come after the one that contains it.
+    return tuple(sorted(mounts, key=lambda mount: mount.destination))
 
 
 def require_program(name: str, search_path: str) -> None:
-    """Check that a program that is named without a folder is on the container's `PATH`.
+    """Check that a program named without a folder is on the container's `PATH`.
 
     Raises:
         CannotRun: If it is not.

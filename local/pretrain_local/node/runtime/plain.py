@@ -1,4 +1,8 @@
-"""A container as a plain process: links stand in for mounts, below a `/pretrain` of its own."""
+"""Containers as plain processes: symbolic links replace mounts, below a `/pretrain` of their own.
+
+The container's `/pretrain` is a folder of the attempt. Paths below `/pretrain` in its command and
+environment are rewritten, and names of pods are replaced by their addresses.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,86 +10,82 @@ from pathlib import Path, PurePosixPath
 
 from pretrain_api import paths
 from pretrain_local.node.api.pod_inputs import CREATING, NotReady
+from pretrain_local.node.runtime.attempts import pod_folder
 from pretrain_local.node.runtime.container_config import (
     SERVICE_ACCOUNT,
-    Bind,
+    BindMount,
     CannotRun,
     Command,
-    Launch,
+    ContainerConfig,
 )
 
 _CLUSTER_SUFFIX = ".svc.cluster.local"
 
 
-def prepare(launch: Launch, folder: Path, hosts: Mapping[str, str]) -> Command:
-    """Return the command of a container whose paths below `/pretrain` lie in `folder`.
+def prepare(config: ContainerConfig, folder: Path, hosts: Mapping[str, str]) -> Command:
+    """Return the command of a container whose `/pretrain` is below the attempt's `folder`.
 
     Raises:
-        CannotRun: If a volume is to be mounted elsewhere.
-        NotReady: If a variable names a pod whose address is not known yet.
+        CannotRun: If a volume is mounted elsewhere.
+        NotReady: If a variable names a pod that has no address yet.
     """
-    root = folder / "root"
-    root_of_pretrain = link_binds(launch.binds, root)
-    moved = path_mover(
-        {
-            launch.termination_path: str(folder / "termination-log"),
-            paths.ROOT: str(root_of_pretrain),
-        }
+    pretrain = link_mounts(config.mounts, folder / "root")
+    termination = folder / "termination-log"
+    link_termination(config.termination_path, pretrain, termination)
+    rewrite = path_rewriter(
+        {config.termination_path: str(termination), paths.ROOT: str(pretrain)},
     )
-    link_termination(launch.termination_path, root_of_pretrain, folder / "termination-log")
     environment = {
-        name: moved(resolve_host(value, launch, hosts))
-        for name, value in launch.environment.items()
+        name: rewrite(resolve_host(value, config, hosts))
+        for name, value in config.environment.items()
     }
-    # The machine's /tmp is everyone's; what is left there would outlive the pod.
+    # Not the machine's /tmp: files there would outlive the pod.
     home = str(folder / "tmp")
     environment = {"HOME": home, "TMPDIR": home} | environment
     environment |= {
-        paths.ROOT_VARIABLE: str(root_of_pretrain),
-        paths.HOSTS_VARIABLE: str(hosts_file(folder)),
+        paths.ROOT_VARIABLE: str(pretrain),
+        paths.HOSTS_VARIABLE: str(pod_folder(folder) / "hosts"),
     }
-    directory = moved(launch.directory) if launch.directory else home
-    return Command([moved(word) for word in launch.argv], environment, directory)
+    directory = rewrite(config.directory) if config.directory else home
+    return Command([rewrite(word) for word in config.argv], environment, directory)
 
 
-def hosts_file(folder: Path) -> Path:
-    """Return the hosts file of the pod whose attempt lies in `folder`."""
-    return folder.parents[2] / "hosts"
-
-
-def link_binds(binds: tuple[Bind, ...], root: Path) -> Path:
-    """Make links below `root` for `binds`; return what stands for `/pretrain`.
+def link_mounts(mounts: tuple[BindMount, ...], root: Path) -> Path:
+    """Make a link below `root` for each mount; return the folder that replaces `/pretrain`.
 
     Raises:
-        CannotRun: If a destination lies elsewhere or inside another one.
+        CannotRun: If a destination is not below `/pretrain`, or is inside another one.
     """
-    made: list[PurePosixPath] = []
+    linked: list[PurePosixPath] = []
     root.mkdir()
-    for bind in binds:
-        destination = PurePosixPath(bind.destination)
+    for mount in mounts:
+        destination = PurePosixPath(mount.destination)
         inside = destination.is_relative_to(paths.ROOT)
         if not (inside or destination == PurePosixPath(SERVICE_ACCOUNT)):
             raise CannotRun(
-                f"mountPath {bind.destination}: without bubblewrap a volume can be mounted only "
+                f"mountPath {mount.destination}: without bubblewrap a volume can be mounted only "
                 f"below {paths.ROOT}; install bubblewrap, or mount it there"
             )
-        for outer in made:
+        for outer in linked:
             if destination.is_relative_to(outer):
                 raise CannotRun(
-                    f"mountPath {bind.destination} lies inside {outer}, which needs bubblewrap; "
+                    f"mountPath {mount.destination} lies inside {outer}, which needs bubblewrap; "
                     "install it, or mount the volumes side by side"
                 )
-        made.append(destination)
+        linked.append(destination)
         link = root / destination.relative_to("/")
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(bind.source)
+        link.symlink_to(mount.source)
     pretrain = root / PurePosixPath(paths.ROOT).relative_to("/")
     pretrain.mkdir(exist_ok=True)
     return pretrain
 
 
 def link_termination(path: str, pretrain: Path, target: Path) -> None:
-    """Let a program that resolves `path` through `$PRETRAIN_ROOT` reach the termination file."""
+    """Link `path` below the folder `pretrain` to the termination file `target`.
+
+    Programs that resolve the path through `$PRETRAIN_ROOT` need the link.
+    """
     target.touch()
     if PurePosixPath(path).is_relative_to(paths.ROOT):
         link = pretrain / PurePosixPath(path).relative_to(paths.ROOT)
@@ -94,35 +94,35 @@ def link_termination(path: str, pretrain: Path, target: Path) -> None:
             link.symlink_to(target)
 
 
-def path_mover(moves: Mapping[str, str]) -> Callable[[str], str]:
-    """Return a function that replaces whole paths, and paths below them, inside a text.
+def path_rewriter(replacements: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function that replaces whole paths, and the start of paths below them, in a text.
 
-    `/pretrain/x`, `--to=/pretrain` and `file:///pretrain/x` move; `/home/pretrain/x` does not.
+    `/pretrain/x`, `--to=/pretrain` and `file:///pretrain/x` change; `/home/pretrain/x` does not.
     """
-    longest_first = sorted(moves, key=len, reverse=True)
+    longest_first = sorted(replacements, key=len, reverse=True)
     alternatives = "|".join(re.escape(path) for path in longest_first)
     pattern = re.compile(rf"(?:(?<![\w./~-])|(?<=://))({alternatives})(?![\w.-])")
 
-    def move(text: str) -> str:
-        return pattern.sub(lambda match: moves[match[1]], text)
+    def rewrite(text: str) -> str:
+        return pattern.sub(lambda match: replacements[match[1]], text)
 
-    return move
+    return rewrite
 
 
-def resolve_host(value: str, launch: Launch, hosts: Mapping[str, str]) -> str:
-    """Replace the name of a pod of this pod's headless Service by its address.
+def resolve_host(value: str, config: ContainerConfig, hosts: Mapping[str, str]) -> str:
+    """Replace the name of a pod of the same headless Service by its address.
 
-    `value` is a name or `name:port`. Anything else is returned as it is.
+    `value` is a name or `name:port`; anything else is returned unchanged.
 
     Raises:
         NotReady: If it is such a name and the pod has no address yet.
     """
-    if not launch.subdomain:
+    if not config.subdomain:
         return value
     host, separator, port = value.partition(":")
-    base = f".{launch.subdomain}"
-    suffixes = (base, f"{base}.{launch.namespace}", f"{base}.{launch.namespace}.svc",
-                f"{base}.{launch.namespace}{_CLUSTER_SUFFIX}")  # fmt: skip
+    base = f".{config.subdomain}"
+    suffixes = (base, f"{base}.{config.namespace}", f"{base}.{config.namespace}.svc",
+                f"{base}.{config.namespace}{_CLUSTER_SUFFIX}")  # fmt: skip
     if not host.endswith(suffixes) or (separator and not port.isdigit()):
         return value
     if host not in hosts:

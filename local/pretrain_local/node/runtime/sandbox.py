@@ -1,4 +1,4 @@
-"""How containers are kept apart: bubblewrap where it works, plain processes elsewhere."""
+"""Isolation of containers: bubblewrap where it works, plain processes elsewhere."""
 
 import shutil
 import subprocess
@@ -7,7 +7,11 @@ from pathlib import Path
 
 from pretrain_local.errors import LocalError
 from pretrain_local.node.runtime import bubblewrap, plain
-from pretrain_local.node.runtime.container_config import Command, Launch, require_program
+from pretrain_local.node.runtime.container_config import (
+    Command,
+    ContainerConfig,
+    require_program,
+)
 
 AUTO, BUBBLEWRAP, PLAIN = "auto", "bubblewrap", "plain"
 KINDS = (AUTO, BUBBLEWRAP, PLAIN)
@@ -16,7 +20,7 @@ _PROBE_SECONDS = 10
 
 
 def bubblewrap_problem() -> str | None:
-    """Return why bubblewrap does not work here, or None if it does."""
+    """Return why bubblewrap does not work on this machine, or None if it works."""
     program = shutil.which(bubblewrap.PROGRAM)
     if program is None:
         return f"{bubblewrap.PROGRAM} is not installed"
@@ -31,7 +35,7 @@ def bubblewrap_problem() -> str | None:
 
 
 def choose(kind: str, report: Callable[[str], None]) -> str:
-    """Return the kind of sandbox to use; say so if it is the weaker one for want of the other.
+    """Return the sandbox to use for `kind`; report a warning if `auto` falls back to plain.
 
     Raises:
         LocalError: If `kind` is bubblewrap and that does not work.
@@ -50,23 +54,23 @@ def choose(kind: str, report: Callable[[str], None]) -> str:
     return PLAIN
 
 
-def prepare(kind: str, launch: Launch, folder: Path, hosts: Mapping[str, str]) -> Command:
-    """Make what the container needs in its attempt's `folder`; return what to execute.
+def prepare(kind: str, config: ContainerConfig, folder: Path, hosts: Mapping[str, str]) -> Command:
+    """Write the files that the sandbox needs, and return the command that runs the container.
 
     Args:
         kind: `bubblewrap` or `plain`.
-        launch: The container.
-        folder: The attempt's own folder; `PodFolder` says what lies around it.
-        hosts: Address of each pod name that is known.
+        config: The container.
+        folder: The attempt's folder, below its pod's.
+        hosts: Addresses of pods by host name.
 
     Raises:
-        CannotRun: If this kind of sandbox cannot run it.
-        NotReady: If it must wait for another pod.
+        CannotRun: If this kind of sandbox cannot run the container.
+        NotReady: If it needs the address of a pod that has none yet.
     """
     (folder / "tmp").mkdir(mode=0o777)
     if kind == PLAIN:
-        command = plain.prepare(launch, folder, hosts)
+        command = plain.prepare(config, folder, hosts)
     else:
-        command = bubblewrap.prepare(launch, folder)
-    require_program(launch.argv[0], command.environment.get("PATH", ""))
+        command = bubblewrap.prepare(config, folder)
+    require_program(config.argv[0], command.environment.get("PATH", ""))
     return command

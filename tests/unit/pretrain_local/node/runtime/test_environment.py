@@ -1,18 +1,19 @@
-"""What containers are told: variables, references, the downward API."""
+"""Environment variables of containers: expansion, ConfigMaps, Secrets, the downward API."""
 
 from typing import Any
 
 import pytest
 
-from pod_inputs import make_facts
+from pod_inputs import make_pod_inputs
 from pods import make_container
-from pretrain_local.node.api.pod_inputs import NotReady, Wanted, wanted_objects
+from pretrain_local.node.api.pod_inputs import NotReady
+from pretrain_local.node.api.references import ObjectReference, referenced_objects
 from pretrain_local.node.runtime.environment import build_environment, expand
 
 
 def environment(*env: dict[str, Any], **fields: Any) -> dict[str, str]:
-    facts = make_facts(make_container("pass", env=[*env], **fields))
-    return build_environment(facts.pod.spec.containers[0], facts, {"BASE": "base"})
+    inputs = make_pod_inputs(make_container("pass", env=[*env], **fields))
+    return build_environment(inputs.pod.spec.containers[0], inputs, {"BASE": "base"})
 
 
 def from_field(path: str) -> dict[str, Any]:
@@ -34,8 +35,8 @@ def test_references_are_expanded_as_kubernetes_does(text: str, want: str) -> Non
 
 
 def test_a_variable_may_use_those_before_it() -> None:
-    found = environment({"name": "A", "value": "$(BASE)!"}, {"name": "B", "value": "$(A)$(C)"})
-    assert (found["A"], found["B"]) == ("base!", "base!$(C)")
+    variables = environment({"name": "A", "value": "$(BASE)!"}, {"name": "B", "value": "$(A)$(C)"})
+    assert (variables["A"], variables["B"]) == ("base!", "base!$(C)")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_fields_of_the_pod(path: str, want: str) -> None:
 
 
 def test_an_unknown_field_is_named() -> None:
-    with pytest.raises(NotReady, match=r"'spec\.colour' is none"):
+    with pytest.raises(NotReady, match=r"'spec\.colour' is not supported"):
         environment(from_field("spec.colour"))
 
 
@@ -79,12 +80,12 @@ def test_resources_are_rounded_up_to_the_divisor(reference: dict[str, str], want
 
 
 def test_keys_of_objects() -> None:
-    found = environment(
+    variables = environment(
         {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "colour"}}},
         {"name": "B", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}},
         envFrom=[{"prefix": "ALL_", "configMapRef": {"name": "settings"}}],
     )
-    assert (found["A"], found["B"], found["ALL_shape"]) == ("blue", "hidden", "round")
+    assert (variables["A"], variables["B"], variables["ALL_shape"]) == ("blue", "hidden", "round")
 
 
 @pytest.mark.parametrize(
@@ -97,25 +98,25 @@ def test_keys_of_objects() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_named(source: dict[str, Any], message: str) -> None:
+def test_a_missing_object_or_key_is_named(source: dict[str, Any], message: str) -> None:
     with pytest.raises(NotReady) as caught:
         environment({"name": "V", "valueFrom": source})
     assert str(caught.value) == message
     assert caught.value.reason == "CreateContainerConfigError"
 
 
-def test_what_is_optional_may_be_missing() -> None:
+def test_an_optional_object_may_be_missing() -> None:
     reference = {"name": "absent", "key": "k", "optional": True}
-    found = environment(
+    variables = environment(
         {"name": "V", "valueFrom": {"secretKeyRef": reference}},
         envFrom=[{"secretRef": {"name": "absent", "optional": True}}],
     )
-    assert "V" not in found
+    assert "V" not in variables
 
 
-def test_all_objects_that_a_pod_names_are_asked_for() -> None:
+def test_all_objects_that_a_pod_references_are_read() -> None:
     key = {"name": "a", "key": "k", "optional": True}
-    facts = make_facts(
+    inputs = make_pod_inputs(
         make_container(
             "pass",
             env=[{"name": "V", "valueFrom": {"secretKeyRef": key}}],
@@ -126,9 +127,9 @@ def test_all_objects_that_a_pod_names_are_asked_for() -> None:
             {"name": "w", "projected": {"sources": [{"configMap": {"name": "d"}}]}},
         ],
     )
-    assert wanted_objects(facts.pod) == {
-        Wanted("secret", "a", True),
-        Wanted("configmap", "b"),
-        Wanted("secret", "c"),
-        Wanted("configmap", "d"),
+    assert referenced_objects(inputs.pod) == {
+        ObjectReference("secret", "a", True),
+        ObjectReference("configmap", "b"),
+        ObjectReference("secret", "c"),
+        ObjectReference("configmap", "d"),
     }

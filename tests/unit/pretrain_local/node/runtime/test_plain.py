@@ -1,4 +1,4 @@
-"""Plain processes: links for mounts, paths that move, names that become addresses."""
+"""Plain processes: links for mounts, rewritten paths, host names resolved to addresses."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ import pytest
 from pretrain_api import paths
 from pretrain_local.node.api.pod_inputs import NotReady
 from pretrain_local.node.runtime import plain
-from pretrain_local.node.runtime.container_config import Bind, CannotRun, Launch
+from pretrain_local.node.runtime.container_config import BindMount, CannotRun, ContainerConfig
 
 
-def make_launch(**fields: object) -> Launch:
+def make_config(**fields: object) -> ContainerConfig:
     base: dict[str, object] = {
-        "argv": ["program"], "environment": {}, "directory": "", "binds": (),
+        "argv": ["program"], "environment": {}, "directory": "", "mounts": (),
         "termination_path": paths.TERMINATION, "hostname": "run-0", "subdomain": "run",
         "namespace": "ns",
     }  # fmt: skip
-    return Launch(**(base | fields))  # type: ignore[arg-type]
+    return ContainerConfig(**(base | fields))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    found = tmp_path / "pod" / "containers" / "main" / "0"
-    (found / "tmp").mkdir(parents=True)
-    return found
+    attempt = tmp_path / "pod" / "containers" / "main" / "0"
+    (attempt / "tmp").mkdir(parents=True)
+    return attempt
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def folder(tmp_path: Path) -> Path:
         ("./pretrain/x", "./pretrain/x"),
     ],
 )
-def test_only_whole_paths_move(text: str, want: str) -> None:
-    assert plain.path_mover({"/pretrain": "/R"})(text) == want
+def test_only_whole_paths_are_rewritten(text: str, want: str) -> None:
+    assert plain.path_rewriter({"/pretrain": "/R"})(text) == want
 
 
 def test_the_longest_path_wins() -> None:
-    move = plain.path_mover({"/pretrain": "/R", "/pretrain/termination-log": "/T"})
-    assert move("/pretrain/termination-log /pretrain/x") == "/T /R/x"
+    rewrite = plain.path_rewriter({"/pretrain": "/R", "/pretrain/termination-log": "/T"})
+    assert rewrite("/pretrain/termination-log /pretrain/x") == "/T /R/x"
 
 
 @pytest.mark.parametrize(
@@ -61,25 +61,27 @@ def test_the_longest_path_wins() -> None:
     ],
 )
 def test_names_of_the_runs_pods_become_addresses(value: str, want: str) -> None:
-    known = {name: "127.9.1.2" for name in
+    hosts = {name: "127.9.1.2" for name in
              ("run-1.run", "run-1.run.ns", "run-1.run.ns.svc.cluster.local")}  # fmt: skip
-    launch = make_launch()
+    config = make_config()
     if want.endswith(":unknown"):
         with pytest.raises(NotReady, match=r"waiting for the pod 1\.run"):
-            plain.resolve_host(value, launch, known)
+            plain.resolve_host(value, config, hosts)
     else:
-        assert plain.resolve_host(value, launch, known) == want
+        assert plain.resolve_host(value, config, hosts) == want
 
 
 def test_a_pod_without_subdomain_keeps_its_values() -> None:
-    assert plain.resolve_host("a.run", make_launch(subdomain=""), {}) == "a.run"
+    assert plain.resolve_host("a.run", make_config(subdomain=""), {}) == "a.run"
 
 
 def test_mounts_are_links_below_the_containers_own_root(folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "volume"
     source.mkdir()
-    launch = make_launch(argv=["read", "/pretrain/data/x"], binds=(Bind(source, "/pretrain/data"),))
-    command = plain.prepare(launch, folder, {})
+    config = make_config(
+        argv=["read", "/pretrain/data/x"], mounts=(BindMount(source, "/pretrain/data"),)
+    )
+    command = plain.prepare(config, folder, {})
     (source / "x").write_text("here")
     assert Path(command.argv[1]).read_text() == "here"
     root = Path(command.environment[paths.ROOT_VARIABLE])
@@ -89,7 +91,7 @@ def test_mounts_are_links_below_the_containers_own_root(folder: Path, tmp_path: 
 
 
 def test_the_termination_message_is_found_by_path_and_through_the_root(folder: Path) -> None:
-    command = plain.prepare(make_launch(argv=["x", paths.TERMINATION]), folder, {})
+    command = plain.prepare(make_config(argv=["x", paths.TERMINATION]), folder, {})
     Path(command.argv[1]).write_text("one")
     through_root = Path(command.environment[paths.ROOT_VARIABLE]) / "termination-log"
     assert through_root.read_text() == "one"
@@ -103,9 +105,9 @@ def test_the_termination_message_is_found_by_path_and_through_the_root(folder: P
         (["/pretrain/a", "/pretrain/a/b"], "mountPath /pretrain/a/b lies inside /pretrain/a"),
     ],
 )
-def test_what_links_cannot_do_is_refused(
+def test_mounts_that_links_cannot_replace_are_refused(
     folder: Path, tmp_path: Path, destinations: list[str], message: str
 ) -> None:
-    binds = tuple(Bind(tmp_path, destination) for destination in destinations)
+    mounts = tuple(BindMount(tmp_path, destination) for destination in destinations)
     with pytest.raises(CannotRun, match=message):
-        plain.prepare(make_launch(binds=binds), folder, {})
+        plain.prepare(make_config(mounts=mounts), folder, {})

@@ -1,4 +1,4 @@
-"""Volumes: files with the right content and mode, and clear words for what cannot be."""
+"""Volumes: contents and modes of their files, and errors of unsupported ones."""
 
 import stat
 from pathlib import Path
@@ -6,21 +6,24 @@ from typing import Any
 
 import pytest
 
-from pod_inputs import make_facts
+from pod_inputs import make_pod_inputs
 from pods import make_container
 from pretrain_local.node.api.pod_inputs import NotReady
-from pretrain_local.node.api.pods import Volume
-from pretrain_local.node.volumes.content import Tokens, VolumeFile, volume_files, write_volume
+from pretrain_local.node.api.volume_types import PodVolume
+from pretrain_local.node.volumes.contents import ServiceAccountTokens, VolumeFile, volume_files
+from pretrain_local.node.volumes.folders import write_volume
 
 
-def files(volume: dict[str, Any], tokens: Tokens | None = None) -> dict[str, VolumeFile]:
-    found = Volume.model_validate({"name": "v"} | volume)
-    return volume_files(found, make_facts(make_container("pass")), tokens or {})
+def files(
+    volume: dict[str, Any], tokens: ServiceAccountTokens | None = None
+) -> dict[str, VolumeFile]:
+    parsed = PodVolume.model_validate({"name": "v"} | volume)
+    return volume_files(parsed, make_pod_inputs(make_container("pass")), tokens or {})
 
 
 def test_a_configmap_is_a_file_for_each_key() -> None:
-    found = files({"configMap": {"name": "settings"}})
-    assert {name: file.content for name, file in found.items()} == {
+    written = files({"configMap": {"name": "settings"}})
+    assert {name: file.content for name, file in written.items()} == {
         "colour": b"blue",
         "shape": b"round",
     }
@@ -28,8 +31,8 @@ def test_a_configmap_is_a_file_for_each_key() -> None:
 
 def test_items_choose_keys_paths_and_modes() -> None:
     item = {"key": "token", "path": "deep/token", "mode": 0o400}
-    found = files({"secret": {"secretName": "keys", "items": [item]}})
-    assert found == {"deep/token": VolumeFile(b"hidden", 0o400)}
+    written = files({"secret": {"secretName": "keys", "items": [item]}})
+    assert written == {"deep/token": VolumeFile(b"hidden", 0o400)}
 
 
 def test_a_projected_volume_joins_its_sources() -> None:
@@ -39,10 +42,10 @@ def test_a_projected_volume_joins_its_sources() -> None:
         {"configMap": {"name": "settings", "items": [{"key": "shape", "path": "s"}]}},
         {"downwardAPI": {"items": [{"path": "ns", "fieldRef": field}]}},
     ]  # fmt: skip
-    found = files({"projected": {"sources": sources}}, {("", 3607): "secret-token"})
-    contents = {name: file.content for name, file in found.items()}
+    written = files({"projected": {"sources": sources}}, {("", 3607): "secret-token"})
+    contents = {name: file.content for name, file in written.items()}
     assert contents == {"token": b"secret-token", "s": b"round", "ns": b"n"}
-    assert found["token"].mode == 0o600
+    assert written["token"].mode == 0o600
 
 
 def test_a_missing_object_names_the_volume_too() -> None:
@@ -55,23 +58,23 @@ def test_an_optional_missing_object_is_an_empty_volume() -> None:
 
 
 def test_files_are_written_with_their_modes(tmp_path: Path) -> None:
-    volume = Volume.model_validate({"name": "v", "secret": {"secretName": "keys"}})
+    volume = PodVolume.model_validate({"name": "v", "secret": {"secretName": "keys"}})
     root = write_volume(volume, {"a/b": VolumeFile(b"x", 0o440)}, tmp_path)
     assert (root / "a" / "b").read_bytes() == b"x"
     assert stat.S_IMODE((root / "a" / "b").stat().st_mode) == 0o440
 
 
-def test_a_host_path_that_is_missing_says_how_to_have_it_made(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_host_path_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "absent"
     volume = {"name": "v", "hostPath": {"path": str(path)}}
     with pytest.raises(NotReady, match="make it, or set the type DirectoryOrCreate"):
-        write_volume(Volume.model_validate(volume), {}, tmp_path)
+        write_volume(PodVolume.model_validate(volume), {}, tmp_path)
     volume = {"name": "v", "hostPath": {"path": str(path), "type": "DirectoryOrCreate"}}
-    assert write_volume(Volume.model_validate(volume), {}, tmp_path) == path
+    assert write_volume(PodVolume.model_validate(volume), {}, tmp_path) == path
     assert path.is_dir()
 
 
-def test_a_kind_that_needs_a_storage_server_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unsupported_kind_of_volume_is_refused_by_name(tmp_path: Path) -> None:
     volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
     with pytest.raises(NotReady, match="persistentVolumeClaim, which the process node lacks"):
-        write_volume(Volume.model_validate(volume), {}, tmp_path)
+        write_volume(PodVolume.model_validate(volume), {}, tmp_path)

@@ -1,9 +1,8 @@
-"""The cluster's certificates: one authority, elliptic curves, valid for a year."""
+"""The certificate authority of a cluster: elliptic-curve keys, certificates valid for a year."""
 
 import datetime
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -12,52 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pretrain_local.atomic_files import write_atomically
-from pretrain_local.state import LOGS_READER
+from pretrain_local.control_plane.certificate_requests import CertificateRequest
 
 _VALID = datetime.timedelta(days=365)
 _SKEW = datetime.timedelta(minutes=5)
 
-NODE_USER = "system:node:{name}"
 
-
-@dataclass(frozen=True)
-class Identity:
-    """Whom a certificate stands for."""
-
-    file: str
-    """Name of the files, without suffix."""
-    common_name: str
-    organization: str | None = None
-    """A group of users, for Kubernetes."""
-    addresses: tuple[str, ...] = ()
-    """IP addresses it serves on."""
-    names: tuple[str, ...] = ()
-    """DNS names it serves as."""
-
-
-def identities(host: str, service_host: str, node: str) -> list[Identity]:
-    """Return whom the cluster on address `host` needs certificates for."""
-    masters = "system:masters"
-    kubernetes = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-    return [
-        Identity("etcd", "etcd", addresses=(host, "127.0.0.1")),
-        Identity("apiserver", "kube-apiserver", None, (host, service_host), kubernetes),
-        Identity("apiserver-logs", LOGS_READER, masters),
-        Identity("admin", "admin", masters),
-        Identity("controller-manager", "system:kube-controller-manager", None, (host,)),
-        Identity("scheduler", "system:kube-scheduler", None, (host,)),
-        Identity("node", NODE_USER.format(name=node), "system:nodes", (host,), (node,)),
-    ]
-
-
-FRONT_PROXY_AUTHORITY = "front-proxy-ca"
-"""An authority of its own: who it vouches for may speak for any user."""
-FRONT_PROXY = Identity("front-proxy", "front-proxy-client")
-"""The API server, when it passes a user's request on to another API server."""
-
-
-class Authority:
-    """A certificate authority whose files lie in `folder` and begin with its name."""
+class CertificateAuthority:
+    """A certificate authority; `<name>.key` and `<name>.crt` in `folder` are made if absent."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self._folder = folder
@@ -73,18 +34,20 @@ class Authority:
         self._key = loaded
         self._certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
 
-    def issue(self, wanted: Sequence[Identity]) -> None:
-        """Write `<file>.crt` and `<file>.key` for each identity, in place of older ones."""
-        for identity in wanted:
+    def issue(self, requests: Sequence[CertificateRequest]) -> None:
+        """Write `<file>.crt` and `<file>.key` for each request; replace older ones."""
+        for request in requests:
             key = ec.generate_private_key(ec.SECP256R1())
-            certificate = self._sign(identity, key.public_key())
-            write_atomically(self._folder / f"{identity.file}.key", _pem_key(key))
-            write_atomically(self._folder / f"{identity.file}.crt", _pem(certificate))
+            certificate = self._sign(request, key.public_key())
+            write_atomically(self._folder / f"{request.file}.key", _pem_key(key))
+            write_atomically(self._folder / f"{request.file}.crt", _pem(certificate))
 
-    def _sign(self, identity: Identity, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
-        subject = [x509.NameAttribute(NameOID.COMMON_NAME, identity.common_name)]
-        if identity.organization:
-            subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, identity.organization))
+    def _sign(
+        self, request: CertificateRequest, key: ec.EllipticCurvePublicKey
+    ) -> x509.Certificate:
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, request.common_name)]
+        if request.organization:
+            subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, request.organization))
         builder = (
             _builder(x509.Name(subject), self._certificate.subject, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -99,8 +62,8 @@ class Authority:
                 critical=False,
             )
         )
-        alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in identity.names]
-        alternatives += [x509.IPAddress(ipaddress.ip_address(a)) for a in identity.addresses]
+        alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in request.names]
+        alternatives += [x509.IPAddress(ipaddress.ip_address(a)) for a in request.addresses]
         if alternatives:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(alternatives), critical=False
@@ -109,7 +72,7 @@ class Authority:
 
 
 def ensure_service_account_key(folder: Path) -> None:
-    """Write `sa.key` and `sa.pub`, which sign and check service accounts' tokens, if absent."""
+    """Write the key pair for service-account tokens, `sa.key` and `sa.pub`, if absent."""
     if (folder / "sa.key").exists() and (folder / "sa.pub").exists():
         return
     key = ec.generate_private_key(ec.SECP256R1())
