@@ -8,7 +8,7 @@ from pretrain_local.node.api.client import Json
 from pretrain_local.node.api.pod_inputs import CREATING
 from pretrain_local.node.api.pods import Container, Pod
 from pretrain_local.node.lifecycle import PodTermination, restarts
-from pretrain_local.node.runtime.attempts import Attempt
+from pretrain_local.node.runtime.attempts import ObservedAttempts
 from pretrain_local.node.runtime.exits import Exit
 
 _INITIALIZING, _BACKOFF = "PodInitializing", "CrashLoopBackOff"
@@ -24,19 +24,14 @@ class WaitingState:
 
 @dataclass(frozen=True)
 class RuntimeStatus:
-    """What the node has observed of a pod; containers are keyed by name."""
+    """What the node has observed of a pod."""
 
     pod_ip: str
     host_ip: str
     start_time: datetime
-    attempts: Mapping[str, Attempt | None]
-    """The latest attempt."""
-    previous: Mapping[str, Attempt | None]
-    """The attempt before the latest one."""
-    messages: Mapping[str, str] = field(default_factory=dict)
-    """Termination messages of the latest attempts, where they have ended."""
+    attempts: ObservedAttempts
     waiting: Mapping[str, WaitingState] = field(default_factory=dict)
-    """Why containers do not start, where it is not the default reason."""
+    """Why containers do not start, by name, where it is not the default reason."""
     termination: PodTermination | None = None
 
 
@@ -67,17 +62,17 @@ def build_status(pod: Pod, observed: RuntimeStatus, now: datetime) -> Json:
 
 def pod_phase(pod: Pod, observed: RuntimeStatus) -> str:
     """Return the phase of `pod`, by the rules of a kubelet."""
-    if observed.termination is not None and not _any_running(observed):
+    if observed.termination is not None and not observed.attempts.running:
         return _last_phase(pod, observed)
     if not is_initialized(pod, observed):
         codes = [
             attempt.exit.code
             for container in pod.spec.init_containers
-            if (attempt := observed.attempts[container.name]) and attempt.exit
+            if (attempt := observed.attempts.latest[container.name]) and attempt.exit
         ]
         failed = any(code != 0 for code in codes)
         return "Failed" if failed and pod.spec.restart_policy == "Never" else "Pending"
-    attempts = [observed.attempts[container.name] for container in pod.spec.containers]
+    attempts = [observed.attempts.latest[container.name] for container in pod.spec.containers]
     exits = [attempt.exit for attempt in attempts if attempt is not None]
     if len(exits) < len(attempts):
         return "Pending"
@@ -89,20 +84,16 @@ def pod_phase(pod: Pod, observed: RuntimeStatus) -> str:
 
 def _last_phase(pod: Pod, observed: RuntimeStatus) -> str:
     """Return the phase of a pod whose containers have been stopped for good."""
-    attempts = [observed.attempts[container.name] for container in pod.spec.containers]
+    attempts = [observed.attempts.latest[container.name] for container in pod.spec.containers]
     succeeded = all(a is not None and a.exit is not None and a.exit.code == 0 for a in attempts)
     has_reason = observed.termination is not None and bool(observed.termination.reason)
     return "Succeeded" if succeeded and not has_reason else "Failed"
 
 
-def _any_running(observed: RuntimeStatus) -> bool:
-    return any(a is not None and a.exit is None for a in observed.attempts.values())
-
-
 def is_initialized(pod: Pod, observed: RuntimeStatus) -> bool:
     """Return whether all init containers have succeeded."""
     return all(
-        (attempt := observed.attempts[container.name]) is not None
+        (attempt := observed.attempts.latest[container.name]) is not None
         and attempt.exit is not None
         and attempt.exit.code == 0
         for container in pod.spec.init_containers
@@ -111,7 +102,7 @@ def is_initialized(pod: Pod, observed: RuntimeStatus) -> bool:
 
 def _container_status(container: Container, pod: Pod, observed: RuntimeStatus) -> Json:
     name = container.name
-    attempt = observed.attempts[name]
+    attempt = observed.attempts.latest[name]
     is_running = attempt is not None and attempt.exit is None
     is_init = container in pod.spec.init_containers
     succeeded = attempt is not None and attempt.exit is not None and attempt.exit.code == 0
@@ -126,11 +117,11 @@ def _container_status(container: Container, pod: Pod, observed: RuntimeStatus) -
     }
     if attempt is not None:
         status["containerID"] = container_id(pod, name, attempt.number)
-    last = observed.previous.get(name)
+    last = observed.attempts.previous.get(name)
     if "waiting" in status["state"] and attempt is not None:
         last = attempt
     if last is not None and last.exit is not None:
-        message = observed.messages.get(name, "") if last is attempt else ""
+        message = observed.attempts.messages.get(name, "") if last is attempt else ""
         identity = container_id(pod, name, last.number)
         status["lastState"] = {"terminated": _terminated(last.exit, message, identity)}
     return status
@@ -142,7 +133,7 @@ def container_id(pod: Pod, container: str, number: int) -> str:
 
 
 def _state(name: str, pod: Pod, observed: RuntimeStatus) -> Json:
-    attempt = observed.attempts[name]
+    attempt = observed.attempts.latest[name]
     if attempt is not None and attempt.exit is None:
         return {"running": {"startedAt": timestamp(attempt.started_at)}}
     waiting = observed.waiting.get(name)
@@ -153,7 +144,9 @@ def _state(name: str, pod: Pod, observed: RuntimeStatus) -> Json:
         waits_for_init = is_main and not is_initialized(pod, observed)
         return {"waiting": {"reason": _INITIALIZING if waits_for_init else CREATING}}
     identity = container_id(pod, name, attempt.number)
-    return {"terminated": _terminated(attempt.exit, observed.messages.get(name, ""), identity)}
+    return {
+        "terminated": _terminated(attempt.exit, observed.attempts.messages.get(name, ""), identity)
+    }
 
 
 def _terminated(ended: Exit, message: str, identity: str) -> Json:
@@ -179,7 +172,7 @@ def _conditions(pod: Pod, observed: RuntimeStatus, phase: str, now: datetime) ->
     running = [
         container.name
         for container in pod.spec.containers
-        if (attempt := observed.attempts[container.name]) and attempt.exit is None
+        if (attempt := observed.attempts.latest[container.name]) and attempt.exit is None
     ]
     is_ready = len(running) == len(pod.spec.containers)
     unready = [c.name for c in pod.spec.containers if c.name not in running]

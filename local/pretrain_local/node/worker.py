@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pretrain_local.atomic_files import write_atomically
 from pretrain_local.node.allocations import PodAllocation
 from pretrain_local.node.api.client import STRATEGIC, UNREACHABLE, ApiError, Json
 from pretrain_local.node.api.pod_inputs import NotReady
-from pretrain_local.node.api.pods import Container, Pod
+from pretrain_local.node.api.pods import Pod
 from pretrain_local.node.context import NodeContext
 from pretrain_local.node.lifecycle import (
     PodTermination,
@@ -18,10 +17,9 @@ from pretrain_local.node.lifecycle import (
     plan_termination,
     seconds_to_deadline,
 )
+from pretrain_local.node.observer import PodObserver
 from pretrain_local.node.runtime import attempts, supervision
-from pretrain_local.node.runtime.attempts import Attempt
-from pretrain_local.node.runtime.exit_watch import ExitWatch
-from pretrain_local.node.runtime.termination import termination_message
+from pretrain_local.node.runtime.attempts import ObservedAttempts
 from pretrain_local.node.starter import start_container
 from pretrain_local.node.status import (
     RuntimeStatus,
@@ -46,7 +44,7 @@ class PodWorker:
         self._node = node
         self._folder = node.allocator.folder(pod.metadata.uid)
         self._wake = asyncio.Event()
-        self._exits = ExitWatch(self._wake.set)
+        self._observer = PodObserver(self._folder, self._wake.set)
         self._is_deleted = False
         self._waiting: dict[str, WaitingState] = {}
         self._termination: PodTermination | None = None
@@ -54,14 +52,14 @@ class PodWorker:
         self._reported: Json | None = None
 
     def update(self, pod: Pod) -> None:
-        """Take over the pod's newest version; ignore one older than the last response."""
+        """Reconcile a new version of the pod; ignore one that is older than the last response."""
         if pod.metadata.resource_version < self._pod.metadata.resource_version:
             return
         self._pod = pod
         self._wake.set()
 
     def remove(self) -> None:
-        """Take over that the API server no longer has the pod."""
+        """Stop and clean up: the API server no longer has the pod."""
         self._is_deleted = True
         self._wake.set()
 
@@ -87,39 +85,23 @@ class PodWorker:
 
     async def _reconcile(self) -> float | None:
         """Reconcile once; return the seconds until the next time, or None when all is done."""
-        running = _running(await self._observe())
+        observed = await self._observer.observe(self._pod)
         if self._is_deleted:
-            return self._clean_up(running)
-        if self._pod.is_finished and not running:
+            return self._clean_up(observed)
+        if self._pod.is_finished and not observed.running:
             return await self._confirm_deletion()
         allocation = self._allocate()
         now = datetime.now(UTC)
-        requeue_after_seconds = self._stop_if_due(allocation, running, now)
+        requeue_after_seconds = self._stop_if_due(allocation, observed, now)
         if self._termination is None:
             requeue_after_seconds = min(
                 requeue_after_seconds, await self._start_due(allocation, now)
             )
-        observed = await self._runtime_status(allocation)
-        await self._report(observed)
-        if self._termination is not None and not _running(observed.attempts):
+        observed = await self._observer.observe(self._pod)
+        await self._report(allocation, observed)
+        if self._termination is not None and not observed.running:
             return await self._confirm_deletion()
         return requeue_after_seconds
-
-    async def _observe(self) -> dict[str, Attempt | None]:
-        """Return the latest attempt of each container."""
-        latest: dict[str, Attempt | None] = {}
-        for container in self._containers():
-            if attempts.has_lost_supervisor(self._folder, container.name):
-                # Kills what is left, which may take seconds; other pods must not wait for it.
-                await asyncio.to_thread(attempts.latest_attempt, self._folder, container.name)
-        for container in self._containers():
-            latest[container.name] = attempts.latest_attempt(self._folder, container.name)
-        for attempt in _running(latest):
-            self._exits.add(attempt.folder)
-        return latest
-
-    def _containers(self) -> list[Container]:
-        return [*self._pod.spec.init_containers, *self._pod.spec.containers]
 
     def _allocate(self) -> PodAllocation:
         is_new = self._node.allocator.find(self._pod.metadata.uid) is None
@@ -146,7 +128,7 @@ class PodWorker:
                 write_atomically(folder / "launch.json", "{}")
 
     def _stop_if_due(
-        self, allocation: PodAllocation, running: list[Attempt], now: datetime
+        self, allocation: PodAllocation, observed: ObservedAttempts, now: datetime
     ) -> float:
         """Stop the containers if the pod must end; return the seconds until it may have to."""
         metadata, spec = self._pod.metadata, self._pod.spec
@@ -156,7 +138,7 @@ class PodWorker:
             grace = float(spec.termination_grace_period_seconds)
             if metadata.deletion_timestamp and metadata.deletion_grace_period_seconds is not None:
                 grace = float(metadata.deletion_grace_period_seconds)
-            for attempt in running:
+            for attempt in observed.running:
                 self._stop(attempt.folder, grace)
             return _RESYNC_SECONDS
         remaining = seconds_to_deadline(self._pod, allocation.start_time, now)
@@ -169,7 +151,8 @@ class PodWorker:
 
     async def _start_due(self, allocation: PodAllocation, now: datetime) -> float:
         """Start the containers that are due; return the seconds until more may start."""
-        plan = plan_starts(self._pod, await self._observe(), now)
+        observed = await self._observer.observe(self._pod)
+        plan = plan_starts(self._pod, observed.latest, now)
         requeue_after_seconds = min([_RESYNC_SECONDS, *plan.backoffs.values()])
         self._waiting = {
             name: crash_loop_backoff(name, self._pod, seconds)
@@ -183,33 +166,17 @@ class PodWorker:
                 requeue_after_seconds = min(requeue_after_seconds, _RETRY_SECONDS)
         return requeue_after_seconds
 
-    async def _runtime_status(self, allocation: PodAllocation) -> RuntimeStatus:
-        latest = await self._observe()
-        messages, previous = {}, {}
-        for container in self._containers():
-            attempt = latest[container.name]
-            if attempt is None:
-                continue
-            if attempt.exit is not None:
-                messages[container.name] = termination_message(container, attempt)
-            numbers = attempts.attempt_numbers(self._folder, container.name)
-            if len(numbers) > 1:
-                folder = attempts.attempt_folder(self._folder, container.name, numbers[-2])
-                previous[container.name] = attempts.read_attempt(folder)
-        return RuntimeStatus(
+    async def _report(self, allocation: PodAllocation, observed: ObservedAttempts) -> None:
+        """Write the pod's status to the API server, if it has changed."""
+        runtime_status = RuntimeStatus(
             pod_ip=allocation.address,
             host_ip=self._node.host_ip,
             start_time=allocation.start_time,
-            attempts=latest,
-            previous=previous,
-            messages=messages,
+            attempts=observed,
             waiting=self._waiting,
             termination=self._termination,
         )
-
-    async def _report(self, observed: RuntimeStatus) -> None:
-        """Write the pod's status to the API server, if it has changed."""
-        status = build_status(self._pod, observed, datetime.now(UTC))
+        status = build_status(self._pod, runtime_status, datetime.now(UTC))
         if status == self._reported:
             return
         body = {"metadata": {"uid": self._pod.metadata.uid}, "status": status}
@@ -233,15 +200,11 @@ class PodWorker:
                     raise
         return _RESYNC_SECONDS
 
-    def _clean_up(self, running: list[Attempt]) -> float | None:
+    def _clean_up(self, observed: ObservedAttempts) -> float | None:
         """Stop what runs of a pod that the API server no longer has, then remove its files."""
-        if running:
-            for attempt in running:
+        if observed.running:
+            for attempt in observed.running:
                 self._stop(attempt.folder, 0.0)
             return _RETRY_SECONDS
         self._node.allocator.release(self._pod.metadata.uid)
         return None
-
-
-def _running(latest: Mapping[str, Attempt | None]) -> list[Attempt]:
-    return [a for a in latest.values() if a is not None and a.exit is None]

@@ -12,7 +12,8 @@ supervisor, which runs the container, holds `lock` while it lives and writes:
 import fcntl
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +38,23 @@ class Attempt:
     started_at: datetime
     exit: Exit | None
     """None while it runs."""
+
+
+@dataclass(frozen=True)
+class ObservedAttempts:
+    """The attempts of a pod's containers, by name of the container."""
+
+    latest: Mapping[str, Attempt | None]
+    """None for a container that was never started."""
+    previous: Mapping[str, Attempt] = field(default_factory=dict)
+    """The attempt before the latest one, where it is still on disk."""
+    messages: Mapping[str, str] = field(default_factory=dict)
+    """Termination messages of the latest attempts, where they have ended."""
+
+    @property
+    def running(self) -> list[Attempt]:
+        """Return the attempts that run."""
+        return [a for a in self.latest.values() if a is not None and a.exit is None]
 
 
 def attempt_folder(pod: Path, container: str, number: int) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from pods import make_container, make_pod_spec
 from pretrain_local.node import lifecycle, status
 from pretrain_local.node.api.pods import Pod
-from pretrain_local.node.runtime.attempts import Attempt
+from pretrain_local.node.runtime.attempts import Attempt, ObservedAttempts
 from pretrain_local.node.runtime.exits import Exit
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -34,14 +34,17 @@ def attempt(code: int, number: int = 0, ended_ago: float = 1.0, reason: str = "E
     return Attempt(Path("/x"), number, started, exit_)
 
 
-def observe(pod: Pod, codes: dict[str, int], **fields: Any) -> status.RuntimeStatus:
+def observe(
+    pod: Pod, codes: dict[str, int], messages: dict[str, str] | None = None, **fields: Any
+) -> status.RuntimeStatus:
     names = [c.name for c in (*pod.spec.init_containers, *pod.spec.containers)]
     attempts = {name: attempt(codes[name]) if name in codes else None for name in names}
-    return status.RuntimeStatus("127.9.1.1", "127.9.0.1", NOW, attempts, {}, **fields)
+    observed = ObservedAttempts(attempts, messages=messages or {})
+    return status.RuntimeStatus("127.9.1.1", "127.9.0.1", NOW, observed, **fields)
 
 
 def starts(pod: Pod, codes: dict[str, int]) -> list[tuple[str, int]]:
-    plan = lifecycle.plan_starts(pod, observe(pod, codes).attempts, NOW)
+    plan = lifecycle.plan_starts(pod, observe(pod, codes).attempts.latest, NOW)
     return [(start.container.name, start.number) for start in plan.starts]
 
 
