@@ -15,7 +15,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from pretrain_local.pki import Authority, Identity
+from pretrain_local.control_plane.authority import CertificateAuthority
+from pretrain_local.control_plane.certificate_requests import CertificateRequest
 from pretrain_operator.observed.objects import ListedObjects, ObservedObject, parse_object
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
@@ -109,7 +110,9 @@ def serve(pipe: Connection) -> None:
 async def _serve(pipe: Connection) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Authority(folder).issue([Identity("tls", "webhook", addresses=("127.0.0.1",))])
+        CertificateAuthority(folder).issue(
+            [CertificateRequest("tls", "webhook", addresses=("127.0.0.1",))]
+        )
         certificate = Certificate(folder / "tls.crt", folder / "tls.key")
     known = ListedObjects(objects())
     planning = Planning(open_workers, most=32, seconds=5.0)

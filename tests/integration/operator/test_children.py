@@ -12,7 +12,7 @@ from kubernetes.aio.dynamic import DynamicClient
 
 from builders import make_object, pipeline_spec
 from cluster import Namespace, condition, is_condition, wait_until
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from pretrain_operator.build.metadata import build_metadata
 from pretrain_operator.build.service import build_service
 from pretrain_operator.cluster.api import Api

@@ -16,7 +16,8 @@ from cryptography import x509
 
 from builders import parsed_run, profile_spec
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_local.pki import Authority, Identity
+from pretrain_local.control_plane.authority import CertificateAuthority
+from pretrain_local.control_plane.certificate_requests import CertificateRequest
 from pretrain_operator.admission.related_objects import RelatedObjects
 from pretrain_operator.admission.runs import AdmissionRequest, admit
 from pretrain_operator.observed.objects import ListedObjects
@@ -45,7 +46,9 @@ BODIES = {
 
 def write_certificate(folder: Path, common_name: str) -> tuple[Path, Path]:
     """Write a certificate and its key."""
-    Authority(folder).issue([Identity("tls", common_name, addresses=("127.0.0.1",))])
+    CertificateAuthority(folder).issue(
+        [CertificateRequest("tls", common_name, addresses=("127.0.0.1",))]
+    )
     return folder / "tls.crt", folder / "tls.key"
 
 
