@@ -1,5 +1,6 @@
 """Random PretrainJob specs: mostly plausible, so that every rule is reached from both sides."""
 
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -150,3 +151,66 @@ def specs() -> st.SearchStrategy[Spec]:
             "export": st.just({"huggingFace": {"uri": "s3://models/run"}}),
         },
     )
+
+
+def nearly_sound_specs() -> st.SearchStrategy[Spec]:
+    """Give specs whose sizes are multiples of what must divide them; in half, one size is changed.
+
+    All of them state their grid. One draw seeds all choices: many draws would take ten times as
+    long.
+    """
+    return st.randoms(use_true_random=True).map(_nearly_sound)
+
+
+def _nearly_sound(random: Random) -> Spec:
+    tensor, context = random.choice([1, 1, 2, 3, 4]), random.choice([1, 1, 2, 4])
+    pipeline, data = random.choice([1, 1, 2, 3, 4]), random.choice([1, 2, 3])
+    virtual = random.choice([1, 2]) if pipeline > 1 else 1
+    counts_ends = pipeline > 1 and random.random() < 0.2
+    heads, micro = tensor * random.randint(1, 4), random.choice([1, 1, 2])
+    world = tensor * pipeline * context * data
+    nodes = random.choice([n for n in (1, 2, 3, 4, 8) if world % n == 0])
+    sizes = {
+        "layers": pipeline * virtual * random.randint(1, 4) - 2 * counts_ends,
+        "hiddenSize": heads * random.choice([32, 64]),
+        "ffnHiddenSize": tensor * random.choice([64, 96]),
+        "attentionHeads": heads,
+        "queryGroups": random.choice([n for n in range(1, heads + 1) if heads % n == 0]),
+        "nodes": nodes,
+        "tensor": tensor,
+        "pipeline": pipeline,
+        "virtualPipeline": virtual,
+        "context": context,
+        "sequenceLength": 2 * context * tensor * random.choice([8, 24]),
+        "globalBatchSize": micro * data * pipeline * random.randint(1, 3),
+        "microBatchSize": micro,
+    }
+    if random.random() < 0.5:
+        sizes[random.choice(list(sizes))] += random.choice([-1, 1, 2])
+    switches: Spec = {"gpusPerNode": world // nodes}
+    switches["sequence"] = tensor > 1 and random.random() < 0.7
+    if counts_ends:
+        switches |= {"countEmbedding": True, "countLoss": True}
+    spec = _as_manifest({name: max(1, size) for name, size in sizes.items()}, switches)
+    spec["training"]["tokens"] = random.choice(["1G", "1G", 4096])
+    spec["training"]["precision"] = random.choice(["bf16", "bf16", "bf16", "fp32", "fp8"])
+    if random.random() < 0.5:
+        spec["model"]["vocabularySize"] = random.choice([32_000, 50_257])
+    if random.random() < 0.2:
+        spec["model"]["experts"] = {"count": random.choice([4, 6]), "ffnHiddenSize": 64}
+        spec["parallelism"]["expert"] = random.choice([1, 2])
+    return spec
+
+
+def _as_manifest(sizes: dict[str, int], switches: Spec) -> Spec:
+    """Return the spec of a run with these sizes and switches, by their fields."""
+    model = ("layers", "hiddenSize", "ffnHiddenSize", "attentionHeads", "queryGroups")
+    grid = ("nodes", "tensor", "pipeline", "virtualPipeline", "context")
+    batch = ("sequenceLength", "globalBatchSize", "microBatchSize")
+    return {
+        "model": {name: sizes[name] for name in model},
+        "data": {"datasetRef": {"name": "blocks"}},
+        "parallelism": {**{name: sizes[name] for name in grid}, **switches},
+        "training": {name: sizes[name] for name in batch},
+        "checkpoint": {"uri": "s3://checkpoints/run"},
+    }

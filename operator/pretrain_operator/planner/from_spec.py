@@ -26,11 +26,17 @@ def layout_of(spec: ParallelismSpec, layers: int, devices_per_node: int) -> Layo
 
 
 def step_shape_of(spec: TrainingSpec) -> StepShape:
-    """Return the shape of an optimizer step."""
+    """Return the shape of the run's first optimizer step, and which sizes change later."""
+    phase = spec.long_context
+    later_batch_sizes = [batch.global_batch_size for batch in spec.batch_schedule or ()]
+    if phase is not None and phase.global_batch_size is not None:
+        later_batch_sizes.append(phase.global_batch_size)
     return StepShape(
         micro_batch_size=spec.micro_batch_size,
         global_batch_size=spec.global_batch_size,
         seq_length=spec.sequence_length,
         recompute=spec.recompute,
         precision=spec.precision,
+        later_batch_sizes=tuple(later_batch_sizes),
+        later_seq_length=None if phase is None else phase.sequence_length,
     )

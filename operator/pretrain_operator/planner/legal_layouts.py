@@ -13,6 +13,8 @@ from pretrain_api.formulas.divisibility import (
     context_multiple,
     divisors,
     expert_parallel_size,
+    has_fp8_tokens,
+    has_fp8_weights,
     is_tensor_size,
     micro_step_size,
 )
@@ -39,10 +41,12 @@ def legal_layouts(
     model: ModelShape, step: StepShape, budget: DeviceBudget, distributed_optimizer: bool = True
 ) -> Iterator[tuple[Layout, bool]]:
     """Yield the layouts that keep every rule, and whether embedding and loss count as layers."""
-    for tensor in _tensor_sizes(model, budget):
+    for tensor in _tensor_sizes(model, step, budget):
         for context in _context_sizes(step, budget.world_size // tensor):
-            splits_sequence = tensor > 1 and can_split_sequence(step.seq_length, tensor, context)
+            splits_sequence = tensor > 1 and _can_split_sequences(step, tensor, context)
             if model.experts is not None and tensor > 1 and not splits_sequence:
+                continue
+            if not _has_legal_tokens(step, context, tensor if splits_sequence else 1):
                 continue
             for cut in _cuts(model, budget.world_size // (tensor * context)):
                 for expert in _expert_sizes(model, budget.world_size, len(cut.stages)):
@@ -60,21 +64,35 @@ def legal_layouts(
                         yield layout, cut.counts_ends
 
 
-def _tensor_sizes(model: ModelShape, budget: DeviceBudget) -> list[int]:
+def _tensor_sizes(model: ModelShape, step: StepShape, budget: DeviceBudget) -> list[int]:
     largest = min(budget.devices_per_node, _LARGEST_TENSOR)
-    sizes = (size for size in divisors(budget.world_size) if size <= largest)
-    return [size for size in sizes if is_tensor_size(model, size)]
+    return [
+        size
+        for size in divisors(budget.world_size)
+        if size <= largest
+        and is_tensor_size(model, size)
+        and (step.precision != "fp8" or has_fp8_weights(model, size))
+    ]
 
 
 def _context_sizes(step: StepShape, devices: int) -> list[int]:
-    """Return the powers of two that divide the sequence and `devices`."""
+    """Return the powers of two that divide the sequences and `devices`."""
     sizes = [1]
     while sizes[-1] < _LARGEST_CONTEXT:
         size = 2 * sizes[-1]
-        if devices % size or step.seq_length % context_multiple(size):
+        if devices % size or any(n % context_multiple(size) for n in step.seq_lengths):
             break
         sizes.append(size)
     return sizes
+
+
+def _can_split_sequences(step: StepShape, tensor: int, context: int) -> bool:
+    return all(can_split_sequence(length, tensor, context) for length in step.seq_lengths)
+
+
+def _has_legal_tokens(step: StepShape, context: int, sequence_split: int) -> bool:
+    tokens = step.seq_length * step.micro_batch_size
+    return step.precision != "fp8" or has_fp8_tokens(tokens, context, sequence_split)
 
 
 def _cuts(model: ModelShape, devices: int) -> Iterator[_Cut]:
@@ -102,7 +120,7 @@ def _expert_sizes(model: ModelShape, world_size: int, pipeline: int) -> list[int
 
 def _divides_batch(layout: Layout, step: StepShape) -> bool:
     sequences = micro_step_size(step.micro_batch_size, layout.data_parallel)
-    if sequences == 0 or step.global_batch_size % sequences:
-        return False
-    micro_batches = step.global_batch_size // sequences
-    return can_interleave(micro_batches, layout.pipeline, layout.virtual)
+    return sequences > 0 and all(
+        size % sequences == 0 and can_interleave(size // sequences, layout.pipeline, layout.virtual)
+        for size in step.batch_sizes
+    )

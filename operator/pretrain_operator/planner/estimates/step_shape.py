@@ -23,6 +23,21 @@ class StepShape:
     """Whether attention kernels are those of 2021 to 2023, of about half today's speed."""
     has_fused_softmax: bool = True
     """Whether attention that stores its scores has a kernel for scale, mask and softmax."""
+    later_batch_sizes: tuple[int, ...] = ()
+    """Global batch sizes later in the run. Layouts must divide them; estimates ignore them."""
+    later_seq_length: int | None = None
+    """Length of the sequences at the end of the run, where they are longer; likewise."""
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Return every global batch size of the run."""
+        return (self.global_batch_size, *self.later_batch_sizes)
+
+    @property
+    def seq_lengths(self) -> tuple[int, ...]:
+        """Return every sequence length of the run."""
+        later = self.later_seq_length
+        return (self.seq_length,) if later is None else (self.seq_length, later)
 
     @property
     def bytes_per_value(self) -> int:
