@@ -19,7 +19,7 @@ from pretrain_api.rules.rule import Rule, Severity
 
 _MEGATRON = "Megatron-LM core_v0.19.0 megatron/"
 _SHAPE = ("layers", "hiddenSize", "ffnHiddenSize", "attentionHeads")
-_LATE = "an assertion when the model is built, on GPUs that were waited for"
+_LATE = "an assertion when the model is built, after the wait for GPUs"
 _VOCABULARY = "model.vocabularySize"
 _ROWS = (
     f"(({field(_VOCABULARY, '0')} + {VOCABULARY_MULTIPLE - 1}) / {VOCABULARY_MULTIPLE}"

@@ -130,7 +130,7 @@ class TrainingSpec(ApiModel):
 
     recompute: Recompute = "none"
     """Activations that the backward pass computes again instead of keeping them: none, those of
-    core attention, or all."""
+    core attention (`selective`), or all (`full`)."""
 
     seed: NonNegative = 1234
     """Seed of the initial weights and of the order of sequences within a block."""
