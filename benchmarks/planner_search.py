@@ -29,11 +29,11 @@ def main() -> None:
         for _ in range(ROUNDS):
             clear_search_cache()
             start = time.process_time()
-            found = search(MODEL, step, budget)
+            candidates = search(MODEL, step, budget)
             times.append(time.process_time() - start)
-        best = found[0]
+        best = candidates[0]
         print(
-            f"recompute {recompute:9}: {legal} legal layouts, {len(found)} fit;"
+            f"recompute {recompute:9}: {legal} legal layouts, {len(candidates)} fit;"
             f" {statistics.median(times):.3f} s of CPU; best tensor {best.layout.tensor},"
             f" pipeline {best.layout.pipeline}, context {best.layout.context}: {best.seconds:.2f} s"
         )

@@ -1,4 +1,4 @@
-"""Ask a real API server, over one connection, what it says to an object: nothing is stored."""
+"""Send objects to a real API server over one connection, as a dry run, and read its response."""
 
 import json
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _VALUE = "Invalid value: "
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the API server said."""
+class Response:
+    """The API server's response to an object."""
 
     is_accepted: bool
-    said: tuple[str, ...]
+    messages: tuple[str, ...]
     """Field and message of each cause."""
 
 
@@ -35,53 +35,53 @@ class ApiServer:
         """Close the connection."""
         self._client.close()
 
-    def create(self, kind: str, spec: dict[str, Any], dry_run: bool = True) -> Answer:
-        """Return the answer to a new object."""
+    def create(self, kind: str, spec: dict[str, Any], dry_run: bool = True) -> Response:
+        """Create an object and return the response."""
         body = {
             "apiVersion": API_VERSION,
             "kind": kind,
-            "metadata": {"name": "asked"},
+            "metadata": {"name": "subject"},
             "spec": spec,
         }
-        where = [GROUP, VERSION, *(["default"] if _NAMESPACED[kind] else []), _PLURALS[kind]]
+        path = [GROUP, VERSION, *(["default"] if _NAMESPACED[kind] else []), _PLURALS[kind]]
         create = (
             self._api.create_namespaced_custom_object
             if _NAMESPACED[kind]
             else self._api.create_cluster_custom_object
         )
         options = {"dry_run": "All"} if dry_run else {}
-        return _answer(lambda: create(*where, body, field_validation="Strict", **options))
+        return _response_of(lambda: create(*path, body, field_validation="Strict", **options))
 
-    def change(self, kind: str, spec: dict[str, Any]) -> Answer:
-        """Return the answer to another spec for the object that was created."""
-        where = (GROUP, VERSION, "default", _PLURALS[kind], "asked")
-        now = self._api.get_namespaced_custom_object(*where)
+    def change(self, kind: str, spec: dict[str, Any]) -> Response:
+        """Change the spec of the object that was created, as a dry run, and return the response."""
+        path = (GROUP, VERSION, "default", _PLURALS[kind], "subject")
+        now = self._api.get_namespaced_custom_object(*path)
         body = {**now, "spec": spec}
-        return _answer(
+        return _response_of(
             lambda: self._api.replace_namespaced_custom_object(
-                *where, body, dry_run="All", field_validation="Strict"
+                *path, body, dry_run="All", field_validation="Strict"
             )
         )
 
     def delete(self, kind: str) -> None:
         """Delete the object that was created."""
         if _NAMESPACED[kind]:
-            where = (GROUP, VERSION, "default", _PLURALS[kind], "asked")
-            self._api.delete_namespaced_custom_object(*where)
+            path = (GROUP, VERSION, "default", _PLURALS[kind], "subject")
+            self._api.delete_namespaced_custom_object(*path)
         else:
-            self._api.delete_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], "asked")
+            self._api.delete_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], "subject")
 
 
-def _answer(call: Any) -> Answer:
+def _response_of(call: Any) -> Response:
     try:
         call()
     except client.ApiException as error:
         if error.status not in (400, 422):
             raise
         causes = json.loads(error.body).get("details", {}).get("causes", [])
-        return Answer(False, tuple(_said(cause) for cause in causes) or (error.body,))
-    return Answer(True, ())
+        return Response(False, tuple(_message(cause) for cause in causes) or (error.body,))
+    return Response(True, ())
 
 
-def _said(cause: dict[str, str]) -> str:
+def _message(cause: dict[str, str]) -> str:
     return f"{cause.get('field', '')}: {cause.get('message', '').removeprefix(_VALUE)}"

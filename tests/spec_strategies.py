@@ -1,4 +1,4 @@
-"""Random PretrainJob specs: mostly plausible, so that every rule is reached from both sides."""
+"""Random PretrainJob specs: plausible ones, so that every rule is both kept and broken."""
 
 from random import Random
 from typing import Any
@@ -19,7 +19,7 @@ def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Spec]:
 
 
 def models() -> st.SearchStrategy[Spec]:
-    """Give shapes: presets, overridden presets, and shapes of their own."""
+    """Give shapes: presets, overridden presets, and others."""
     heads = st.sampled_from([4, 8, 12, 16, 24, 30, 32, 40, 64])
     widths = st.sampled_from([512, 768, 1000, 1024, 1536, 2048, 4096, 5120])
     own = {
@@ -63,7 +63,7 @@ def experts() -> st.SearchStrategy[Spec]:
 
 
 def layouts() -> st.SearchStrategy[Spec]:
-    """Give degrees: often few, sometimes with an uneven cut."""
+    """Give degrees: often few, sometimes with uneven stages."""
     degree = st.sampled_from(_SMALL)
     grid = {
         "nodes": st.sampled_from([1, 2, 3, 4, 8, 16]),
@@ -129,7 +129,7 @@ def trainings() -> st.SearchStrategy[Spec]:
 
 
 def specs() -> st.SearchStrategy[Spec]:
-    """Give specs with the right types and fields; whether they keep the rules is open."""
+    """Give specs with valid types and fields; they may break any rule."""
     saving = st.fixed_dictionaries(
         {"uri": st.sampled_from(["s3://checkpoints/run", "file:///pretrain/data/c", "/tmp/c"])},
         optional={

@@ -30,9 +30,9 @@ from pretrain_operator.planner.device_budget import DeviceBudget
 from pretrain_operator.planner.estimates.layout import Layout
 from pretrain_operator.planner.from_spec import layout_of, step_shape_of
 from pretrain_operator.planner.legal_layouts import legal_layouts
+from pretrain_operator.planner.planned_vocabulary import vocabulary_problems
 from pretrain_operator.planner.search import Candidate
 from pretrain_operator.planner.to_status import parallelism_spec
-from pretrain_operator.planner.vocabulary import vocabulary_problems
 from pretrain_workloads.trainer.flops import flops_per_token as trainer_flops_per_token
 from pretrain_workloads.trainer.flops import parameters as trainer_parameters
 from pretrain_workloads.trainer.layout import InvalidLayout, plan_layout

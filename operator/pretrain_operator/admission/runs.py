@@ -17,9 +17,9 @@ from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.objects import name_problems, object_problems, refusals
 from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects, related_objects
 from pretrain_operator.observed.objects import Key, ObjectReader
+from pretrain_operator.planner.planned_vocabulary import vocabulary_problems
 from pretrain_operator.planner.resource_plan import plan_resources
 from pretrain_operator.planner.to_status import with_steps
-from pretrain_operator.planner.vocabulary import vocabulary_problems
 
 
 @dataclass(frozen=True)

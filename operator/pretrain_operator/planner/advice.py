@@ -6,8 +6,8 @@ from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.planner.descriptions import gib
+from pretrain_operator.planner.planned_vocabulary import ASSUMED_VOCABULARY_SIZE
 from pretrain_operator.planner.serving import serving_hint
-from pretrain_operator.planner.vocabulary import ASSUMED_VOCABULARY_SIZE
 
 _SPARE_FRACTION = 0.4
 """Of the admitted memory: a plan that uses less could be faster."""

@@ -13,9 +13,9 @@ from pretrain_operator.planner.estimates.memory import peak_rank
 from pretrain_operator.planner.estimates.planned_run import PlannedRun
 from pretrain_operator.planner.from_spec import step_shape_of
 from pretrain_operator.planner.legal_layouts import legal_layouts
+from pretrain_operator.planner.planned_vocabulary import ASSUMED_VOCABULARY_SIZE
 from pretrain_operator.planner.resource_plan import device_budget_of
 from pretrain_operator.planner.search import Candidate, search
-from pretrain_operator.planner.vocabulary import ASSUMED_VOCABULARY_SIZE
 
 _LARGEST_DEGREE = 2**31 - 1
 """No layout has a larger one; numbers above it need not be told apart."""

@@ -16,13 +16,13 @@ from pretrain_operator.planner.estimates.planned_run import PlannedRun
 from pretrain_operator.planner.estimates.speeds import speeds_of
 from pretrain_operator.planner.fit import memory_problems, nothing_fits
 from pretrain_operator.planner.from_spec import layout_of, step_shape_of
-from pretrain_operator.planner.search import Candidate, search
-from pretrain_operator.planner.to_status import layout_plan, parallelism_spec, plan_status
-from pretrain_operator.planner.vocabulary import (
+from pretrain_operator.planner.planned_vocabulary import (
     UNEVEN_ROWS,
     planned_vocabulary_size,
     vocabulary_problems,
 )
+from pretrain_operator.planner.search import Candidate, search
+from pretrain_operator.planner.to_status import layout_plan, parallelism_spec, plan_status
 
 _SHOWN = 5
 """Candidates in `status.plan`."""

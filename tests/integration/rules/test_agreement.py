@@ -1,4 +1,4 @@
-"""The API server's CEL and ours are one: the same specs pass, and the same sentences come back."""
+"""The API server and our CEL library agree: the same specs pass, with the same messages."""
 
 import copy
 from collections import Counter
@@ -46,10 +46,10 @@ def test_api_server_and_python_say_the_same_of_thousands_of_specs(api_server: Ap
     @given(spec=specs())
     def compare(spec: dict[str, Any]) -> None:
         ours = _errors(spec)
-        answer = api_server.create("PretrainJob", spec)
-        assert answer.is_accepted == (not ours), (ours, answer.said)
+        response = api_server.create("PretrainJob", spec)
+        assert response.is_accepted == (not ours), (ours, response.messages)
         if ours != ["schema"]:
-            assert sorted(answer.said) == ours
+            assert sorted(response.messages) == ours
         seen["accepted" if not ours else "schema" if ours == ["schema"] else "rules"] += 1
 
     compare()
@@ -63,7 +63,7 @@ CHANGES: dict[str, tuple[dict[str, Any], bool]] = {
     "the same tokens, written otherwise": ({"training": {"tokens": 100_000_000_000}}, True),
     "another batch": ({"training": {"globalBatchSize": 1024}}, False),
     "another optimizer": ({"training": {"optimizer": {"learningRate": 0.001}}}, False),
-    "a micro-batch that was not said": ({"training": {"microBatchSize": 2}}, False),
+    "a micro-batch that was not set": ({"training": {"microBatchSize": 2}}, False),
     "another preset": ({"model": {"preset": "llama2-7b"}}, False),
     "another layout": ({"parallelism": {"tensor": 4}}, False),
     "another dataset": ({"data": {"datasetRef": {"name": "others"}}}, False),
@@ -93,9 +93,9 @@ def test_a_run_stays_what_it_was_but_for_what_may_change(api_server: ApiServer) 
         old = parse(PretrainJobSpec, SPEC)
         for name, (change, want) in CHANGES.items():
             changed = _merged(SPEC, change)
-            answer = api_server.change("PretrainJob", changed)
-            assert answer.is_accepted is want, (name, answer.said)
+            response = api_server.change("PretrainJob", changed)
+            assert response.is_accepted is want, (name, response.messages)
             ours = check_change("PretrainJob", old, parse(PretrainJobSpec, changed))
-            assert sorted(answer.said) == sorted(str(problem) for problem in ours), name
+            assert sorted(response.messages) == sorted(str(problem) for problem in ours), name
     finally:
         api_server.delete("PretrainJob")

@@ -1,4 +1,4 @@
-"""`kubectl pretrain plan NAME` asks the cluster for the run and its profile."""
+"""`kubectl pretrain plan NAME` reads the run and its profile from the cluster."""
 
 import json
 
@@ -11,7 +11,7 @@ from pretrain_operator.cli.main import ACCEPTED, UNUSABLE, main
 pytestmark = pytest.mark.integration
 
 SPEC = {
-    "profileRef": {"name": "asked"},
+    "profileRef": {"name": "subject"},
     "model": {"preset": "llama3-8b"},
     "data": {"datasetRef": {"name": "blocks"}},
     "parallelism": {"nodes": 2},
@@ -33,7 +33,7 @@ def test_a_run_of_the_cluster_is_planned_on_its_profile(
     for kind, spec in (("ComputeProfile", PROFILE), ("PretrainJob", SPEC)):
         assert api_server.create(kind, spec, dry_run=False).is_accepted
     try:
-        assert main(["plan", "asked", "-o", "json"]) == ACCEPTED
+        assert main(["plan", "subject", "-o", "json"]) == ACCEPTED
         [result] = json.loads(capsys.readouterr().out)
         assert result["plan"]["worldSize"] == 16
         assert result["plan"]["predictedStepSeconds"] > 0

@@ -41,10 +41,10 @@ def test_every_layout_uses_all_devices_and_divides_everything(
 
 
 def test_the_best_layout_fits_and_no_other_that_fits_is_faster() -> None:
-    found = search(LLAMA_8B, StepShape(1, 512, 8192), budget(64))
-    assert found
-    assert all(candidate.memory_bytes <= admitted_bytes(H100.memory) for candidate in found)
-    assert found[0].seconds == min(candidate.seconds for candidate in found)
+    candidates = search(LLAMA_8B, StepShape(1, 512, 8192), budget(64))
+    assert candidates
+    assert all(candidate.memory_bytes <= admitted_bytes(H100.memory) for candidate in candidates)
+    assert candidates[0].seconds == min(candidate.seconds for candidate in candidates)
 
 
 def test_nothing_fits_where_memory_is_too_small() -> None:
@@ -57,9 +57,9 @@ def test_without_speeds_the_simplest_layout_wins() -> None:
 
 
 def test_405b_needs_its_ends_counted_on_16384_devices() -> None:
-    found = search(LLAMA_405B, BIG, budget(16_384))
-    assert found[0].counts_ends
-    assert sum(found[0].layout.stages) == 126
+    candidates = search(LLAMA_405B, BIG, budget(16_384))
+    assert candidates[0].counts_ends
+    assert sum(candidates[0].layout.stages) == 126
 
 
 def test_a_full_search_for_405b_on_16384_devices_compares_hundreds_of_layouts() -> None:

@@ -5,10 +5,10 @@ from pretrain_operator.planner.suggestions import SuggestionRequest, shapes, sug
 
 
 def test_suggested_models_are_well_proportioned_and_finish_in_time() -> None:
-    found = suggest(SuggestionRequest(DEVICES["h100"], nodes=8, days=20, tokens=300 * 10**9))
-    assert len(found) == 3
-    assert found[0].parameters > found[-1].parameters > 10**9
-    for suggestion in found:
+    suggestions = suggest(SuggestionRequest(DEVICES["h100"], nodes=8, days=20, tokens=300 * 10**9))
+    assert len(suggestions) == 3
+    assert suggestions[0].parameters > suggestions[-1].parameters > 10**9
+    for suggestion in suggestions:
         assert suggestion.days <= 20
     for model in shapes(128_256):
         assert model.hidden_size % 128 == 0 == model.ffn_hidden_size % 256
