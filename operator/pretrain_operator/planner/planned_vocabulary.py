@@ -10,7 +10,7 @@ ASSUMED_VOCABULARY_SIZE = 128_256
 """Ids that a plan assumes while neither the model nor a tokenizer gives their number: Llama 3's."""
 
 UNEVEN_ROWS = "vocabulary-tensor"
-"""Rule of `vocabulary_problems` without which there are no shares to plan with."""
+"""Id of the problem that tensor parallelism cannot split the embedding: then nothing is planned."""
 
 
 def planned_vocabulary_size(model: ModelSpec, tokenizer_size: int | None) -> int:
