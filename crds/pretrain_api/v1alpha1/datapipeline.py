@@ -120,10 +120,10 @@ class DataRule(ApiModel):
 
 
 class NearDeduplication(ApiModel):
-    """Drop documents that are nearly the same as another (MinHash, verified similarity)."""
+    """Drop near-duplicates (MinHash, verified similarity)."""
 
     similarity: Annotated[float, Field(ge=0.3, le=1.0)] = 0.8
-    """Jaccard similarity of 5-gram sets from which two documents are copies of each other."""
+    """Jaccard similarity of 5-gram sets from which on two documents are duplicates."""
 
     per_domain: Annotated[
         dict[str, Annotated[float, Field(ge=0.3, le=1.0)]], Field(max_length=64)
@@ -135,10 +135,10 @@ class NearDeduplication(ApiModel):
 
 
 class Deduplication(ApiModel):
-    """Which copies are dropped."""
+    """Which duplicates are dropped."""
 
     exact: bool = True
-    """Drop documents whose normalised text is the same as an earlier one's."""
+    """Drop documents whose normalised text equals that of an earlier document."""
 
     near: NearDeduplication | None = None
     """Drop near-duplicates. Unset means they stay."""
@@ -154,16 +154,16 @@ class DataPipelineSpec(ApiModel):
     """Folder that gets the artifact, below `datapipeline-<name>/<digest>/`."""
 
     rules: Annotated[list[DataRule], Field(max_length=128)] = []
-    """What is kept, in this order; a document is charged to the first rule that drops it."""
+    """Rules that a document must pass, in this order; the first that drops it is reported."""
 
     deduplication: Deduplication = Deduplication()
-    """Which copies are dropped."""
+    """Which duplicates are dropped."""
 
     tasks: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """Pieces of work that the input is cut into (completions of the Indexed Job).
-    A task is tried again three times after errors, and three times after its node has put its pod
-    out for want of memory or disk; after preemptions and drained nodes as often as need be. The
-    delays double from 10 seconds to 10 minutes."""
+    """Tasks that the input is divided into (completions of the Indexed Job).
+    A task is retried three times after errors, and three times after its node evicted the pod for
+    lack of memory or disk; after preemptions and drained nodes, without limit. The back-off doubles
+    from 10 seconds to 10 minutes."""
 
     parallelism: Positive | None = None
     """Tasks that run at once. Unset means all."""
@@ -180,7 +180,7 @@ class DataPipelineSpec(ApiModel):
 
 
 class LanguageSummary(ApiModel):
-    """What one language has in an artifact."""
+    """Content of an artifact in one language."""
 
     documents: Count = 0
     """Documents."""
@@ -193,7 +193,7 @@ class LanguageSummary(ApiModel):
 
 
 class PipelineSummary(ApiModel):
-    """What a DataPipeline's artifact holds, and what was left out."""
+    """Content of a DataPipeline's artifact, and what was dropped."""
 
     read: Count = 0
     """Documents read."""
@@ -205,10 +205,10 @@ class PipelineSummary(ApiModel):
     """Documents dropped, by rule (its position and kind: `1-length`)."""
 
     exact_duplicates: Count = 0
-    """Documents dropped as exact copies."""
+    """Documents dropped as exact duplicates."""
 
     near_duplicates: Count = 0
-    """Documents dropped as near copies."""
+    """Documents dropped as near-duplicates."""
 
     quarantined: Count = 0
     """Records that could not be read as a document; they lie in the artifact's `quarantine/`."""
@@ -218,7 +218,7 @@ class PipelineSummary(ApiModel):
 
 
 class DataPipelineStatus(DataStatus):
-    """What the operator saw."""
+    """Observed state of a DataPipeline."""
 
     summary: PipelineSummary | None = None
-    """What the artifact holds."""
+    """Content of the artifact."""

@@ -72,7 +72,7 @@ def test_too_large_a_run_is_refused_with_layouts_that_fit(team: Namespace) -> No
     )
     assert code == 1
     assert DENIED + "spec.parallelism: " in said
-    assert "predicted on the fullest device" in said
+    assert "predicted on the device that needs most" in said
     assert "; these fit: " in said
 
 

@@ -23,7 +23,7 @@ class Speeds:
     """fp32 matrix products."""
     memory: float
     domain: float
-    """Collectives within the fast domain."""
+    """Collectives within the domain of fast links (NVLink)."""
     network: float
     """Collectives between domains, of one device."""
     domain_size: int
@@ -40,9 +40,22 @@ class Speeds:
             return self.matrix_fp8
         return self.fp32 if precision == "fp32" else self.matrix
 
+    def link_rate(self, devices: int) -> float:
+        """Return the rate of a collective over `devices` neighbouring devices."""
+        return self.domain if devices <= self.domain_size else self.network
+
+    def product_seconds(self, rows: float, inner: float, columns: float, precision: str) -> float:
+        """Return the time of a matrix product: arithmetic or memory, whichever is slower."""
+        width = 4 if precision == "fp32" else 2
+        traffic = width * (rows * inner + inner * columns + rows * columns)
+        if precision == "fp8":
+            traffic += 3 * (rows * inner + inner * columns)
+        arithmetic = 2 * rows * inner * columns / self.matrix_rate(precision)
+        return max(arithmetic, traffic / self.memory) + self.kernel_seconds
+
 
 def speeds_of(device: Device) -> Speeds:
-    """Return the speeds of a device; an unknown family is taken for the oldest that we know."""
+    """Return the speeds of a device; an unknown family has the efficiencies of the oldest one."""
     family: FamilyConstants = FAMILIES.get(device.family) or FAMILIES["ampere"]
     bf16 = device.bf16_teraflops * 1e12
     return Speeds(
