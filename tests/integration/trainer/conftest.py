@@ -16,7 +16,7 @@ from ports import free_port
 from pretrain_api import paths
 from pretrain_api.reports import ExitReport
 from pretrain_workloads.trainer import outcome
-from pretrain_workloads.trainer.workspace import Workspace
+from pretrain_workloads.trainer.pod.workspace import Workspace
 from s3 import s3_server
 
 __all__ = ["s3_server"]

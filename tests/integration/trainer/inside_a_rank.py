@@ -7,17 +7,18 @@ import sys
 
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.exit import load_run
-from pretrain_workloads.trainer import backend as backends
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.workspace import Workspace
+from pretrain_workloads.trainer.megatron import backend as backends
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.workspace import Workspace
 
 
 def main() -> None:
     """Save after three steps, load into a fresh optimizer, do one more, and build a wrong model."""
     run = load_run(TrainingRun)
     backend = backends.prepare(run.device)
-    from pretrain_workloads.trainer import model, setup
-    from pretrain_workloads.trainer.optimizer import build_optimizer
+    from pretrain_workloads.trainer import setup
+    from pretrain_workloads.trainer.megatron import model
+    from pretrain_workloads.trainer.megatron.optimizer import build_optimizer
 
     workspace = Workspace.of_pod()
     workspace.clear()

@@ -13,7 +13,7 @@ from integration.trainer.launchers import Start
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run, on_s3
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_workloads.trainer.places import PATIENCE_SECONDS
+from pretrain_workloads.trainer.run_folder.preflight import PATIENCE_SECONDS
 from s3 import S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pretrain_workloads.trainer.workspace import Killed, Workspace
+from pretrain_workloads.trainer.pod.workspace import Killed, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +65,11 @@ def main(assignment: Assignment) -> int:
 
 def import_once() -> None:
     """Import what the ranks need, so that they share it."""
-    from pretrain_workloads.trainer import backend
+    from pretrain_workloads.trainer.megatron import backend
 
     backend.prepare("cpu")
-    from pretrain_workloads.trainer import completion, setup  # noqa: F401
+    from pretrain_workloads.trainer import setup  # noqa: F401
+    from pretrain_workloads.trainer.export import completion  # noqa: F401
 
     gc.collect()
     gc.freeze()  # what is imported stays shared with the ranks, untouched by their collections

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from pretrain_workloads.trainer.batches import micro_batches
-from pretrain_workloads.trainer.dataset import Dataset
-from pretrain_workloads.trainer.ends import NotANumber
-from pretrain_workloads.trainer.layout import Layout
-from pretrain_workloads.trainer.passes import run_passes
-from pretrain_workloads.trainer.world import World
+from pretrain_workloads.trainer.blocks.batches import micro_batches
+from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.megatron.forward_backward import run_passes
+from pretrain_workloads.trainer.megatron.parallel_layout import Layout
+from pretrain_workloads.trainer.megatron.process_groups import World
+from pretrain_workloads.trainer.pod.ends import NotANumber
 
 
 class Stopped(Exception):

@@ -12,13 +12,14 @@ from functools import partial
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.exit import Preempted, load_run, task_rank
-from pretrain_workloads.trainer import outcome, rendezvous, resources
+from pretrain_workloads.trainer import outcome
 from pretrain_workloads.trainer.agent import Assignment
-from pretrain_workloads.trainer.bonds import die_with_parent
-from pretrain_workloads.trainer.claim import Claim, held
-from pretrain_workloads.trainer.ownership import Phase
-from pretrain_workloads.trainer.places import try_places
-from pretrain_workloads.trainer.workspace import Workspace
+from pretrain_workloads.trainer.pod import rendezvous, resources
+from pretrain_workloads.trainer.pod.parent_death import die_with_parent
+from pretrain_workloads.trainer.pod.workspace import Workspace
+from pretrain_workloads.trainer.run_folder.holder import Phase
+from pretrain_workloads.trainer.run_folder.lease import Claim, held
+from pretrain_workloads.trainer.run_folder.preflight import try_places
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pretrain_api.reports import CAUSES, MAX_REPORT_BYTES, ExitClass, ExitReport
 from pretrain_api.v1alpha1.progress import Continuation, TrainingSummary
-from pretrain_workloads.trainer.curve import shortened
-from pretrain_workloads.trainer.workspace import Killed, Note, RankReport
+from pretrain_workloads.trainer.pod.workspace import Killed, Note, RankReport
+from pretrain_workloads.trainer.progress.curve import shortened
 
 MAX_CURVE = 24
 """Points of the loss curve in a report."""

@@ -8,11 +8,11 @@ from pretrain_api import paths
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.exit import load_run
-from pretrain_workloads.trainer import backend as backends
-from pretrain_workloads.trainer import failure
-from pretrain_workloads.trainer.bonds import die_with_parent
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.workspace import RankReport, Workspace
+from pretrain_workloads.trainer.megatron import backend as backends
+from pretrain_workloads.trainer.pod import rank_failures
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.parent_death import die_with_parent
+from pretrain_workloads.trainer.pod.workspace import RankReport, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ def main() -> None:
 def _train(workspace: Workspace, stop: StopRequest) -> ExitReport:
     run = load_run(TrainingRun)
     backend = backends.prepare(run.device)
-    from pretrain_workloads.trainer.completion import complete
-    from pretrain_workloads.trainer.progress_server import serve
+    from pretrain_workloads.trainer.export.completion import complete
+    from pretrain_workloads.trainer.progress.progress_server import serve
     from pretrain_workloads.trainer.setup import build_training
 
     training = build_training(run, backend, workspace, stop)
@@ -61,7 +61,7 @@ def _train(workspace: Workspace, stop: StopRequest) -> ExitReport:
 
 
 def _explain(error: BaseException) -> tuple[ExitReport, bool]:
-    report, collateral = failure.report_of(error)
+    report, collateral = rank_failures.report_of(error)
     if not collateral:
         return report, False
-    return report.model_copy(update={"message": failure.explain_loss(report.message)}), True
+    return report.model_copy(update={"message": rank_failures.explain_loss(report.message)}), True

@@ -2,20 +2,20 @@
 
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
-from pretrain_workloads.trainer.backend import Backend
-from pretrain_workloads.trainer.checkpoints import Checkpoints
-from pretrain_workloads.trainer.curve import LossCurve
-from pretrain_workloads.trainer.dataset import Dataset
-from pretrain_workloads.trainer.finished import run_folder
-from pretrain_workloads.trainer.flops import parameters
-from pretrain_workloads.trainer.layout import plan_layout
-from pretrain_workloads.trainer.model import build_model, model_config
-from pretrain_workloads.trainer.optimizer import build_optimizer, wrap_model
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.tracker import Tracker
+from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.checkpoint.checkpoints import Checkpoints
+from pretrain_workloads.trainer.megatron.backend import Backend
+from pretrain_workloads.trainer.megatron.model import build_model, model_config
+from pretrain_workloads.trainer.megatron.optimizer import build_optimizer, wrap_model
+from pretrain_workloads.trainer.megatron.parallel_layout import plan_layout
+from pretrain_workloads.trainer.megatron.process_groups import join_world
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.workspace import Workspace
+from pretrain_workloads.trainer.progress.curve import LossCurve
+from pretrain_workloads.trainer.progress.flops import parameters
+from pretrain_workloads.trainer.progress.tracker import Tracker
+from pretrain_workloads.trainer.run_folder.finished import run_folder
 from pretrain_workloads.trainer.training import Training
-from pretrain_workloads.trainer.workspace import Workspace
-from pretrain_workloads.trainer.world import join_world
 
 
 def build_training(

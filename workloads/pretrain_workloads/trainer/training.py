@@ -7,21 +7,21 @@ from typing import Any
 
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import CheckpointStatus
-from pretrain_workloads.trainer.batches import micro_batches
-from pretrain_workloads.trainer.checkpoints import Checkpoints
-from pretrain_workloads.trainer.dataset import Dataset
-from pretrain_workloads.trainer.ends import Interrupted
+from pretrain_workloads.trainer.blocks.batches import micro_batches
+from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.checkpoint.checkpoints import Checkpoints
 from pretrain_workloads.trainer.evaluation import Stopped, perplexity
-from pretrain_workloads.trainer.flops import flops_per_token
-from pretrain_workloads.trainer.layout import Layout
-from pretrain_workloads.trainer.optimizer import set_learning_rate
-from pretrain_workloads.trainer.passes import Sums, optimizer_step, run_passes
+from pretrain_workloads.trainer.megatron.forward_backward import Sums, optimizer_step, run_passes
+from pretrain_workloads.trainer.megatron.optimizer import set_learning_rate
+from pretrain_workloads.trainer.megatron.parallel_layout import Layout
+from pretrain_workloads.trainer.megatron.process_groups import World
+from pretrain_workloads.trainer.pod.ends import Interrupted
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.workspace import Workspace
+from pretrain_workloads.trainer.progress.flops import flops_per_token
+from pretrain_workloads.trainer.progress.speed import SpeedMeter
+from pretrain_workloads.trainer.progress.tracker import Tracker
 from pretrain_workloads.trainer.schedule import learning_rate
-from pretrain_workloads.trainer.speed import SpeedMeter
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.tracker import Tracker
-from pretrain_workloads.trainer.workspace import Workspace
-from pretrain_workloads.trainer.world import World
 
 log = logging.getLogger(__name__)
 

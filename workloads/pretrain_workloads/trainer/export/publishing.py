@@ -1,0 +1,29 @@
+"""The exported model, put where the user wants it."""
+
+from pathlib import Path
+
+from pretrain_api.artifacts import MANIFEST
+from pretrain_api.runs import TrainingRun
+from pretrain_api.v1alpha1.data_status import ArtifactRef
+from pretrain_api.v1alpha1.progress import TrainingSummary
+from pretrain_workloads.storage import Folder, seal_manifest
+from pretrain_workloads.trainer.run_folder.finished import PACKAGES, identity
+from pretrain_workloads.trainer.run_folder.lease import Claim
+
+
+def publish(
+    run: TrainingRun, claim: Claim, folder: Folder, model: Path, summary: TrainingSummary
+) -> ArtifactRef:
+    """Upload the files of `model` to `folder`, which has no manifest until all are there.
+
+    Raises:
+        TakenOver: If the run's folder belongs to somebody else now. Before the upload nothing is
+            touched, after it nothing is said to be complete: the export is the other's, too.
+    """
+    claim.check()
+    folder.delete(MANIFEST)  # of the shorter run that this one continues
+    files = folder.upload(model, "")
+    told = summary.model_dump(mode="json", by_alias=True, exclude_none=True)
+    claim.check()
+    seal_manifest(folder, PACKAGES, **identity(run), files=files, summary=told)
+    return ArtifactRef(uri=folder.uri, digest=run.inputs.digest)
