@@ -1,4 +1,4 @@
-"""`OWNER.json` on a volume and on S3: taken, kept, lost and given back."""
+"""The lease (`OWNER.json`) on a volume and on S3: acquired, renewed, lost and released."""
 
 import json
 from pathlib import Path
@@ -8,17 +8,17 @@ import pytest
 from integration.trainer.training_runs import make_run, on_s3
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.run_folder.finished import run_folder
-from pretrain_workloads.trainer.run_folder.holder import BEAT_SECONDS, StillWritten, TakenOver
-from pretrain_workloads.trainer.run_folder.lease import Claim, held
+from pretrain_workloads.trainer.run_folder.holder import RENEW_SECONDS, HeldByPredecessor, LeaseLost
+from pretrain_workloads.trainer.run_folder.lease import Lease, hold_lease
 from s3 import S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 
 class Clock:
-    """Time that passes only while somebody sleeps; somebody else may act meanwhile."""
+    """Time that passes only in `sleep`, while which another attempt may renew its lease."""
 
-    def __init__(self, other: Claim | None = None) -> None:
+    def __init__(self, other: Lease | None = None) -> None:
         self.now, self.other = 0.0, other
 
     def __call__(self) -> float:
@@ -26,12 +26,12 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
-        if self.other is not None and self.now % BEAT_SECONDS == 0:
-            self.other.tell("running")
+        if self.other is not None and self.now % RENEW_SECONDS == 0:
+            self.other.renew("running")
 
 
 @pytest.fixture(params=["files", "s3"])
-def place(
+def bucket(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str | None:
     """Give the bucket, or `None` for a volume."""
@@ -49,94 +49,94 @@ def place(
 
 
 def run_of(
-    place: str | None, uid: str, attempt: int = 1, namespace: str = "default"
+    bucket: str | None, uid: str, attempt: int = 1, namespace: str = "default"
 ) -> TrainingRun:
-    run = make_run() if place is None else on_s3(make_run(), place)
+    run = make_run() if bucket is None else on_s3(make_run(), bucket)
     changes = {"uid": uid, "attempt": attempt, "namespace": namespace}
     return TrainingRun.model_validate({**run, **changes})
 
 
-def test_a_newer_attempt_takes_over_and_the_older_one_notices(place: str | None) -> None:
-    old, new = Claim(run_of(place, "u1", 1)), Claim(run_of(place, "u1", 2))
-    old.take()
+def test_a_newer_attempt_takes_over_and_the_older_one_notices(bucket: str | None) -> None:
+    old, new = Lease(run_of(bucket, "u1", 1)), Lease(run_of(bucket, "u1", 2))
+    old.acquire()
     old.check()
-    new.take()
-    with pytest.raises(TakenOver, match=r"/pretrainjob-run/f{12}: attempt 2 of this run"):
+    new.acquire()
+    with pytest.raises(LeaseLost, match=r"/pretrainjob-run/f{12}: attempt 2 of this run"):
         old.check()
-    with pytest.raises(TakenOver):
-        old.tell("running")
+    with pytest.raises(LeaseLost):
+        old.renew("running")
     new.check()
-    assert new.read() == new.mine
+    assert new.read() == new.holder
 
 
 @pytest.mark.parametrize(
     ("namespace", "error", "want"),
     [
-        ("other", TakenOver, r"f{12}: PretrainJob default/run \(attempt 1, uid u1\)"),
-        ("default", StillWritten, r"f{12}: an earlier PretrainJob of this name \(uid u1\)"),
+        ("other", LeaseLost, r"f{12}: PretrainJob default/run \(attempt 1, uid u1\)"),
+        ("default", HeldByPredecessor, r"f{12}: an earlier PretrainJob of this name \(uid u1\)"),
     ],
 )
-def test_another_run_that_lives_is_not_pushed_out(
-    place: str | None,
+def test_the_lease_of_another_run_that_is_alive_is_not_taken(
+    bucket: str | None,
     namespace: str,
     error: type[Exception],
     want: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    first, second = Claim(run_of(place, "u1")), Claim(run_of(place, "u2", namespace=namespace))
-    first.take()
+    first, second = Lease(run_of(bucket, "u1")), Lease(run_of(bucket, "u2", namespace=namespace))
+    first.acquire()
     clock = Clock(other=first)
     with pytest.raises(error, match=want):
-        second.take(clock.sleep, clock)
-    assert clock.now == 2 * BEAT_SECONDS
+        second.acquire(clock.sleep, clock)
+    assert clock.now == 2 * RENEW_SECONDS
     assert caplog.text.count("waits for PretrainJob default/run (attempt 1, uid u1)") == 1
     first.check()
 
 
-def test_another_run_that_was_killed_is_replaced_after_a_minute(place: str | None) -> None:
-    first, second = Claim(run_of(place, "u1")), Claim(run_of(place, "u2"))
-    first.take()
+def test_another_run_that_was_killed_is_replaced_after_a_minute(bucket: str | None) -> None:
+    first, second = Lease(run_of(bucket, "u1")), Lease(run_of(bucket, "u2"))
+    first.acquire()
     clock = Clock()
-    second.take(clock.sleep, clock)
+    second.acquire(clock.sleep, clock)
     assert clock.now == 60
-    with pytest.raises(TakenOver, match=r"default/run \(attempt 1, uid u2\) has taken it over"):
+    with pytest.raises(LeaseLost, match=r"default/run \(attempt 1, uid u2\) has taken it over"):
         first.check()
 
 
-def test_a_run_that_has_ended_is_replaced_at_once(place: str | None) -> None:
-    with held(run_of(place, "u1")) as first:
-        first.keep("ending")
+def test_a_run_that_has_ended_is_replaced_at_once(bucket: str | None) -> None:
+    with hold_lease(run_of(bucket, "u1")) as first:
+        first.renew_if_due("ending")
     clock = Clock()
-    Claim(run_of(place, "u2")).take(clock.sleep, clock)
+    Lease(run_of(bucket, "u2")).acquire(clock.sleep, clock)
     assert clock.now == 0
 
 
-def test_a_file_that_is_gone_or_broken_is_written_again(place: str | None) -> None:
-    claim = Claim(run_of(place, "u1"))
-    folder = run_folder(run_of(place, "u1"))
-    claim.take()
+def test_a_file_that_is_gone_or_broken_is_written_again(bucket: str | None) -> None:
+    lease = Lease(run_of(bucket, "u1"))
+    folder = run_folder(run_of(bucket, "u1"))
+    lease.acquire()
     folder.delete("OWNER.json")
-    claim.tell("running")
-    assert claim.read() == claim.mine
+    lease.renew("running")
+    assert lease.read() == lease.holder
     folder.write_bytes("OWNER.json", b"{")
-    claim.tell("running")
+    lease.renew("running")
     assert json.loads(folder.read_bytes("OWNER.json"))["uid"] == "u1"
 
 
 def test_storage_that_refuses_for_a_moment_ends_no_run(
-    place: str | None, s3_server: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bucket: str | None, s3_server: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claim = Claim(run_of(place, "u1"))
-    claim.take()
-    store = tmp_path / "checkpoints" if place is None else s3_server.folder / place
+    lease = Lease(run_of(bucket, "u1"))
+    lease.acquire()
+    store = tmp_path / "checkpoints" if bucket is None else s3_server.folder / bucket
     away = store.with_name(f"{store.name}-away")
     store.rename(away)
-    if place is None:
+    if bucket is None:
         store.touch()  # a folder cannot be made there
-    claim.tell("running")
+    lease.renew("running")
     assert "OWNER.json" in caplog.text
-    if place is None:
+    if bucket is None:
         store.unlink()
     away.rename(store)
-    claim.tell("running")
-    assert claim.read() == claim.mine
+    lease.renew("running")
+    assert lease.read() == lease.holder

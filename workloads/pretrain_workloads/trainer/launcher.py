@@ -18,7 +18,7 @@ from pretrain_workloads.trainer.pod import rendezvous, resources
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
 from pretrain_workloads.trainer.pod.workspace import Workspace
 from pretrain_workloads.trainer.run_folder.holder import Phase
-from pretrain_workloads.trainer.run_folder.lease import Claim, held
+from pretrain_workloads.trainer.run_folder.lease import Lease, hold_lease
 from pretrain_workloads.trainer.run_folder.preflight import try_places
 
 log = logging.getLogger(__name__)
@@ -40,18 +40,18 @@ def launch() -> ExitReport:
     if report is not None:
         log.info("the run was complete before")
         return outcome.cut_to_size(report)
-    with held(run) if is_first_pod else nullcontext() as claim:
-        return outcome.cut_to_size(_attempt(run, claim))
+    with hold_lease(run) if is_first_pod else nullcontext() as lease:
+        return outcome.cut_to_size(_attempt(run, lease))
 
 
-def _attempt(run: TrainingRun, claim: Claim | None) -> ExitReport:
+def _attempt(run: TrainingRun, lease: Lease | None) -> ExitReport:
     workspace = Workspace.of_pod()
     workspace.clear()
-    address = find_first_pod(run, claim)
+    address = find_first_pod(run, lease)
     log.info("pod 0 is %s at %s, port %d", run.rendezvous_host, address, run.rendezvous_port)
     kills = resources.memory_kills()
     agent = _start_agent(run, address)
-    exit_code = _wait(agent, workspace, claim)
+    exit_code = _wait(agent, workspace, lease)
     seen = outcome.Observed(
         reports=workspace.read_reports(),
         killed=workspace.read_killed(),
@@ -63,21 +63,21 @@ def _attempt(run: TrainingRun, claim: Claim | None) -> ExitReport:
     return outcome.conclude(seen, workspace.read_note())
 
 
-def find_first_pod(run: TrainingRun, claim: Claim | None) -> str:
-    """Return the address of pod 0, which shows that the attempt lives while it waits for its own.
+def find_first_pod(run: TrainingRun, lease: Lease | None) -> str:
+    """Return the address of pod 0; pod 0 itself renews the lease while it waits.
 
     Raises:
         Unresolved: If pod 0 has no address within `RENDEZVOUS_SECONDS`.
-        TakenOver: If the run's folder belongs to somebody else now.
+        LeaseLost: If this attempt does not hold the lease of the run's folder any more.
     """
-    pause = partial(_pause, claim, "running")
+    pause = partial(_pause, lease, "running")
     return rendezvous.find_address(run.rendezvous_host, RENDEZVOUS_SECONDS, pause)
 
 
-def _pause(claim: Claim | None, phase: Phase, seconds: float) -> None:
-    """Sleep, and show that the attempt lives."""
-    if claim is not None:
-        claim.keep(phase)
+def _pause(lease: Lease | None, phase: Phase, seconds: float) -> None:
+    """Sleep, and renew the lease if it is due."""
+    if lease is not None:
+        lease.renew_if_due(phase)
     time.sleep(seconds)
 
 
@@ -112,18 +112,18 @@ def build_environment(device: str, processes: int, address: str) -> dict[str, st
     return environment | dict(os.environ)
 
 
-def _wait(agent: subprocess.Popen[bytes], workspace: Workspace, claim: Claim | None) -> int:
+def _wait(agent: subprocess.Popen[bytes], workspace: Workspace, lease: Lease | None) -> int:
     """Return the agent's exit code; after a SIGTERM, ask it to stop and kill it in the end.
 
     Raises:
-        TakenOver: If the run's folder belongs to somebody else now.
+        LeaseLost: If this attempt does not hold the lease of the run's folder any more.
     """
     try:
-        _watch(agent, claim, "running", math.inf)
+        _watch(agent, lease, "running", math.inf)
     except (Preempted, KeyboardInterrupt) as request:
         log.warning("%s; asking the ranks to save and end", request)
         workspace.ask_to_stop()
-        _watch(agent, claim, "ending", GRACE_SECONDS)
+        _watch(agent, lease, "ending", GRACE_SECONDS)
     finally:
         if agent.poll() is None:
             agent.kill()  # its ranks die with it
@@ -132,12 +132,12 @@ def _wait(agent: subprocess.Popen[bytes], workspace: Workspace, claim: Claim | N
 
 
 def _watch(
-    agent: subprocess.Popen[bytes], claim: Claim | None, phase: Phase, seconds: float
+    agent: subprocess.Popen[bytes], lease: Lease | None, phase: Phase, seconds: float
 ) -> None:
-    """Wait for the agent's end, for so long at most, and show meanwhile that the attempt lives."""
+    """Wait up to `seconds` for the agent's end, and renew the lease meanwhile."""
     deadline = time.monotonic() + seconds
     while agent.poll() is None:
         if time.monotonic() >= deadline:
             log.error("the ranks did not end within %.0f s", seconds)
             return
-        _pause(claim, phase, _POLL_SECONDS)
+        _pause(lease, phase, _POLL_SECONDS)

@@ -24,7 +24,7 @@ from pretrain_workloads.trainer.checkpoint import state, store
 from pretrain_workloads.trainer.megatron.parallel_layout import Layout
 from pretrain_workloads.trainer.megatron.process_groups import World
 from pretrain_workloads.trainer.progress.tracker import now
-from pretrain_workloads.trainer.run_folder.lease import Claim
+from pretrain_workloads.trainer.run_folder.lease import Lease
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ class Checkpoints:
     ) -> None:
         self._run, self._layout, self._world = run, layout, world
         self._folder, self._scratch = folder, scratch
-        self.claim = Claim(run, folder)
-        """The attempt's hold on the folder, to be checked before anything is committed to it."""
+        self.lease = Lease(run, folder)
+        """The lease of the folder, to be checked before anything is committed to it."""
 
     def save(
         self,
@@ -55,11 +55,11 @@ class Checkpoints:
         """Save the run after `step` optimizer steps, and delete what need not stay.
 
         Raises:
-            TakenOver: If the folder belongs to somebody else now; it stays as it is.
+            LeaseLost: If this attempt does not hold the lease any more; the folder is not changed.
         """
         path = store.path_of(step)
         if self._world.rank == 0:
-            self.claim.check()
+            self.lease.check()
             store.delete(self._folder, path)
         self._world.barrier()
         local = self._make_local(path)
@@ -80,7 +80,7 @@ class Checkpoints:
         )
         if self._world.rank == 0:
             text = marker.model_dump_json(by_alias=True, exclude_none=True, indent=1)
-            self.claim.check()
+            self.lease.check()
             self._folder.write_bytes(f"{path}/{store.MARKER}", text.encode())
             self._retire()
         self._world.barrier()

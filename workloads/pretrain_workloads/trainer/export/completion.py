@@ -53,7 +53,7 @@ def complete(training: Training) -> ExitReport:
         training.tracker.set_progress(phase="exporting", eta_seconds=None)
         _export(training)
     note = training.tracker.note
-    training.checkpoints.claim.check()
+    training.checkpoints.lease.check()
     artifact = seal_run(training.run, note.summary, note.progress)
     return ExitReport(
         exit_class=ExitClass.COMPLETE,
@@ -90,8 +90,8 @@ def _export(training: Training) -> None:
     )
     folder = export_folder(training.run)
     if folder is not None:
-        claim, summary = training.checkpoints.claim, training.tracker.summary
-        training.tracker.set_summary(export=publish(training.run, claim, folder, model, summary))
+        lease, summary = training.checkpoints.lease, training.tracker.summary
+        training.tracker.set_summary(export=publish(training.run, lease, folder, model, summary))
     shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -8,22 +8,22 @@ from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.progress import TrainingSummary
 from pretrain_workloads.storage import Folder, seal_manifest
 from pretrain_workloads.trainer.run_folder.finished import PACKAGES, identity
-from pretrain_workloads.trainer.run_folder.lease import Claim
+from pretrain_workloads.trainer.run_folder.lease import Lease
 
 
 def publish(
-    run: TrainingRun, claim: Claim, folder: Folder, model: Path, summary: TrainingSummary
+    run: TrainingRun, lease: Lease, folder: Folder, model: Path, summary: TrainingSummary
 ) -> ArtifactRef:
     """Upload the files of `model` to `folder`, which has no manifest until all are there.
 
     Raises:
-        TakenOver: If the run's folder belongs to somebody else now. Before the upload nothing is
-            touched, after it nothing is said to be complete: the export is the other's, too.
+        LeaseLost: If this attempt does not hold the lease of the run's folder any more. Before the
+            upload, nothing is changed; after it, no manifest is written.
     """
-    claim.check()
+    lease.check()
     folder.delete(MANIFEST)  # of the shorter run that this one continues
     files = folder.upload(model, "")
     told = summary.model_dump(mode="json", by_alias=True, exclude_none=True)
-    claim.check()
+    lease.check()
     seal_manifest(folder, PACKAGES, **identity(run), files=files, summary=told)
     return ArtifactRef(uri=folder.uri, digest=run.inputs.digest)

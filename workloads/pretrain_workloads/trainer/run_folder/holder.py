@@ -1,8 +1,9 @@
-"""Which attempt of which run may write into a run's folder.
+"""Which attempt of which run may write into a run's folder: the decision, without any I/O.
 
-The folder is named by what is trained, so a run that is deleted and applied again goes on where it
-was. The price is that two runs can mean the same folder: an old pod that lost the cluster but not
-the storage and the attempt that replaced it, or the same manifest in two namespaces.
+The folder's name is the digest of what is trained, so a run that is deleted and applied again
+continues where it was. The price is that two runs can use the same folder: an old pod on a node
+that lost the cluster but not the storage, and the attempt that replaced it; or the same manifest
+in two namespaces. A lease in the folder (`OWNER.json`) names its one holder.
 """
 
 from dataclasses import dataclass
@@ -11,35 +12,35 @@ from typing import Literal
 from pretrain_api.meta import ApiModel, Positive
 from pretrain_workloads.failures import UserError
 
-BEAT_SECONDS = 15.0
-"""How often an owner shows that it lives."""
+RENEW_SECONDS = 15.0
+"""How often a holder renews its lease."""
 
-SILENT_SECONDS = 60.0
-"""An owner that shows nothing for so long has ended without saying so."""
+EXPIRY_SECONDS = 60.0
+"""A lease that was not renewed for so long has expired: its holder is dead."""
 
 PATIENCE_SECONDS = 300.0
 """How long to wait for a run that is ending: longer than its ranks may take to save."""
 
-LIVE_BEATS = 2
-"""Signs of life after which another run counts as there to stay. The first may be its last: a run
-that was just deleted goes on until its pods are told."""
+LIVE_RENEWALS = 2
+"""Renewals after which another run counts as alive. The first renewal may be its last: a run that
+was just deleted continues until its pods get the signal."""
 
-_OTHER_PLACES = "another spec.checkpoint.uri and spec.export.huggingFace.uri"
+_OTHER_FOLDERS = "another spec.checkpoint.uri and spec.export.huggingFace.uri"
 
 Phase = Literal["running", "ending", "ended"]
-"""It trains, it saves because it must end, or it writes no more."""
+"""The holder trains, saves before it ends, or writes no more."""
 
 
-class TakenOver(UserError):
-    """The run's folder belongs to another attempt or run now."""
+class LeaseLost(UserError):
+    """Another attempt or run holds the lease of the run's folder now."""
 
 
-class StillWritten(Exception):
-    """An earlier object of the run's own name writes there; its end, or an administrator, helps."""
+class HeldByPredecessor(Exception):
+    """An earlier object of the same name still writes; its end or an administrator will help."""
 
 
-class Owner(ApiModel):
-    """`OWNER.json`: who writes into the folder. All times are for people; none is compared."""
+class Holder(ApiModel):
+    """The content of `OWNER.json`. All times are for people; none is compared."""
 
     namespace: str
     """Namespace of the PretrainJob."""
@@ -48,98 +49,99 @@ class Owner(ApiModel):
     """Name of the PretrainJob."""
 
     uid: str = ""
-    """Uid of the PretrainJob. Empty means that the control plane did not tell it."""
+    """Uid of the PretrainJob. Empty means that the control plane did not send it."""
 
     attempt: Positive
     """Number of the attempt."""
 
     since: str
-    """When the attempt took the folder, RFC 3339."""
+    """When the attempt acquired the lease, RFC 3339."""
 
     seen_at: str
-    """When it last showed that it lives, RFC 3339. It differs from sign to sign."""
+    """When it last renewed the lease, RFC 3339. It differs between any two renewals."""
 
     phase: Phase = "running"
-    """What it does."""
+    """What the attempt does."""
 
-    def is_same_run(self, other: "Owner") -> bool:
+    def is_same_run(self, other: "Holder") -> bool:
         """Return whether both are attempts of one PretrainJob."""
         if self.uid and other.uid:
             return self.uid == other.uid
         return self.has_same_name(other)
 
-    def has_same_name(self, other: "Owner") -> bool:
-        """Return whether both are of PretrainJobs of one name, applied again maybe."""
+    def has_same_name(self, other: "Holder") -> bool:
+        """Return whether both have a PretrainJob of this name, which may have been re-created."""
         return (self.namespace, self.name) == (other.namespace, other.name)
 
     @property
     def title(self) -> str:
-        """Return how messages name it."""
+        """Return its name in messages."""
         shown = f", uid {self.uid}" if self.uid else ""
         return f"PretrainJob {self.namespace}/{self.name} (attempt {self.attempt}{shown})"
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What was seen of the owner while somebody waited for the folder."""
+class HolderWatch:
+    """What an attempt that waits for the lease has observed of its holder."""
 
     seconds: float = 0.0
-    """How long it was watched."""
-    silent_seconds: float = 0.0
-    """For how long it has shown no sign of life."""
-    beats: int = 0
-    """Signs of life that it showed while it was running."""
+    """How long it has waited."""
+    unrenewed_seconds: float = 0.0
+    """Time since the holder's last renewal."""
+    renewals: int = 0
+    """Renewals by a running holder."""
 
 
-def may_take(mine: Owner, found: Owner | None, watched: Watched) -> bool:
-    """Return whether `mine` takes the folder from `found` now; if not, it looks again later.
+def may_acquire(own: Holder, current: Holder | None, watch: HolderWatch) -> bool:
+    """Return whether `own` may acquire the lease from `current` now; if not, retry later.
 
     Raises:
-        TakenOver: If the folder belongs to a newer attempt, or to another run that lives.
-        StillWritten: If an earlier object of the name of `mine` lives.
+        LeaseLost: If a newer attempt, or another run that is alive, holds it.
+        HeldByPredecessor: If an earlier object with the name of `own` is alive.
     """
-    if found is None or found.phase == "ended":
+    if current is None or current.phase == "ended":
         return True
-    if found.is_same_run(mine):
-        if found.attempt > mine.attempt:
-            raise TakenOver(_superseded(mine, found))
+    if current.is_same_run(own):
+        if current.attempt > own.attempt:
+            raise LeaseLost(_superseded(own, current))
         return True
-    if watched.silent_seconds >= SILENT_SECONDS:
+    if watch.unrenewed_seconds >= EXPIRY_SECONDS:
         return True
-    if watched.beats >= LIVE_BEATS or watched.seconds >= PATIENCE_SECONDS:
-        if found.has_same_name(mine):
-            raise StillWritten(
-                f"an earlier PretrainJob of this name (uid {found.uid}) still writes there (last "
-                f"seen {found.seen_at}): its pod runs on a node that does not answer; stop that "
-                f"node or pod; if it is another cluster's, set {_OTHER_PLACES} here"
+    if watch.renewals >= LIVE_RENEWALS or watch.seconds >= PATIENCE_SECONDS:
+        if current.has_same_name(own):
+            raise HeldByPredecessor(
+                f"an earlier PretrainJob of this name (uid {current.uid}) still writes there (last "
+                f"seen {current.seen_at}): its pod runs on a node that does not answer; stop that "
+                f"node or pod; if it is another cluster's, set {_OTHER_FOLDERS} here"
             )
-        raise TakenOver(
-            f"{found.title} writes into it and lives (last seen {found.seen_at}); wait for its "
-            f"end, suspend or delete it, or set {_OTHER_PLACES} here"
+        raise LeaseLost(
+            f"{current.title} writes into it and is alive (last seen {current.seen_at}); wait for "
+            f"its end, suspend or delete it, or set {_OTHER_FOLDERS} here"
         )
     return False
 
 
-def check_owner(mine: Owner, found: Owner | None) -> None:
-    """Do nothing if the folder that `mine` has taken is still its own.
+def check_holder(own: Holder, current: Holder | None) -> None:
+    """Check that `own`, which acquired the lease, still holds it.
 
-    A file that is gone, or that an older attempt has written since, is written again.
+    A missing lease, or one that an older attempt wrote meanwhile, is not lost: the next renewal
+    writes it again.
 
     Raises:
-        TakenOver: If it belongs to a newer attempt or to another run.
+        LeaseLost: If a newer attempt or another run holds it.
     """
-    if found is None or (found.is_same_run(mine) and found.attempt <= mine.attempt):
+    if current is None or (current.is_same_run(own) and current.attempt <= own.attempt):
         return
-    if found.is_same_run(mine):
-        raise TakenOver(_superseded(mine, found))
-    raise TakenOver(
-        f"{found.title} has taken it over from {mine.title} (since {found.since}); keep one of "
-        f"the two, or set {_OTHER_PLACES} for this one"
+    if current.is_same_run(own):
+        raise LeaseLost(_superseded(own, current))
+    raise LeaseLost(
+        f"{current.title} has taken it over from {own.title} (since {current.since}); keep one of "
+        f"the two, or set {_OTHER_FOLDERS} for this one"
     )
 
 
-def _superseded(mine: Owner, found: Owner) -> str:
+def _superseded(own: Holder, current: Holder) -> str:
     return (
-        f"attempt {found.attempt} of this run writes into it since {found.since}; attempt "
-        f"{mine.attempt} is an old one and ends without saving"
+        f"attempt {current.attempt} of this run writes into it since {current.since}; attempt "
+        f"{own.attempt} is an old one and ends without saving"
     )

@@ -1,4 +1,4 @@
-"""`OWNER.json` in a run's folder: taken at the start, kept alive, checked before every commit."""
+"""The lease of a run's folder (`OWNER.json`): acquired, renewed, checked before every commit."""
 
 import logging
 import math
@@ -14,144 +14,147 @@ from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.trainer.run_folder.finished import run_folder
 from pretrain_workloads.trainer.run_folder.holder import (
-    BEAT_SECONDS,
-    Owner,
+    RENEW_SECONDS,
+    HeldByPredecessor,
+    Holder,
+    HolderWatch,
+    LeaseLost,
     Phase,
-    StillWritten,
-    TakenOver,
-    Watched,
-    check_owner,
-    may_take,
+    check_holder,
+    may_acquire,
 )
 
 log = logging.getLogger(__name__)
 
-OWNER_FILE = "OWNER.json"
-_LOOK_SECONDS = 1.0
+LEASE_FILE = "OWNER.json"
+_POLL_SECONDS = 1.0
 
 
-class Claim:
-    """An attempt's hold on the folder of its run."""
+class Lease:
+    """The lease of a run's folder, from the view of one attempt."""
 
     def __init__(self, run: TrainingRun, folder: Folder | None = None) -> None:
         self._folder = folder or run_folder(run)
-        began = _now()
-        self.mine = Owner(
+        created = _now()
+        self.holder = Holder(
             namespace=run.namespace,
             name=run.name,
             uid=run.uid,
             attempt=run.attempt,
-            since=began,
-            seen_at=began,
+            since=created,
+            seen_at=created,
         )
-        self._told_at = -math.inf
+        """This attempt."""
+        self._renewed_at = -math.inf
 
-    def take(
+    def acquire(
         self,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the folder, waiting until whoever has it ends or has been silent for long enough.
+        """Acquire the lease, waiting until its holder ends or it expires.
 
         Raises:
-            TakenOver: If it belongs to a newer attempt, or to another run that lives.
-            StillWritten: If an earlier object of the run's own name lives.
+            LeaseLost: If a newer attempt, or another run that is alive, holds it.
+            HeldByPredecessor: If an earlier object of the run's own name is alive.
         """
-        began = changed = clock()
-        beats, is_told, found = 0, False, self.read()
-        while not self._may_take(found, Watched(clock() - began, clock() - changed, beats)):
-            assert found is not None
-            if not is_told:
-                log.warning("%s: waits for %s", self._folder.uri, found.title)
-                is_told = True
-            sleep(_LOOK_SECONDS)
-            before, found = found, self.read()
-            if found is not None and found.seen_at != before.seen_at:
-                changed = clock()
-                beats += found.phase == "running"
+        began = renewed = clock()
+        renewals, is_logged, current = 0, False, self.read()
+        while not self._may_acquire(
+            current, HolderWatch(clock() - began, clock() - renewed, renewals)
+        ):
+            assert current is not None
+            if not is_logged:
+                log.warning("%s: waits for %s", self._folder.uri, current.title)
+                is_logged = True
+            sleep(_POLL_SECONDS)
+            previous, current = current, self.read()
+            if current is not None and current.seen_at != previous.seen_at:
+                renewed = clock()
+                renewals += current.phase == "running"
         self._write()
 
-    def _may_take(self, found: Owner | None, watched: Watched) -> bool:
-        with self._told():
-            return may_take(self.mine, found, watched)
+    def _may_acquire(self, current: Holder | None, watch: HolderWatch) -> bool:
+        with self._naming_folder():
+            return may_acquire(self.holder, current, watch)
 
     def check(self) -> None:
-        """Do nothing if the folder is still this attempt's.
+        """Check that this attempt still holds the lease.
 
         Raises:
-            TakenOver: If it is not.
+            LeaseLost: If it does not.
         """
-        found = self.read()
-        with self._told():
-            check_owner(self.mine, found)
+        current = self.read()
+        with self._naming_folder():
+            check_holder(self.holder, current)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say which folder it is about."""
+    def _naming_folder(self) -> Iterator[None]:
+        """Prefix errors with the folder's URI."""
         try:
             yield
-        except (TakenOver, StillWritten) as error:
+        except (LeaseLost, HeldByPredecessor) as error:
             raise type(error)(f"{self._folder.uri}: {error}") from None
 
-    def keep(self, phase: Phase) -> None:
-        """Show, now and then, that this attempt lives.
+    def renew_if_due(self, phase: Phase) -> None:
+        """Renew the lease every `RENEW_SECONDS`, and when the phase changes.
 
         Raises:
-            TakenOver: If the folder belongs to somebody else.
+            LeaseLost: If this attempt does not hold it any more.
         """
-        is_due = time.monotonic() - self._told_at >= BEAT_SECONDS
-        if is_due or phase != self.mine.phase:
-            self.tell(phase)
+        is_due = time.monotonic() - self._renewed_at >= RENEW_SECONDS
+        if is_due or phase != self.holder.phase:
+            self.renew(phase)
 
-    def tell(self, phase: Phase) -> None:
-        """Show what this attempt does.
+    def renew(self, phase: Phase) -> None:
+        """Renew the lease.
 
-        Storage that does not answer, or that refuses while keys are renewed, is no reason to end a
-        run that trains: if it lasts, the next save says so.
+        Storage that does not answer, or that refuses while its keys are rotated, must not end a
+        run that trains: if that lasts, the next checkpoint fails.
 
         Raises:
-            TakenOver: If the folder belongs to somebody else.
+            LeaseLost: If this attempt does not hold it any more.
         """
-        self._told_at = time.monotonic()
-        self.mine = self.mine.model_copy(update={"seen_at": _now(), "phase": phase})
+        self._renewed_at = time.monotonic()
+        self.holder = self.holder.model_copy(update={"seen_at": _now(), "phase": phase})
         try:
             self.check()
             self._write()
-        except TakenOver:
+        except LeaseLost:
             raise
         except (OSError, UserError) as error:
-            log.warning("%s: %s", self._folder.uri_of(OWNER_FILE), error)
+            log.warning("%s: %s", self._folder.uri_of(LEASE_FILE), error)
 
-    def read(self) -> Owner | None:
-        """Return whom the folder belongs to, or `None` if nobody says so."""
-        if not self._folder.exists(OWNER_FILE):
+    def read(self) -> Holder | None:
+        """Return the current holder, or `None` if there is none."""
+        if not self._folder.exists(LEASE_FILE):
             return None
         try:
-            return Owner.model_validate_json(self._folder.read_bytes(OWNER_FILE), extra="ignore")
+            return Holder.model_validate_json(self._folder.read_bytes(LEASE_FILE), extra="ignore")
         except ValidationError:
-            log.warning("%s: cannot be read; ignored", self._folder.uri_of(OWNER_FILE))
+            log.warning("%s: cannot be read; ignored", self._folder.uri_of(LEASE_FILE))
             return None
 
     def _write(self) -> None:
-        text = self.mine.model_dump_json(by_alias=True, indent=1)
-        self._folder.write_bytes(OWNER_FILE, text.encode())
+        text = self.holder.model_dump_json(by_alias=True, indent=1)
+        self._folder.write_bytes(LEASE_FILE, text.encode())
 
 
 @contextmanager
-def held(run: TrainingRun) -> Iterator[Claim]:
-    """Hold the run's folder for the time of the body.
+def hold_lease(run: TrainingRun) -> Iterator[Lease]:
+    """Hold the lease of the run's folder while the body runs.
 
     Raises:
-        TakenOver: If it belongs to a newer attempt, or to another run that lives.
-        StillWritten: If an earlier object of the run's own name lives.
+        LeaseLost: If a newer attempt, or another run that is alive, holds it.
+        HeldByPredecessor: If an earlier object of the run's own name is alive.
     """
-    claim = Claim(run)
-    claim.take()
+    lease = Lease(run)
+    lease.acquire()
     try:
-        yield claim
+        yield lease
     finally:
-        with suppress(TakenOver):  # the body's own end says more
-            claim.tell("ended")
+        with suppress(LeaseLost):  # the body's own error says more
+            lease.renew("ended")
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""The signs of life of an attempt: what ends it, what does not, and while what they are given."""
+"""Renewing a lease: what ends the attempt, what does not, and that it goes on while waiting."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.trainer.launcher import find_first_pod
-from pretrain_workloads.trainer.run_folder.holder import TakenOver
-from pretrain_workloads.trainer.run_folder.lease import Claim
+from pretrain_workloads.trainer.run_folder.holder import LeaseLost
+from pretrain_workloads.trainer.run_folder.lease import Lease
 
 
 @pytest.fixture(autouse=True)
@@ -27,29 +27,29 @@ def attempt(number: int) -> TrainingRun:
     )
 
 
-def test_a_key_that_is_refused_for_a_moment_does_not_end_a_run_that_trains(
+def test_a_key_that_is_refused_for_a_moment_does_not_end_a_running_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(path: str) -> bool:
         raise PermissionError("ExpiredToken")
 
     disk = LocalFileSystem(auto_mkdir=True, skip_instance_cache=True)
-    claim = Claim(attempt(1), Folder("s3://b/run", disk, str(tmp_path / "run"), "Secret s3"))
-    claim.take()
+    lease = Lease(attempt(1), Folder("s3://b/run", disk, str(tmp_path / "run"), "Secret s3"))
+    lease.acquire()
     with monkeypatch.context() as renewal:
         renewal.setattr(disk, "exists", refuse)
         with pytest.raises(UserError):
-            claim.check()
-        claim.tell("running")
+            lease.check()
+        lease.renew("running")
     assert "access was refused" in caplog.text
-    claim.tell("running")
-    assert claim.read() == claim.mine
+    lease.renew("running")
+    assert lease.read() == lease.holder
 
 
-def test_an_attempt_that_waits_for_its_own_address_still_looks_after_its_folder() -> None:
-    """A host that is never found: it ends at the first pause, because a newer attempt came."""
-    claim = Claim(attempt(1))
-    claim.take()
-    Claim(attempt(2)).take()
-    with pytest.raises(TakenOver, match="attempt 2 of this run writes into it"):
-        find_first_pod(attempt(1), claim)
+def test_an_attempt_that_waits_for_its_address_still_renews_its_lease() -> None:
+    """The name never resolves; the first renewal fails, because a newer attempt holds the lease."""
+    lease = Lease(attempt(1))
+    lease.acquire()
+    Lease(attempt(2)).acquire()
+    with pytest.raises(LeaseLost, match="attempt 2 of this run writes into it"):
+        find_first_pod(attempt(1), lease)
