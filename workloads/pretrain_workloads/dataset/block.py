@@ -12,10 +12,10 @@ from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_workloads.dataset.compose import block_sequences
-from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.layout import BLOCKS, VALIDATION, Work, block
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair
 from pretrain_workloads.dataset.tokenize import output_folder, tokenizer_summary
+from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, read_manifest, seal_manifest
 
 log = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ import xxhash
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary, PartSummary
-from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import matching, open_inputs
 from pretrain_workloads.dataset.layout import LEDGER, VALIDATION, Work
 from pretrain_workloads.dataset.mixture import USE, Numbers, Part, hold_out, plan_uses
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair, read_documents
 from pretrain_workloads.dataset.tokenize import output_folder, tokenizer_summary
 from pretrain_workloads.failures import UserError
+from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pretrain_api.artifacts import ArtifactFile
-from pretrain_workloads.dataset.indexed import index_bytes
 from pretrain_workloads.dataset.layout import Work
+from pretrain_workloads.indexed_blocks import index_bytes
 from pretrain_workloads.storage import Folder
 
 type Numbers = npt.NDArray[np.int64]

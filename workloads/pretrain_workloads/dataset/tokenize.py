@@ -14,7 +14,6 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
-from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import (
     FIELDS,
     Inputs,
@@ -26,6 +25,7 @@ from pretrain_workloads.dataset.inputs import (
 )
 from pretrain_workloads.dataset.layout import Work
 from pretrain_workloads.failures import UserError
+from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_artifact, read_manifest
 from pretrain_workloads.tokenizer.build import MODEL
 

@@ -32,7 +32,7 @@ def perplexity(
         Stopped: If a rank was asked to stop meanwhile; all ranks raise it.
         NotANumber: If the loss is none.
     """
-    end = dataset.held_out
+    end = dataset.validation_size
     loss = tokens = 0.0
     with _evaluating(chunks), torch.no_grad():
         for first in range(0, end, layout.global_batch_size):
@@ -42,7 +42,7 @@ def perplexity(
                 world,
                 lambda first=first: micro_batches(  # type: ignore[misc]
                     layout,
-                    lambda number: dataset.validation(number, layout.vocabulary_size),
+                    dataset.validation_sequence,
                     first,
                     end,
                     world.device,

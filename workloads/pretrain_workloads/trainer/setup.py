@@ -29,7 +29,7 @@ def build_training(
         BadData: If the dataset is broken.
     """
     dataset = Dataset(run, workspace.folder("blocks"))
-    layout = plan_layout(run, dataset.index.vocabulary_size)
+    layout = plan_layout(run, dataset.block_list.vocabulary_size)
     world = join_world(backend, layout, run.processes_per_node, run.spec.training.seed)
     config = model_config(run.spec, layout)
     chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))

@@ -136,7 +136,7 @@ class Training:
             self.world,
             lambda: micro_batches(
                 self.layout,
-                lambda sample: self.dataset.training(sample, self.layout.vocabulary_size),
+                self.dataset.training_sequence,
                 first,
                 first + self.layout.global_batch_size,
                 self.world.device,

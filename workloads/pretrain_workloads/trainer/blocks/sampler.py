@@ -2,7 +2,7 @@
 
 The answer depends on the seed and on `n` alone, not on the number of ranks, so a run that continues
 on other nodes reads the same samples in the same order. Blocks are read one after another, the
-sequences of a block in a shuffled order; after the last block comes the first again, in another
+sequences of a block in a shuffled order; the next epoch starts at the first block again, in another
 order.
 """
 
@@ -19,19 +19,19 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
-class Position:
-    """A sample's place in the dataset, before the shuffling within its block."""
+class SamplePosition:
+    """Where a sample is in the dataset, before its block is shuffled."""
 
     epoch: int
-    """How often all blocks were read before."""
+    """Number of complete passes over all blocks before it."""
     block: int
     """Index of the block."""
-    place: int
-    """How many samples of the block were read before."""
+    offset: int
+    """Number of samples of the block that are read before it."""
 
 
 @dataclass(frozen=True)
-class Sequence:
+class BlockSequence:
     """A sequence of a block."""
 
     block: int
@@ -44,7 +44,7 @@ class Sampler:
     """Maps sample numbers to sequences."""
 
     def __init__(self, sequences: list[int], seed: int) -> None:
-        """Read blocks of so many `sequences` each, of which at least one is not empty."""
+        """Sample from blocks that hold `sequences` each; at least one must not be empty."""
         self._ends = list(accumulate(sequences))
         self._sequences = sequences
         self._seed = seed
@@ -52,31 +52,30 @@ class Sampler:
 
     @property
     def total(self) -> int:
-        """Return the sequences of all blocks."""
+        """Return the number of sequences of all blocks."""
         return self._ends[-1]
 
-    def locate(self, sample: int) -> Position:
-        """Return the place of a sample, counted from 0 at the start of the run."""
+    def locate(self, sample: int) -> SamplePosition:
+        """Return the position of a sample, counted from 0 at the start of the run."""
         epoch, rest = divmod(sample, self.total)
         block = bisect_right(self._ends, rest)
-        return Position(epoch, block, rest - (self._ends[block] - self._sequences[block]))
+        return SamplePosition(epoch, block, rest - (self._ends[block] - self._sequences[block]))
 
-    def sequence(self, sample: int) -> Sequence:
-        """Return the sequence that a sample is, counted from 0 at the start of the run."""
+    def sequence(self, sample: int) -> BlockSequence:
+        """Return the sequence of a sample, counted from 0 at the start of the run."""
         position = self.locate(sample)
         if self._order is None or self._order[:2] != (position.epoch, position.block):
             order = shuffled(
                 self._sequences[position.block], self._seed, position.epoch, position.block
             )
             self._order = (position.epoch, position.block, order)
-        return Sequence(position.block, int(self._order[2][position.place]))
+        return BlockSequence(position.block, int(self._order[2][position.offset]))
 
 
 def shuffled(size: int, *seeds: int) -> NDArray[np.int64]:
-    """Return the numbers below `size` in an order that `seeds` determine, for ever.
+    """Return the numbers below `size` in an order that depends on `seeds` only.
 
-    The order is that of a hash of each number, so no version of a random generator is part of a
-    run's identity.
+    The numbers are sorted by a hash, so that the order is the same with every release of numpy.
     """
     state = np.zeros(1, dtype=np.uint64)
     for seed in seeds:

@@ -69,8 +69,7 @@ def _logits_file(training: Training) -> Path:
 
 
 def _note_logits(training: Training) -> None:
-    size = training.layout.vocabulary_size
-    ids = torch.from_numpy(training.dataset.training(0, size)[:-1])
+    ids = torch.from_numpy(training.dataset.training_sequence(0)[:-1])
     logits = reference_logits(training.chunks, training.layout, training.world, ids)
     if training.world.rank == 0:
         torch.save({"ids": ids, "logits": logits}, _logits_file(training))

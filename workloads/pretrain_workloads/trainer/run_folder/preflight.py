@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import UserError
+from pretrain_workloads.indexed_blocks import BLOCK_LIST
 from pretrain_workloads.storage import Folder, Unreachable, open_artifact
-from pretrain_workloads.trainer.blocks.blocks import INDEX_FILE
 from pretrain_workloads.trainer.run_folder.finished import (
     export_folder,
     finished_report,
@@ -45,7 +45,7 @@ def try_places(run: TrainingRun, is_writer: bool) -> ExitReport | None:
     report = trial.ask("spec.checkpoint", lambda: finished_report(run))
     if report is not None:
         return report
-    trial.ask("the token blocks", lambda: open_artifact(run.dataset).stat(INDEX_FILE))
+    trial.ask("the token blocks", lambda: open_artifact(run.dataset).stat(BLOCK_LIST))
     if run.spec.export.hugging_face or run.spec.evaluation.prompts:
         trial.ask("the tokenizer", lambda: open_artifact(run.tokenizer).stat("tokenizer.json"))
     if is_writer and not trial.problems:

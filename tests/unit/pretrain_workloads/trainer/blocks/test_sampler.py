@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain_workloads.trainer.blocks.sampler import Position, Sampler, shuffled
+from pretrain_workloads.trainer.blocks.sampler import SamplePosition, Sampler, shuffled
 
 BLOCKS = st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any)
 
@@ -30,7 +30,7 @@ def test_a_resumed_sampler_reads_what_the_first_would_have(
 
 
 def test_empty_blocks_are_skipped() -> None:
-    assert Sampler([0, 2, 0, 1], 0).locate(2) == Position(epoch=0, block=3, place=0)
+    assert Sampler([0, 2, 0, 1], 0).locate(2) == SamplePosition(epoch=0, block=3, offset=0)
 
 
 def test_epochs_have_different_orders() -> None:
