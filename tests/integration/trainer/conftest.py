@@ -15,7 +15,7 @@ from integration.trainer.training_runs import make_run, write_dataset, write_tok
 from ports import free_port
 from pretrain_api import paths
 from pretrain_api.reports import ExitReport
-from pretrain_workloads.trainer import outcome
+from pretrain_workloads.trainer.outcome import RankResults, exit_report
 from pretrain_workloads.trainer.pod.workspace import Workspace
 from s3 import s3_server
 
@@ -93,15 +93,15 @@ class Pods:
 
     def _report(self, root: Path, run: dict[str, Any], code: int) -> ExitReport:
         workspace = Workspace(root / "scratch/trainer")
-        seen = outcome.Observed(
+        results = RankResults(
             reports=workspace.read_reports(),
             killed=workspace.read_killed(),
             processes=run["processesPerNode"],
-            is_stop_asked=workspace.is_stop_asked,
+            is_stop_requested=workspace.is_stop_requested,
             was_out_of_memory=False,
             agent_exit_code=code,
         )
-        report = outcome.conclude(seen, workspace.read_note())
+        report = exit_report(results, workspace.read_snapshot())
         sys.stderr.write((root / "log.txt").read_text()[-4000:])  # shown if the test fails
         return report
 

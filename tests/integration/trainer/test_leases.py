@@ -7,7 +7,7 @@ import pytest
 
 from integration.trainer.training_runs import make_run, on_s3
 from pretrain_api.runs import TrainingRun
-from pretrain_workloads.trainer.run_folder.finished import run_folder
+from pretrain_workloads.trainer.run_folder.folders import run_folder
 from pretrain_workloads.trainer.run_folder.holder import RENEW_SECONDS, HeldByPredecessor, LeaseLost
 from pretrain_workloads.trainer.run_folder.lease import Lease, hold_lease
 from s3 import S3Server

@@ -1,4 +1,4 @@
-"""`python -m pretrain_workloads.trainer`: one pod of a training run."""
+"""`python -m pretrain_workloads.trainer`: the launcher of one pod of a training run."""
 
 from pretrain_workloads.exit import leave, run_task
 from pretrain_workloads.trainer.launcher import launch

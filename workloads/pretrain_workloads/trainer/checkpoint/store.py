@@ -1,4 +1,4 @@
-"""Checkpoints in the run's folder: which exist, which are complete and sound, which must go.
+"""Checkpoints in the run's folder: which exist, which are complete, sound, or expired.
 
 A checkpoint is a folder `checkpoints/step-<number>` whose `COMPLETE.json` was written last and
 lists its files with their checksums. Without it, there is no checkpoint.
@@ -24,10 +24,10 @@ _PREFIX = "step-"
 
 
 class Marker(ApiModel):
-    """What a complete checkpoint holds, and what a run needs beside the tensors to go on."""
+    """Content of `COMPLETE.json`: the files, and what a resumed run needs beside the tensors."""
 
     step: NonNegative
-    """Optimizer steps that it holds."""
+    """Optimizer steps done."""
 
     samples: NonNegative
     """Samples consumed."""
@@ -36,25 +36,25 @@ class Marker(ApiModel):
     """Tokens consumed."""
 
     at: str
-    """When it was complete, RFC 3339."""
+    """When it was saved, RFC 3339."""
 
     layout: list[int]
-    """Parallel sizes of the ranks that saved it; random states are loaded under the same only."""
+    """Parallel sizes of the ranks that saved it. Random states are only loaded with equal sizes."""
 
     distributed_optimizer: bool
-    """Whether the optimizer's states were spread over the data-parallel ranks."""
+    """Whether the optimizer states were sharded over the data-parallel ranks."""
 
     initial_perplexity: float | None = None
-    """Perplexity before the first step. Unset means it was not measured."""
+    """Perplexity before the first step. Unset means that it was not measured."""
 
     curve: list[CurvePoint] = []
     """Loss over the run so far."""
 
     files: list[ArtifactFile]
-    """Its files."""
+    """All files of the checkpoint but this one."""
 
     def status(self, folder: Folder) -> CheckpointStatus:
-        """Return what others see of it."""
+        """Return the public status of the checkpoint in `folder`."""
         return CheckpointStatus(
             step=self.step,
             tokens=self.tokens,
@@ -70,22 +70,22 @@ def path_of(step: int) -> str:
 
 
 def find_markers(folder: Folder) -> list[Marker]:
-    """Return the complete checkpoints, the newest first; those that cannot be read are skipped."""
-    found = []
+    """Return the markers of complete checkpoints, newest first; skip those that cannot be read."""
+    markers = []
     for file in folder.find(_FOLDER):
         if file.path.rpartition("/")[2] != MARKER:
             continue
         try:
-            found.append(Marker.model_validate_json(folder.read_bytes(file.path)))
+            markers.append(Marker.model_validate_json(folder.read_bytes(file.path)))
         except ValidationError as error:
             log.warning(
                 "%s: is no list of files; skipped: %s", folder.uri_of(file.path), error.errors()[0]
             )
-    return sorted(found, key=lambda marker: marker.step, reverse=True)
+    return sorted(markers, key=lambda marker: marker.step, reverse=True)
 
 
 def find_incomplete(folder: Folder) -> list[str]:
-    """Return the paths of checkpoints whose writers did not live to complete them."""
+    """Return the paths of checkpoints without a marker: their writers ended early."""
     files = [file.path.split("/") for file in folder.find(_FOLDER)]
     steps = {parts[1] for parts in files if len(parts) > 2}
     complete = {parts[1] for parts in files if parts[2:] == [MARKER]}
@@ -93,14 +93,20 @@ def find_incomplete(folder: Folder) -> list[str]:
 
 
 def expired(steps: list[int], keep: CheckpointRetention) -> list[int]:
-    """Return which of the checkpoints at `steps` must go."""
+    """Return which of the checkpoints at `steps` are to be deleted."""
     newest = sorted(steps, reverse=True)[: keep.last]
     every = keep.every_steps
     return [step for step in steps if step not in newest and not (every and step % every == 0)]
 
 
+def write_marker(folder: Folder, marker: Marker) -> None:
+    """Write the marker of a checkpoint whose files are all there."""
+    text = marker.model_dump_json(by_alias=True, exclude_none=True, indent=1)
+    folder.write_bytes(f"{path_of(marker.step)}/{MARKER}", text.encode())
+
+
 def delete(folder: Folder, path: str) -> None:
-    """Delete a checkpoint, its marker first: half of it is never taken for the whole."""
+    """Delete a checkpoint, its marker first, so that the rest is never taken for a checkpoint."""
     folder.delete(f"{path}/{MARKER}")
     folder.delete(path)
 
@@ -108,7 +114,7 @@ def delete(folder: Folder, path: str) -> None:
 def broken_files(uri: str, local: Path, marker: Marker, share: int, shares: int) -> list[str]:
     """Return what is wrong with every `shares`-th file of a checkpoint, from the one at `share`.
 
-    The ranks that see the folder `local`, which holds what is at `uri`, divide the files so.
+    `local` is the folder with the files of `uri`; the ranks that see it check one share each.
     """
     problems = []
     for file in marker.files[share::shares]:

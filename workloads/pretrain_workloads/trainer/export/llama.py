@@ -1,4 +1,4 @@
-"""The same model under Hugging Face's names: which tensor becomes which, and its configuration.
+"""The model as a Hugging Face Llama: names and shapes of its tensors, and its configuration.
 
 Rotary positions need no change: both sides rotate the two halves of a head.
 """

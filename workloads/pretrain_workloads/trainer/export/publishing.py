@@ -1,4 +1,4 @@
-"""The exported model, put where the user wants it."""
+"""Uploads the exported model and seals it with a manifest."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def publish(
     lease.check()
     folder.delete(MANIFEST)  # of the shorter run that this one continues
     files = folder.upload(model, "")
-    told = summary.model_dump(mode="json", by_alias=True, exclude_none=True)
+    fields = summary.model_dump(mode="json", by_alias=True, exclude_none=True)
     lease.check()
-    seal_manifest(folder, PACKAGES, **identity(run), files=files, summary=told)
+    seal_manifest(folder, PACKAGES, **identity(run), files=files, summary=fields)
     return ArtifactRef(uri=folder.uri, digest=run.inputs.digest)

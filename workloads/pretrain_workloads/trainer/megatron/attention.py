@@ -1,4 +1,4 @@
-"""Core attention through torch's own kernel, also over a sequence that several ranks share.
+"""Core attention with torch's own kernel, also with context parallelism.
 
 Shapes: `L` positions of this rank, `S` positions of all context-parallel ranks, `B` batch,
 `H` query heads and `G` key-value heads of this rank, `D` head dimension.
@@ -71,10 +71,10 @@ class CausalAttention(MegatronModule):  # type: ignore[misc]
 
 
 def _causal_mask(length: int, rank: int, ranks: int, device: torch.device) -> torch.Tensor:
-    """Return which of all positions each of this rank's may see, `[L, S]`.
+    """Return which positions each position of this rank may attend to, `[L, S]`.
 
-    Megatron-core cuts the sequence into 2 · `ranks` chunks and gives each rank the chunk of its
-    number and that of its number from the end, so that all have equal work.
+    Megatron-core cuts the sequence into 2 · `ranks` chunks and gives rank r the chunks r and
+    2 · `ranks` - 1 - r, so that all ranks have equal work.
     """
     chunk = length // (2 * ranks)
     offsets = torch.arange(chunk, device=device)

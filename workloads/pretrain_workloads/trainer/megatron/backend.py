@@ -1,7 +1,7 @@
-"""The device that a run computes on, and what Megatron-core needs before it is imported.
+"""Prepares torch and Megatron-core for the device that a run computes on.
 
-`prepare` is the first thing that a process does which trains. With a CUDA device it only mends the
-distributed optimizer where neither Transformer Engine nor Apex is installed.
+`prepare_backend` must run before anything else imports Megatron-core. With CUDA it only patches the
+distributed optimizer, and only if neither Transformer Engine nor Apex is installed.
 """
 
 import importlib.util
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backend:
-    """How the ranks compute and talk to each other."""
+    """How the ranks compute and communicate."""
 
     device: str
     """`cuda` or `cpu`."""
     communication: str
-    """`nccl` or `gloo`."""
+    """Torch's communication backend: `nccl` or `gloo`."""
 
 
-def prepare(device: str) -> Backend:
-    """Import torch and Megatron-core so that they work on `device`; return the backend."""
+def prepare_backend(device: str) -> Backend:
+    """Import torch and Megatron-core, patched for `device`, and return the backend."""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # else kernels are built with a compiler
+        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # it would need a C++ compiler
         from pretrain_workloads.trainer.megatron import cpu_torch
 
         cpu_torch.patch()

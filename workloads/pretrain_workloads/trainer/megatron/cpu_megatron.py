@@ -1,4 +1,4 @@
-"""What has to change inside Megatron-core itself to train on a CPU, after its import."""
+"""Patches Megatron-core itself so that it runs on a CPU; applied after its import."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 
 
 def patch() -> None:
-    """Change all of it. Done twice, it changes nothing."""
+    """Apply all patches. The second call changes nothing."""
     random: Any = megatron.core.tensor_parallel.random
     random._get_cuda_rng_state = _random_state
     random._set_cuda_rng_state = _set_random_state
@@ -24,5 +24,5 @@ def _set_random_state(state: torch.Tensor, *args: object, **options: object) -> 
 
 
 def _as_list(tensor: Any, as_numpy: bool = False, record_stream: bool = False) -> Any:
-    """Return the split sizes of an all-to-all as the list that gloo needs."""
+    """Return the split sizes of an all-to-all as a list, which gloo needs."""
     return tensor.tolist() if as_numpy and torch.is_tensor(tensor) else tensor

@@ -1,7 +1,7 @@
-"""What Megatron-core asks of `torch.cuda`, answered on a machine without a GPU.
+"""Patches `torch.cuda` so that Megatron-core runs on a CPU; applied before its import.
 
-Megatron-core names the CUDA device in many places. Here each of them gets the CPU instead, before
-Megatron-core is imported. None of this runs where the device is CUDA.
+Megatron-core uses the CUDA device in many places; each gets the CPU instead. None of this runs
+with a CUDA device.
 """
 
 import functools
@@ -18,20 +18,20 @@ _FACTORIES = ("tensor", "zeros", "ones", "empty", "full", "arange")
 
 
 def patch() -> None:
-    """Answer all of it. Done twice, it changes nothing."""
-    if getattr(torch.cuda, "answered_by_cpu", False):
+    """Apply all patches. The second call changes nothing."""
+    if getattr(torch.cuda, "patched_for_cpu", False):
         return
-    torch.cuda.answered_by_cpu = True  # type: ignore[attr-defined]
-    _stand_in_for_triton()
-    _answer_devices()
-    _answer_streams()
-    _answer_random_states()
-    _build_tensors_on_cpu()
-    _name_tensor_types()
+    torch.cuda.patched_for_cpu = True  # type: ignore[attr-defined]
+    _stub_triton_module()
+    _patch_devices()
+    _patch_streams()
+    _patch_random_states()
+    _patch_factories()
+    _patch_type_names()
 
 
-def _stand_in_for_triton() -> None:
-    """Provide the one module that imports triton unguarded; CPU builds of torch do not bring it."""
+def _stub_triton_module() -> None:
+    """Stub the one module that requires triton, which CPU builds of torch do not include."""
     name = "megatron.core.transformer.moe.ops.paged_stash"
     if importlib.util.find_spec("triton") is None and name not in sys.modules:
         module: Any = types.ModuleType(name)
@@ -40,14 +40,14 @@ def _stand_in_for_triton() -> None:
         sys.modules[name] = module
 
 
-def _answer_devices() -> None:
+def _patch_devices() -> None:
     torch.cuda.current_device = lambda: _CPU  # type: ignore[assignment, return-value]
     torch.cuda.synchronize = _nothing
     torch.Tensor.cuda = _itself  # type: ignore[method-assign, assignment]
 
 
 class _Stream:
-    """A stream or an event of a device on which everything has already happened."""
+    """A CUDA stream or event without a device: all its work is done."""
 
     def __init__(self, *args: object, **options: object) -> None: ...
 
@@ -57,39 +57,39 @@ class _Stream:
     def __exit__(self, *error: object) -> None: ...
 
     def synchronize(self) -> None:
-        """Wait for nothing."""
+        """Return without waiting."""
 
     def wait_event(self, event: object) -> None:
-        """Wait for nothing."""
+        """Return without waiting."""
 
     def wait_stream(self, stream: object) -> None:
-        """Wait for nothing."""
+        """Return without waiting."""
 
     def wait(self, *args: object) -> None:
-        """Wait for nothing."""
+        """Return without waiting."""
 
     def record(self, *args: object) -> None:
-        """Mark nothing."""
+        """Do nothing."""
 
     def record_event(self, event: object = None) -> "_Stream":
-        """Return an event that has happened."""
+        """Return an event whose work is done."""
         return _Stream()
 
     def query(self) -> bool:
-        """Return that it has happened."""
+        """Return that all work is done."""
         return True
 
 
-def _answer_streams() -> None:
+def _patch_streams() -> None:
     cuda: Any = torch.cuda
     cuda.Stream = cuda.Event = _Stream
     cuda.current_stream = cuda.stream = _Stream
     torch.Tensor.record_stream = _nothing  # type: ignore[method-assign]
 
 
-def _answer_random_states() -> None:
+def _patch_random_states() -> None:
     cuda: Any = torch.cuda
-    # Not torch.manual_seed: that one seeds CUDA too, and would call itself.
+    # Not torch.manual_seed, which calls torch.cuda.manual_seed: it would recurse.
     cuda.manual_seed = torch.default_generator.manual_seed
     cuda.get_rng_state = cuda.random.get_rng_state = lambda device=None: torch.get_rng_state()
     cuda.set_rng_state = cuda.random.set_rng_state = lambda state, device=None: torch.set_rng_state(
@@ -97,7 +97,7 @@ def _answer_random_states() -> None:
     )
 
 
-def _build_tensors_on_cpu() -> None:
+def _patch_factories() -> None:
     for name in _FACTORIES:
         setattr(torch, name, _on_cpu(getattr(torch, name)))
 
@@ -113,7 +113,7 @@ def _on_cpu(factory: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]
     return build
 
 
-def _name_tensor_types() -> None:
+def _patch_type_names() -> None:
     """Report `torch.cuda.FloatTensor` for `torch.FloatTensor`: optimizers compare the names."""
     convert = torch.Tensor.type
 

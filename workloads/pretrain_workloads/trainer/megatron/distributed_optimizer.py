@@ -1,10 +1,10 @@
-"""Mends how Megatron-core's distributed optimizer loads the states of torch's AdamW.
+"""Patches how Megatron-core's distributed optimizer loads the states of torch's AdamW.
 
 Megatron-core is written for the fused Adam of Transformer Engine or Apex, which counts steps once
 for each group. torch's AdamW counts them in a tensor of each parameter, and four things go wrong:
-a fresh optimizer has no states to load into; the step is taken for a state of the parameter's
-shape; leaves that need gradients are changed in place; and one step tensor is handed to all
-parameters, so that it grows by their number in each step, without a word.
+a fresh optimizer has no states to load into; the step is treated as a state of the parameter's
+shape; leaf tensors that need gradients are changed in place; and all parameters get the same step
+tensor, which then silently grows by their number in each step.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _STEP = "step"
 
 
 def patch() -> None:
-    """Mend all of it. Done twice, it changes nothing."""
+    """Apply all patches. The second call changes nothing."""
     if getattr(DistributedOptimizer, "loads_adamw", False):
         return
     DistributedOptimizer.loads_adamw = True

@@ -12,7 +12,7 @@ from megatron.core.transformer import TransformerConfig
 
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_workloads.trainer.megatron.parallel_layout import Layout
+from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 from pretrain_workloads.trainer.megatron.stack import stack_spec
 from pretrain_workloads.trainer.megatron.weights import initialize
 
@@ -29,8 +29,8 @@ _RECOMPUTE: dict[str, dict[str, Any]] = {
 }
 
 
-def model_config(spec: PretrainJobSpec, layout: Layout) -> TransformerConfig:
-    """Return Megatron-core's description of the model and of how it is spread."""
+def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerConfig:
+    """Return Megatron-core's configuration of the model and of its parallelism."""
     model, training = spec.model, spec.training
     dtype = _DTYPES[training.precision]
     interleaved = layout.virtual_pipeline_model_parallel_size is not None
@@ -50,7 +50,7 @@ def model_config(spec: PretrainJobSpec, layout: Layout) -> TransformerConfig:
         attention_dropout=0.0,
         init_method_std=model.init_std,
         use_cpu_initialization=True,
-        perform_initialization=False,  # weights.py draws them
+        perform_initialization=False,  # see weights.py
         params_dtype=dtype,
         pipeline_dtype=dtype,
         bf16=training.precision == "bf16",
@@ -62,7 +62,7 @@ def model_config(spec: PretrainJobSpec, layout: Layout) -> TransformerConfig:
         # With the defaults, an interleaved pipeline of two stages trains on wrong numbers.
         overlap_p2p_comm=interleaved,
         batch_p2p_comm=not interleaved,
-        # Kernels of Apex and Transformer Engine, which the image does not need.
+        # Fused kernels of Apex and Transformer Engine, which the image does not have.
         masked_softmax_fusion=False,
         persist_layer_norm=False,
         bias_activation_fusion=False,
@@ -74,7 +74,7 @@ def model_config(spec: PretrainJobSpec, layout: Layout) -> TransformerConfig:
 
 
 def build_model(
-    spec: PretrainJobSpec, layout: Layout, config: TransformerConfig
+    spec: PretrainJobSpec, layout: ParallelLayout, config: TransformerConfig
 ) -> list[HybridModel]:
     """Return this rank's chunks of the model, one for each of its virtual pipeline stages."""
     virtual = layout.virtual_pipeline_model_parallel_size
@@ -88,7 +88,7 @@ def build_model(
 
 
 def _build_chunk(
-    model: ModelSpec, layout: Layout, config: TransformerConfig, stage: dict[str, int]
+    model: ModelSpec, layout: ParallelLayout, config: TransformerConfig, stage: dict[str, int]
 ) -> HybridModel:
     return HybridModel(
         config,
@@ -106,8 +106,8 @@ def _build_chunk(
     )
 
 
-def _check_layers(chunks: list[HybridModel], layout: Layout) -> None:
-    """Check that all stages together hold every layer: Megatron-core builds fewer silently."""
+def _check_layers(chunks: list[HybridModel], layout: ParallelLayout) -> None:
+    """Check that all stages together hold every layer: Megatron-core may build fewer silently."""
     built = torch.tensor([sum(len(chunk.decoder.layers) for chunk in chunks)])
     if torch.cuda.is_available():
         built = built.cuda()

@@ -1,4 +1,4 @@
-"""RMSNorm for ranks that share a sequence."""
+"""RMSNorm for sequence parallelism."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import torch
 
 
 class SequenceParallelNorm(torch.nn.RMSNorm):
-    """RMSNorm whose weight says that its gradient is spread over the tensor-parallel ranks.
+    """RMSNorm whose weight is marked for sequence parallelism.
 
-    Megatron-core sums the gradients of weights that are marked so; its own wrapper of the torch
-    norm refuses sequence parallelism instead.
+    Megatron-core sums the gradients of marked weights over the tensor-parallel ranks; its own
+    wrapper of torch's norm refuses sequence parallelism.
     """
 
     def __init__(self, config: Any, hidden_size: int, eps: float = 1e-5, **options: Any) -> None:

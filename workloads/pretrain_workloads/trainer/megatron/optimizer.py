@@ -26,7 +26,10 @@ def wrap_model(spec: PretrainJobSpec, config: TransformerConfig, chunks: list[An
 
 
 def build_optimizer(spec: PretrainJobSpec, config: TransformerConfig, chunks: list[Any]) -> Any:
-    """Return the optimizer of the wrapped `chunks`, and tell the schedule of passes about it."""
+    """Return the optimizer of the wrapped `chunks`, and set the hooks in `config` for it.
+
+    Megatron-core's pipeline schedule calls the hooks to scale the loss and to sum the gradients.
+    """
     given = spec.training.optimizer
     settings = OptimizerConfig(
         optimizer="adam",
@@ -49,8 +52,21 @@ def build_optimizer(spec: PretrainJobSpec, config: TransformerConfig, chunks: li
     return optimizer
 
 
+def zero_gradients(chunks: list[Any], optimizer: Any) -> None:
+    """Set all gradients to zero before the passes of a step."""
+    for chunk in chunks:
+        chunk.zero_grad_buffer()
+    optimizer.zero_grad()
+
+
 def set_learning_rate(optimizer: Any, rate: float, weight_decay: float) -> None:
-    """Set the rate and the weight decay of the next step; norms do not decay."""
+    """Set the learning rate and the weight decay of the next step; norms do not decay."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("lr_mult", 1.0)
         group["weight_decay"] = weight_decay * group.get("wd_mult", 1.0)
+
+
+def clip_and_step(optimizer: Any) -> float:
+    """Clip the gradients, update the weights, and return the gradient norm before clipping."""
+    _, norm, _ = optimizer.step()
+    return float(norm) if norm is not None else 0.0

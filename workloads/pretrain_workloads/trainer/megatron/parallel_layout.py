@@ -1,8 +1,8 @@
-"""How the model and the batch are divided over the ranks, decided before torch is imported.
+"""The parallel layout: how model and batch are divided over the ranks. Imported without torch.
 
-Layers are Llama layers (attention and feed-forward) here; the class of the model that we build
-counts each half as one, in a pattern of the symbols `*` (attention), `-` (feed-forward) and `|`
-(a cut between pipeline segments).
+A layer is a Llama layer (attention and feed-forward) here; Megatron-core's HybridModel counts the
+two halves separately, in a pattern of the symbols `*` (attention), `-` (feed-forward) and `|` (a
+cut between pipeline segments).
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LAYER = "*-"
 
 
 class InvalidLayout(UserError):
-    """The user must act: every problem of the spec's sizes, at once."""
+    """The sizes in the spec do not fit each other: names every problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -29,8 +29,8 @@ class InvalidLayout(UserError):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Sizes of a run that all of its parts need."""
+class ParallelLayout:
+    """Sizes of a run and of its parallelism."""
 
     world_size: int
     tensor_model_parallel_size: int
@@ -41,11 +41,11 @@ class Layout:
     sequence_parallel: bool
     micro_batch_size: int
     micro_batches: int
-    """Forward passes of an optimizer step, on one rank."""
+    """Micro-batches of one rank in an optimizer step."""
     global_batch_size: int
     seq_length: int
     vocabulary_size: int
-    """Ids that may occur."""
+    """Token ids that may occur."""
     padded_vocabulary_size: int
     """Rows of the embedding."""
     train_iters: int
@@ -63,7 +63,7 @@ class Layout:
         return self.global_batch_size * self.seq_length
 
 
-def plan_layout(run: TrainingRun, vocabulary_size: int) -> Layout:
+def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     """Return the sizes of `run`, whose tokenizer knows `vocabulary_size` ids.
 
     Raises:
@@ -75,7 +75,7 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> Layout:
     grid = parallel.tensor * parallel.pipeline * parallel.context
     data_parallel_size = max(1, world_size // grid)
     per_micro_step = spec.training.micro_batch_size * data_parallel_size
-    layout = Layout(
+    layout = ParallelLayout(
         world_size=world_size,
         tensor_model_parallel_size=parallel.tensor,
         pipeline_model_parallel_size=parallel.pipeline,
@@ -110,19 +110,19 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> Layout:
 def pattern(layers: int, segments: int) -> str:
     """Return `layers` Llama layers, evenly cut into `segments` pipeline segments.
 
-    Megatron-core builds the first segments that it needs and ignores the others without a word, so
-    the pattern must be made for exactly the pipeline that runs it.
+    Megatron-core builds the first segments that it needs and silently ignores the others, so the
+    pattern must have exactly the segments of the pipeline that runs it.
     """
     cuts = [layers * index // segments for index in range(segments + 1)]
     return "|".join(LAYER * (end - start) for start, end in pairwise(cuts))
 
 
 def divisors(number: int, at_most: int = 64) -> str:
-    """Return the divisors of `number` up to `at_most`, as a list for people."""
+    """Return the divisors of `number` up to `at_most`, as text."""
     return ", ".join(str(n) for n in range(1, min(number, at_most) + 1) if number % n == 0)
 
 
-def _grid_problems(layout: Layout, grid: int) -> list[str]:
+def _grid_problems(layout: ParallelLayout, grid: int) -> list[str]:
     problems = []
     if layout.world_size % grid:
         problems.append(
@@ -156,7 +156,7 @@ def _grid_problems(layout: Layout, grid: int) -> list[str]:
     return problems
 
 
-def _model_problems(model: ModelSpec, layout: Layout) -> list[str]:
+def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
     tensor = layout.tensor_model_parallel_size
     problems = []
     segments = layout.pattern.count("|") + 1
@@ -193,7 +193,7 @@ def _model_problems(model: ModelSpec, layout: Layout) -> list[str]:
     return problems
 
 
-def _length_problems(layout: Layout) -> list[str]:
+def _length_problems(layout: ParallelLayout) -> list[str]:
     problems = []
     context, length = layout.context_parallel_size, layout.seq_length
     if context > 1 and length % (2 * context):
@@ -215,7 +215,9 @@ def _length_problems(layout: Layout) -> list[str]:
     return problems
 
 
-def _vocabulary_problems(model: ModelSpec, layout: Layout, tokenizer_size: int) -> list[str]:
+def _vocabulary_problems(
+    model: ModelSpec, layout: ParallelLayout, tokenizer_size: int
+) -> list[str]:
     problems = []
     if model.vocabulary_size is not None and model.vocabulary_size < tokenizer_size:
         problems.append(

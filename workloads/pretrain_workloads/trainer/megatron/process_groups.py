@@ -1,4 +1,4 @@
-"""This process among all ranks: who it is, and what all agree on."""
+"""The ranks of a run: this process's rank and device, and what all ranks compute together."""
 
 import os
 from dataclasses import dataclass
@@ -9,44 +9,42 @@ from megatron.core import parallel_state
 from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
 from pretrain_workloads.trainer.megatron.backend import Backend
-from pretrain_workloads.trainer.megatron.parallel_layout import Layout
+from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 
 TIMEOUT = timedelta(minutes=10)
-"""A collective that takes longer counts as hung."""
+"""A collective that takes longer is a hang."""
 
 
 @dataclass(frozen=True)
-class World:
-    """A rank's place."""
+class ProcessGroups:
+    """This rank, and the collectives over all ranks."""
 
     rank: int
-    size: int
+    world_size: int
     local_rank: int
+    """Index among the ranks of this pod."""
     processes_per_node: int
     device: torch.device
 
-    @property
-    def node(self) -> int:
-        """Return the number of this rank's pod."""
-        return self.rank // self.processes_per_node
-
-    def sum(self, *values: float) -> list[float]:
-        """Return the sums of the values of all ranks, the same on each of them."""
+    def all_reduce(self, *values: float) -> list[float]:
+        """Return the sum of each value over all ranks; every rank gets the same."""
         tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(tensor)
         return [float(value) for value in tensor.tolist()]
 
     def is_any(self, flag: bool) -> bool:
-        """Return whether any rank says so, the same on each of them."""
-        return self.sum(float(flag))[0] > 0
+        """Return whether `flag` is set on any rank; every rank gets the same."""
+        return self.all_reduce(float(flag))[0] > 0
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        self.sum(0.0)
+        self.all_reduce(0.0)
 
 
-def join_world(backend: Backend, layout: Layout, processes_per_node: int, seed: int) -> World:
-    """Meet the other ranks and divide them into Megatron-core's groups."""
+def init_process_groups(
+    backend: Backend, layout: ParallelLayout, processes_per_node: int, seed: int
+) -> ProcessGroups:
+    """Connect to the other ranks and initialize Megatron-core's groups and random states."""
     local_rank = int(os.environ["LOCAL_RANK"])
     device = torch.device(backend.device)
     if backend.device == "cuda":
@@ -64,9 +62,9 @@ def join_world(backend: Backend, layout: Layout, processes_per_node: int, seed: 
     )
     torch.manual_seed(seed)
     model_parallel_cuda_manual_seed(seed)
-    return World(
+    return ProcessGroups(
         rank=torch.distributed.get_rank(),
-        size=torch.distributed.get_world_size(),
+        world_size=torch.distributed.get_world_size(),
         local_rank=local_rank,
         processes_per_node=processes_per_node,
         device=device,

@@ -1,7 +1,7 @@
 """The layers of the model: Megatron-core's halves of a Llama layer, with our norm and attention.
 
-Upstream's stack needs Transformer Engine. This one does not, and gives its tensors the same names
-in a checkpoint.
+Upstream's stack needs Transformer Engine. This one does not, and its tensors have the same names in
+a checkpoint.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Initial weights that do not depend on how the model is spread over ranks."""
+"""Initial weights, and names in checkpoints, that do not depend on the parallel layout."""
 
 import math
 import zlib
@@ -15,7 +15,7 @@ CHECKPOINT_METADATA = {
     "chained_optim_avoid_prefix": True,
     "singleton_local_shards": False,
 }
-"""How states are named and cut in checkpoints: so that any other layout can load them."""
+"""Options for the names and slices of states in checkpoints, so that any layout can load them."""
 
 _OUTPUT_PROJECTIONS = ("linear_proj.weight", "linear_fc2.weight")
 
@@ -24,8 +24,8 @@ _OUTPUT_PROJECTIONS = ("linear_proj.weight", "linear_fc2.weight")
 def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
     """Draw the weights of this rank's part of the model; norms start at one.
 
-    Every tensor knows its name in the whole model and which slice of it a rank holds. The whole
-    tensor is drawn from a generator seeded by that name, and the slice is copied.
+    Each whole tensor is drawn from a generator that is seeded by the tensor's name, and the slice
+    of this rank is copied from it.
     """
     for chunk in chunks:
         state = chunk.sharded_state_dict(metadata=CHECKPOINT_METADATA)

@@ -1,4 +1,4 @@
-"""Where the ranks of all pods meet: the address of pod 0."""
+"""The rendezvous of all ranks: the address of pod 0."""
 
 import ipaddress
 import os
@@ -9,12 +9,11 @@ from pathlib import Path
 
 from pretrain_api import paths
 
-_PAUSE = 0.5
-"""Seconds between two attempts to resolve a name."""
+_POLL_SECONDS = 0.5
 
 
 class Unresolved(Exception):
-    """The name of pod 0 has no address yet; the next attempt may find it."""
+    """The name of pod 0 does not resolve yet; the next attempt may succeed."""
 
 
 def find_address(host: str, seconds: float, sleep: Callable[[float], None] = time.sleep) -> str:
@@ -24,7 +23,7 @@ def find_address(host: str, seconds: float, sleep: Callable[[float], None] = tim
     `/etc/hosts` names another hosts file, which it keeps up to date.
 
     Raises:
-        Unresolved: If there is none by then.
+        Unresolved: If the name does not resolve in time.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -36,7 +35,7 @@ def find_address(host: str, seconds: float, sleep: Callable[[float], None] = tim
                 f"{host}: has no address after {seconds:.0f} s; pod 0 did not start, or the "
                 "cluster's DNS does not know the headless Service of the run"
             )
-        sleep(_PAUSE)
+        sleep(_POLL_SECONDS)
 
 
 def is_loopback(address: str) -> bool:
@@ -49,10 +48,10 @@ def is_loopback(address: str) -> bool:
 
 def _from_resolver(host: str) -> str | None:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return None
-    return str(found[0][4][0])
+    return str(addresses[0][4][0])
 
 
 def _from_hosts_file(host: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What the node gives this pod: cores, and whether its memory was used up."""
+"""Limits of this pod: its CPU cores, and whether it ran out of memory."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def cores(root: Path = CGROUPS) -> int:
-    """Return the cores that this process may use: its affinity, cut by the pod's CPU limit."""
+    """Return the number of cores that this process may use: its affinity, within the CPU limit."""
     available = len(os.sched_getaffinity(0))
     for file, read in (("cpu.max", _quota_v2), ("cpu/cpu.cfs_quota_us", _quota_v1)):
         quota = read(root / file)
@@ -27,7 +27,7 @@ def _quota_v1(path: Path) -> float | None:
 
 
 def memory_kills(root: Path = CGROUPS) -> int:
-    """Return how many processes of this pod the kernel has killed for their memory so far."""
+    """Return how many processes of this pod the kernel's out-of-memory killer has ended so far."""
     own = _read(Path("/proc/self/cgroup")).rpartition("::")[2].lstrip("/")
     for file in (
         root / own / "memory.events",

@@ -1,7 +1,7 @@
-"""The files through which a pod's processes tell each other what happened, in its scratch.
+"""Files in the pod's scratch through which the processes of the pod communicate.
 
-The launcher asks for a stop; ranks report how they ended; the agent that watches the ranks reports
-which of them were killed; rank 0 notes how far the run is.
+The launcher requests a stop; each rank writes its exit report; the agent, which watches the ranks,
+writes which of them were killed; rank 0 writes snapshots of its progress.
 """
 
 import json
@@ -24,30 +24,30 @@ class RankReport(ApiModel):
     """Rank of all."""
 
     collateral: bool = False
-    """Whether it only ended because another one did."""
+    """Whether it only ended because another rank did."""
 
     report: ExitReport
     """Class, message and, of rank 0, what the attempt reached."""
 
 
-class Note(ApiModel):
-    """What rank 0 knows about the run while it goes on."""
+class ProgressSnapshot(ApiModel):
+    """Progress of the run at one moment, for when rank 0 cannot report it any more."""
 
     progress: Progress
-    """How far it is."""
+    """How far the run is."""
 
     summary: TrainingSummary
-    """What it reached so far."""
+    """What the attempt has reached so far."""
 
 
-class Killed(ApiModel):
-    """A rank that ended without a report of its own."""
+class KilledRank(ApiModel):
+    """A rank that the agent saw fail."""
 
     rank: int
     """Rank of all."""
 
     exit_code: int
-    """Its exit code; less than zero is the number of a signal."""
+    """Its exit code; a negative number is that of a signal."""
 
 
 @dataclass(frozen=True)
@@ -72,43 +72,43 @@ class Workspace:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def ask_to_stop(self) -> None:
-        """Ask the ranks to save and end."""
+    def request_stop(self) -> None:
+        """Request that the ranks save and end."""
         (self.root / "stop").touch()
 
     @property
-    def is_stop_asked(self) -> bool:
+    def is_stop_requested(self) -> bool:
         """Return whether the ranks should save and end."""
         return (self.root / "stop").exists()
 
     def write_report(self, report: RankReport) -> None:
-        """Note how a rank ended."""
+        """Write how a rank ended."""
         self._write(f"reports/{report.rank}.json", report)
 
     def read_reports(self) -> list[RankReport]:
-        """Return how the pod's ranks ended, in the order of their numbers."""
-        found = [_parse(RankReport, path) for path in (self.root / "reports").glob("*.json")]
-        return sorted((one for one in found if one is not None), key=lambda one: one.rank)
+        """Return the reports of the pod's ranks, ordered by rank."""
+        reports = [_parse(RankReport, path) for path in (self.root / "reports").glob("*.json")]
+        return sorted((one for one in reports if one is not None), key=lambda one: one.rank)
 
-    def write_note(self, note: Note) -> None:
-        """Note how far the run is."""
-        self._write("progress.json", note)
+    def write_snapshot(self, snapshot: ProgressSnapshot) -> None:
+        """Write the progress of the run."""
+        self._write("progress.json", snapshot)
 
-    def read_note(self) -> Note | None:
-        """Return how far the run was, or `None` outside rank 0's pod."""
-        return _parse(Note, self.root / "progress.json")
+    def read_snapshot(self) -> ProgressSnapshot | None:
+        """Return the newest progress of the run, or `None` outside rank 0's pod."""
+        return _parse(ProgressSnapshot, self.root / "progress.json")
 
-    def write_killed(self, killed: list[Killed]) -> None:
-        """Note which ranks did not end well."""
+    def write_killed(self, killed: list[KilledRank]) -> None:
+        """Write which ranks failed."""
         text = json.dumps([one.model_dump(by_alias=True) for one in killed])
         (self.root / "killed.json").write_text(text, encoding="utf-8")
 
-    def read_killed(self) -> list[Killed]:
-        """Return which ranks did not end well."""
+    def read_killed(self) -> list[KilledRank]:
+        """Return which ranks failed."""
         path = self.root / "killed.json"
         if not path.exists():
             return []
-        return [Killed.model_validate(one) for one in json.loads(path.read_bytes())]
+        return [KilledRank.model_validate(one) for one in json.loads(path.read_bytes())]
 
     def _write(self, name: str, value: ApiModel) -> None:
         path = self.root / name

@@ -1,4 +1,4 @@
-"""The loss over a run of any length, in a bounded number of points."""
+"""The loss curve of a run of any length, in a bounded number of points."""
 
 from pretrain_api.v1alpha1.progress import CurvePoint
 
@@ -7,10 +7,10 @@ MAX_POINTS = 64
 
 
 class LossCurve:
-    """Keeps every point while there is room, then every second, every fourth, …
+    """Keeps every point up to `MAX_POINTS`, then every second, every fourth, …
 
-    What is kept depends on the steps alone: a resumed run has the points of an undisturbed one, and
-    those where it was interrupted.
+    Which points are kept depends on the steps only: a resumed run has the points of an
+    uninterrupted one, and also those where it was interrupted.
     """
 
     def __init__(self, points: list[CurvePoint] | None = None) -> None:
@@ -20,7 +20,7 @@ class LossCurve:
         self._thin()
 
     def add(self, step: int, loss: float) -> None:
-        """Add the loss of `step`, which is greater than all before."""
+        """Add the loss of `step`, which must be greater than all steps before."""
         self._newest = CurvePoint(step=step, loss=loss)
         if step % self._stride == 0 or not self._points:
             self._points.append(self._newest)

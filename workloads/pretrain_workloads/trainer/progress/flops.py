@@ -1,4 +1,4 @@
-"""How many parameters a model has, and how many floating-point operations a token costs."""
+"""Number of parameters of a model, and floating-point operations of a token."""
 
 from pretrain_api.v1alpha1.model import ModelSpec
 

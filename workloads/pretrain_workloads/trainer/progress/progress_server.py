@@ -30,7 +30,7 @@ _METRICS = {
 
 
 def serve(tracker: Tracker, address: str, port: int) -> ThreadingHTTPServer | None:
-    """Answer on `address`, in a thread of its own; return the server, or `None` without a port."""
+    """Serve from a thread of its own; return the server, or `None` if the port is not free."""
     handler = type("Handler", (_Handler,), {"tracker": tracker})
     try:
         server = ThreadingHTTPServer((address, port), handler)
@@ -43,7 +43,7 @@ def serve(tracker: Tracker, address: str, port: int) -> ThreadingHTTPServer | No
 
 
 def metrics(progress: Progress) -> bytes:
-    """Return `progress` in Prometheus's text format; what is unknown is left out."""
+    """Return `progress` in Prometheus's text format; unset fields are left out."""
     registry = CollectorRegistry()
     for field, meaning in _METRICS.items():
         value = getattr(progress, field)
@@ -56,16 +56,16 @@ class _Handler(BaseHTTPRequestHandler):
     tracker: Tracker
 
     def do_GET(self) -> None:
-        """Answer one of the two paths."""
+        """Serve one of the two paths."""
         if self.path == "/progress":
             text = self.tracker.progress.model_dump_json(by_alias=True, exclude_none=True)
-            self._answer(200, "application/json", text.encode())
+            self._send(200, "application/json", text.encode())
         elif self.path == "/metrics":
-            self._answer(200, CONTENT_TYPE_LATEST, metrics(self.tracker.progress))
+            self._send(200, CONTENT_TYPE_LATEST, metrics(self.tracker.progress))
         else:
-            self._answer(404, "text/plain", b"there are /progress and /metrics\n")
+            self._send(404, "text/plain", b"there are /progress and /metrics\n")
 
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
+    def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -73,4 +73,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: the operator asks every few seconds."""
+        """Log nothing: the operator polls every few seconds."""

@@ -1,16 +1,16 @@
-"""How fast a run is, over its last steps, and when it will end."""
+"""Speed of a run over its last steps, and the estimated time to its end."""
 
 from collections import deque
 from dataclasses import dataclass
 
 WINDOW = 20
-"""Steps that the speed is measured over: recent enough for a change to show, long enough that one
-slow step does not."""
+"""Steps that the speed is averaged over: few enough for a change to show, enough for one slow step
+not to."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a run does in a second."""
+    """Speed of a run."""
 
     tokens_per_second: float
     """Tokens of all devices."""
@@ -20,7 +20,7 @@ class Speed:
 
 
 class SpeedMeter:
-    """Measures over a sliding window of steps. The clock's time comes as an argument."""
+    """Measures the speed over a sliding window of steps."""
 
     def __init__(self, tokens_per_step: int, train_iters: int) -> None:
         self._tokens_per_step = tokens_per_step
@@ -28,16 +28,16 @@ class SpeedMeter:
         self._marks: deque[tuple[int, float]] = deque(maxlen=WINDOW + 1)
 
     def pause(self) -> None:
-        """Forget the past: what follows is not comparable (an evaluation, a checkpoint)."""
+        """Forget the steps so far: the time until the next mark is not training."""
         self._marks.clear()
 
     def mark(self, step: int, now: float) -> Speed | None:
-        """Note that `step` ended at `now`, in seconds; return the speed once there is one."""
+        """Record that `step` ended at `now`, in seconds; return the speed, once it is known."""
         self._marks.append((step, now))
-        (first, then) = self._marks[0]
-        if step <= first or now <= then:
+        first, began = self._marks[0]
+        if step <= first or now <= began:
             return None
-        steps_per_second = (step - first) / (now - then)
+        steps_per_second = (step - first) / (now - began)
         return Speed(
             tokens_per_second=steps_per_second * self._tokens_per_step,
             eta_seconds=max(0, self._train_iters - step) / steps_per_second,

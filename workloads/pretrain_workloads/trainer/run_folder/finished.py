@@ -1,44 +1,24 @@
-"""A run's folders in storage, and the manifest that says that it is finished."""
+"""The manifest of a finished run: written last, and read before a run starts."""
 
-from pretrain_api.artifacts import artifact_uri
-from pretrain_api.meta import ApiModel, Location
+from pretrain_api.meta import ApiModel
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
-from pretrain_workloads.storage import Folder, open_location, read_manifest, seal_manifest
+from pretrain_workloads.storage import read_manifest, seal_manifest
+from pretrain_workloads.trainer.run_folder.folders import KIND, run_folder
 
-KIND = "PretrainJob"
 PACKAGES = ("torch", "megatron-core", "transformers", "numpy")
 _CURVE = "curve"
 
 
-def run_folder(run: TrainingRun) -> Folder:
-    """Return the folder of the run: its checkpoints and, in the end, its manifest."""
-    return open_location(_located(run, run.spec.checkpoint))
-
-
-def export_folder(run: TrainingRun) -> Folder | None:
-    """Return the folder of the exported model, or `None` if none is asked for."""
-    location = run.spec.export.hugging_face
-    if location is None:
-        return None
-    folder = open_location(_located(run, location))
-    return folder.child("hugging-face") if folder.uri == run_folder(run).uri else folder
-
-
-def _located(run: TrainingRun, location: Location) -> Location:
-    uri = artifact_uri(location.uri, KIND, run.name, run.inputs.digest)
-    return Location(uri=uri, credentials_secret_ref=location.credentials_secret_ref)
-
-
 def finished_report(run: TrainingRun) -> ExitReport | None:
-    """Return the report of a run that is finished, or `None` if steps are left to do."""
+    """Return the report of a finished run, or `None` if steps remain."""
     folder = run_folder(run)
     manifest = read_manifest(folder)
     if manifest is None:
         return None
-    note = Progress.model_validate(manifest.summary[_CURVE])
+    progress = Progress.model_validate(manifest.summary[_CURVE])
     summary = TrainingSummary.model_validate(
         {key: value for key, value in manifest.summary.items() if key != _CURVE}
     )
@@ -49,8 +29,8 @@ def finished_report(run: TrainingRun) -> ExitReport | None:
         artifact=ArtifactRef(uri=folder.uri, digest=run.inputs.digest),
         reused=True,
         training=summary,
-        checkpoint=note.checkpoint,
-        curve=note.curve,
+        checkpoint=progress.checkpoint,
+        curve=progress.curve,
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
-from pretrain_workloads.trainer.run_folder.finished import run_folder
+from pretrain_workloads.trainer.run_folder.folders import run_folder
 from pretrain_workloads.trainer.run_folder.holder import (
     RENEW_SECONDS,
     HeldByPredecessor,

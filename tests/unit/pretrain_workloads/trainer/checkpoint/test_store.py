@@ -1,4 +1,4 @@
-"""Which checkpoints exist, are sound, and must go."""
+"""Which checkpoints exist, are sound, or expired."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_a_folder_without_checkpoints_has_none(tmp_path: Path) -> None:
     assert store.find_incomplete(folder) == []
 
 
-def test_every_kind_of_damage_is_told_with_the_file(tmp_path: Path) -> None:
+def test_every_kind_of_damage_is_described_with_the_file(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}")
     marker = write_checkpoint(folder, tmp_path, 7)
     path = tmp_path / store.path_of(7)
@@ -67,7 +67,7 @@ def test_every_kind_of_damage_is_told_with_the_file(tmp_path: Path) -> None:
     assert sorted(shares) == sorted([missing, shorter, changed])
 
 
-def test_a_marker_that_is_none_is_skipped(tmp_path: Path) -> None:
+def test_a_broken_marker_is_skipped(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}")
     write_checkpoint(folder, tmp_path, 7)
     (tmp_path / store.path_of(7) / store.MARKER).write_text("{")

@@ -9,7 +9,7 @@ from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import TrainingSummary
 from pretrain_workloads.storage import Folder, read_manifest
 from pretrain_workloads.trainer.export.publishing import publish
-from pretrain_workloads.trainer.run_folder.finished import export_folder
+from pretrain_workloads.trainer.run_folder.folders import export_folder
 from pretrain_workloads.trainer.run_folder.holder import LeaseLost
 from pretrain_workloads.trainer.run_folder.lease import Lease
 

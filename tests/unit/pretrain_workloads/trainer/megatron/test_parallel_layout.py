@@ -1,4 +1,4 @@
-"""Sizes: what divides is accepted, everything else refused at once with what would do."""
+"""Sizes: what divides is accepted, everything else refused with all problems and their remedies."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.megatron.parallel_layout import (
     InvalidLayout,
-    Layout,
+    ParallelLayout,
     pattern,
     plan_layout,
 )
@@ -45,7 +45,7 @@ def make_run(processes: int = 1, **changes: dict[str, Any]) -> TrainingRun:
     )
 
 
-def plan(processes: int = 1, **changes: dict[str, Any]) -> Layout:
+def plan(processes: int = 1, **changes: dict[str, Any]) -> ParallelLayout:
     return plan_layout(make_run(processes, **changes), VOCABULARY)
 
 
@@ -118,7 +118,7 @@ def test_a_wrong_size_is_refused_with_the_numbers(case: str) -> None:
     assert want in str(error.value)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_listed_together() -> None:
     with pytest.raises(InvalidLayout) as error:
         plan(2, parallelism={"tensor": 2}, model={"queryGroups": 1, "ffnHiddenSize": 127})
     assert len(error.value.problems) == 2

@@ -1,9 +1,9 @@
-"""What a rank's exception says about who must act."""
+"""The class of a rank's exception."""
 
 import pytest
 
 from pretrain_api.reports import ExitClass
-from pretrain_workloads.trainer.pod.rank_failures import report_of
+from pretrain_workloads.trainer.pod.rank_failures import explain_failure
 
 
 @pytest.mark.parametrize(
@@ -23,26 +23,26 @@ from pretrain_workloads.trainer.pod.rank_failures import report_of
         ("The size of tensor a (4) must match the size of tensor b (3)", "programError"),
     ],
 )
-def test_torchs_one_exception_is_read(text: str, want: str) -> None:
-    report, _ = report_of(RuntimeError(text))
+def test_torchs_one_class_of_exceptions_is_classified_by_its_text(text: str, want: str) -> None:
+    report, _ = explain_failure(RuntimeError(text))
     assert report.exit_class.value == want
     assert text[:60] in report.message
 
 
 def test_out_of_memory_says_what_to_change() -> None:
-    report, _ = report_of(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    report, _ = explain_failure(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     assert "lower spec.training.microBatchSize, set spec.training.recompute" in report.message
 
 
-def test_torchs_own_errors_of_communication_are_none_of_the_program() -> None:
+def test_torchs_own_errors_of_communication_are_not_bugs() -> None:
     torch = pytest.importorskip("torch")
-    report, _ = report_of(torch.distributed.DistBackendError("invalid usage"))
+    report, _ = explain_failure(torch.distributed.DistBackendError("invalid usage"))
     assert report.exit_class is ExitClass.INFRASTRUCTURE
 
 
-def test_a_bug_is_told_with_its_place() -> None:
+def test_a_bug_is_reported_with_its_place() -> None:
     with pytest.raises(RuntimeError) as raised:
         raise RuntimeError("shapes cannot be multiplied")
-    report, collateral = report_of(raised.value)
+    report, collateral = explain_failure(raised.value)
     assert not collateral
     assert "(pod/test_rank_failures.py:" in report.message

@@ -1,11 +1,11 @@
-"""What the launcher learns from its node: pod 0's address, cores, memory kills."""
+"""The address of pod 0: from the hosts file of the node or from DNS, and awaited."""
 
 from pathlib import Path
 
 import pytest
 
 from pretrain_api import paths
-from pretrain_workloads.trainer.pod import rendezvous, resources
+from pretrain_workloads.trainer.pod import rendezvous
 
 
 def test_the_hosts_file_of_the_node_names_pod_0(
@@ -33,7 +33,7 @@ def test_a_name_that_appears_later_is_waited_for(
     assert len(pauses) == 1
 
 
-def test_a_name_that_never_appears_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_never_resolves_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(paths.HOSTS_VARIABLE, raising=False)
     with pytest.raises(rendezvous.Unresolved, match=r"pod-0\.invalid: has no address after 0 s"):
         rendezvous.find_address("pod-0.invalid", 0)
@@ -48,19 +48,3 @@ def test_an_address_needs_no_name() -> None:
 )
 def test_loopback_is_known(address: str, want: bool) -> None:
     assert rendezvous.is_loopback(address) is want
-
-
-def test_a_cpu_limit_counts_less_than_a_core_as_one(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert resources.cores(tmp_path) == 1
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert resources.cores(tmp_path) >= 1
-
-
-def test_kills_for_memory_are_counted_in_both_versions_of_cgroups(tmp_path: Path) -> None:
-    assert resources.memory_kills(tmp_path) == 0
-    (tmp_path / "memory").mkdir()
-    (tmp_path / "memory/memory.oom_control").write_text("under_oom 0\noom_kill 3\n")
-    assert resources.memory_kills(tmp_path) == 3
-    (tmp_path / "memory.events").write_text("low 0\noom 1\noom_kill 2\n")
-    assert resources.memory_kills(tmp_path) == 2

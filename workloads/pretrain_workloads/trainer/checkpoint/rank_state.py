@@ -1,4 +1,4 @@
-"""What a checkpoint holds of the ranks: weights, optimizer, random states."""
+"""What a checkpoint holds of each rank: weights, optimizer states, random states."""
 
 import random
 from typing import Any
@@ -8,16 +8,16 @@ import torch
 from megatron.core.dist_checkpointing.mapping import ShardedObject
 from megatron.core.tensor_parallel.random import get_cuda_rng_tracker
 
-from pretrain_workloads.trainer.megatron.parallel_layout import Layout
-from pretrain_workloads.trainer.megatron.process_groups import World
+from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
+from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 from pretrain_workloads.trainer.megatron.weights import CHECKPOINT_METADATA
 
 _RANDOM = "random"
 _OPTIMIZER = "optimizer"
 
 
-def signature(layout: Layout) -> list[int]:
-    """Return the parallel sizes under which random states belong to the same ranks."""
+def parallel_sizes(layout: ParallelLayout) -> list[int]:
+    """Return the sizes that must be equal for random states to belong to the same ranks."""
     return [
         layout.world_size,
         layout.tensor_model_parallel_size,
@@ -27,28 +27,29 @@ def signature(layout: Layout) -> list[int]:
     ]
 
 
-def describe(
-    chunks: list[Any], optimizer: Any, world: World, is_loading: bool, with_random: bool
+def sharded_state(
+    model: ParallelModel, optimizer: Any, is_loading: bool, with_random: bool
 ) -> dict[str, Any]:
-    """Return the states of this rank, each with its name and place in the whole."""
-    state = {
+    """Return the states of this rank, each with its name and its slice of the whole."""
+    weights = {
         _name(index): chunk.module.sharded_state_dict(metadata=CHECKPOINT_METADATA)
-        for index, chunk in enumerate(chunks)
+        for index, chunk in enumerate(model.chunks)
     }
-    described = dict(state)
-    described[_OPTIMIZER] = optimizer.sharded_state_dict(
-        state, is_loading=is_loading, metadata=CHECKPOINT_METADATA
+    state = dict(weights)
+    state[_OPTIMIZER] = optimizer.sharded_state_dict(
+        weights, is_loading=is_loading, metadata=CHECKPOINT_METADATA
     )
     if with_random:
-        described[_RANDOM] = ShardedObject(
-            _RANDOM, _random_states(), (world.size,), (world.rank,), replica_id=0
+        groups = model.groups
+        state[_RANDOM] = ShardedObject(
+            _RANDOM, _random_states(), (groups.world_size,), (groups.rank,), replica_id=0
         )
-    return described
+    return state
 
 
-def restore(chunks: list[Any], optimizer: Any, state: dict[str, Any]) -> None:
-    """Give the ranks the states that were loaded."""
-    for index, chunk in enumerate(chunks):
+def restore(model: ParallelModel, optimizer: Any, state: dict[str, Any]) -> None:
+    """Load the states of this rank into the model, the optimizer and the random generators."""
+    for index, chunk in enumerate(model.chunks):
         chunk.module.load_state_dict(state[_name(index)])
     optimizer.load_state_dict(state[_OPTIMIZER])
     if _RANDOM in state:
