@@ -6,7 +6,7 @@ import os
 import sys
 
 from pretrain_api.runs import TrainingRun
-from pretrain_workloads.exit import load_run
+from pretrain_workloads.task import load_run
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.workspace import Workspace

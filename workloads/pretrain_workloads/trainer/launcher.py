@@ -10,7 +10,8 @@ from functools import partial
 
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
-from pretrain_workloads.exit import Preempted, load_run, task_rank
+from pretrain_workloads.failures import Preempted
+from pretrain_workloads.task import load_run, task_rank
 from pretrain_workloads.trainer.agent import Assignment
 from pretrain_workloads.trainer.outcome import RankResults, exit_report, fit_termination_message
 from pretrain_workloads.trainer.pod import rendezvous, resources

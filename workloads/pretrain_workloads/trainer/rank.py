@@ -7,7 +7,7 @@ import sys
 from pretrain_api import paths
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
-from pretrain_workloads.exit import load_run
+from pretrain_workloads.task import load_run
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.lost_peers import describe_lost_peers

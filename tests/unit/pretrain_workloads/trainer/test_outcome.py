@@ -15,7 +15,7 @@ from pretrain_api.v1alpha1.progress import (
     Progress,
     TrainingSummary,
 )
-from pretrain_workloads.exit import render_report
+from pretrain_workloads.termination_message import render_report
 from pretrain_workloads.trainer.outcome import RankResults, exit_report, fit_termination_message
 from pretrain_workloads.trainer.pod.workspace import KilledRank, ProgressSnapshot, RankReport
 

@@ -3,7 +3,7 @@
 import re
 
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_workloads.exit import failure_report
+from pretrain_workloads.exit_report import failure_report
 from pretrain_workloads.trainer.pod.interrupts import Interrupted, NotANumber
 
 _PEER_LOST = re.compile(

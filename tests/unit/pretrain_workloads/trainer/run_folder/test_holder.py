@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain_api.reports import ExitClass
-from pretrain_workloads.exit import classify
+from pretrain_workloads.exit_report import classify
 from pretrain_workloads.trainer.run_folder.holder import (
     EXPIRY_SECONDS,
     LIVE_RENEWALS,
