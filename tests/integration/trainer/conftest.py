@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.launchers import Pod, Start
+from integration.trainer.launchers import LauncherPod, StartLaunchers
 from integration.trainer.training_runs import make_run, write_dataset, write_tokenizer
 from ports import free_port
 from pretrain_api import paths
@@ -138,18 +138,18 @@ def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path)
 
 
 @pytest.fixture
-def start(pods: Pods) -> Iterator[Start]:
-    """Start the launchers of an attempt; whatever is left of them is killed in the end."""
-    started: list[Pod] = []
+def start(pods: Pods) -> Iterator[StartLaunchers]:
+    """Start the launchers of an attempt; those that still run are killed after the test."""
+    started: list[LauncherPod] = []
 
-    def attempt(run: dict[str, Any]) -> list[Pod]:
+    def attempt(run: dict[str, Any]) -> list[LauncherPod]:
         pods.attempts += 1
         run |= {"rendezvousPort": free_port(), "rendezvousHost": "run-0.run"}
         run["attempt"] = pods.attempts
         hosts = pods.root / "hosts"
         hosts.write_text(f"# names of pods\n127.78.{pods.attempts}.1 run-0.run run-0\n")
         new = [
-            Pod(
+            LauncherPod(
                 pods.pod_root(node, run),
                 node,
                 f"127.78.{pods.attempts}.{node + 1}",

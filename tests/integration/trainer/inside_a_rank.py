@@ -1,4 +1,4 @@
-"""A rank that looks into its own optimizer and model; prints what it found as JSON."""
+"""A rank that inspects its own optimizer and model, and prints their state as JSON."""
 
 import dataclasses
 import json

@@ -15,7 +15,7 @@ from s3 import S3Server
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 
-class Clock:
+class LeaseClock:
     """Time that passes only in `sleep`, while which another attempt may renew its lease."""
 
     def __init__(self, other: Lease | None = None) -> None:
@@ -85,7 +85,7 @@ def test_the_lease_of_another_run_that_is_alive_is_not_taken(
 ) -> None:
     first, second = Lease(run_of(bucket, "u1")), Lease(run_of(bucket, "u2", namespace=namespace))
     first.acquire()
-    clock = Clock(other=first)
+    clock = LeaseClock(other=first)
     with pytest.raises(error, match=want):
         second.acquire(clock.sleep, clock)
     assert clock.now == 2 * RENEW_SECONDS
@@ -96,7 +96,7 @@ def test_the_lease_of_another_run_that_is_alive_is_not_taken(
 def test_another_run_that_was_killed_is_replaced_after_a_minute(bucket: str | None) -> None:
     first, second = Lease(run_of(bucket, "u1")), Lease(run_of(bucket, "u2"))
     first.acquire()
-    clock = Clock()
+    clock = LeaseClock()
     second.acquire(clock.sleep, clock)
     assert clock.now == 60
     with pytest.raises(LeaseLost, match=r"default/run \(attempt 1, uid u2\) has taken it over"):
@@ -106,7 +106,7 @@ def test_another_run_that_was_killed_is_replaced_after_a_minute(bucket: str | No
 def test_a_run_that_has_ended_is_replaced_at_once(bucket: str | None) -> None:
     with hold_lease(run_of(bucket, "u1")) as first:
         first.renew_if_due("ending")
-    clock = Clock()
+    clock = LeaseClock()
     Lease(run_of(bucket, "u2")).acquire(clock.sleep, clock)
     assert clock.now == 0
 
