@@ -5,7 +5,7 @@
     python benchmarks/data_stages.py --tasks 4 …
 
 Runs a DataPipeline, a Tokenizer and a TokenDataset in a temporary folder, one task at a time, so
-that the figures are those of one process. `start` is what a pod needs before it does anything.
+that the figures are those of one process. They include the start of the interpreter.
 """
 
 import argparse
@@ -26,8 +26,8 @@ SINGLE = ("list", "decide", "report", "compose", "seal")
 
 
 @dataclass
-class Row:
-    """One stage, over all its tasks."""
+class StageCost:
+    """What one stage costs, over all its tasks."""
 
     stage: str
     tasks: int
@@ -36,17 +36,17 @@ class Row:
     peak_bytes: int
 
 
-class Bench:
-    """A place where stages run as pods would."""
+class StageBench:
+    """Runs stages as pods do, one task at a time, and records what they cost."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows: list[Row] = []
+        self.rows: list[StageCost] = []
         for name in ("spec", "scratch", "data/raw"):
             (folder / name).mkdir(parents=True)
 
     def run(self, module: str, stage: str, run: dict[str, Any], tasks: int) -> dict[str, Any]:
-        """Run a stage, and return the report of its first task."""
+        """Run all tasks of a stage, and return the report of the first one."""
         (self.folder / "spec" / "spec.json").write_text(json.dumps(run), encoding="utf-8")
         wall, cpu, peak = 0.0, 0.0, 0
         first: dict[str, Any] = {}
@@ -57,7 +57,7 @@ class Bench:
             cpu += _children_cpu() - before
             peak = max(peak, report["peakMemoryBytes"])
             first = first or report
-        self.rows.append(Row(stage or module, tasks, wall, cpu, peak))
+        self.rows.append(StageCost(stage or module, tasks, wall, cpu, peak))
         return first
 
     def _task(self, module: str, stage: str, rank: int) -> dict[str, Any]:
@@ -67,8 +67,10 @@ class Bench:
             f"pretrain_workloads.{module}",
             *([stage] if stage else []),
         ]
-        ours = {"PRETRAIN_ROOT": str(self.folder), "JOB_COMPLETION_INDEX": str(rank)}
-        done = subprocess.run(command, env=os.environ | ours, stderr=subprocess.PIPE, check=False)
+        changes = {"PRETRAIN_ROOT": str(self.folder), "JOB_COMPLETION_INDEX": str(rank)}
+        done = subprocess.run(
+            command, env=os.environ | changes, stderr=subprocess.PIPE, check=False
+        )
         report: dict[str, Any] = json.loads((self.folder / "termination-log").read_bytes())
         if done.returncode:
             raise SystemExit(done.stderr.decode() + f"\n{report['message']}")
@@ -92,8 +94,8 @@ def built_in_text(folder: Path) -> None:
             stream.writelines(lines)
 
 
-def run_chain(bench: Bench, tasks: int) -> int:
-    """Run all stages, and return the bytes of text that were read."""
+def run_chain(bench: StageBench, tasks: int) -> int:
+    """Run all stages, and return the bytes of text that they read."""
     output = {"uri": "file:///pretrain/data/artifacts"}
     sources = [{"name": "raw", "uri": "file:///pretrain/data/raw/*"}]
     rules = [{"length": {"minCharacters": 16}}, {"languageId": {}}, {"repetition": {}}]
@@ -116,11 +118,14 @@ def run_chain(bench: Bench, tasks: int) -> int:
     read = sum(report["readByLanguage"]["bytes"].values())
     tokenizer = {"uri": output["uri"] + "/tokenizer/0", "digest": "0"}
     corpus = {"pipelineRef": {"name": "bench"}, "sampleBytes": "12M"}
-    learnt = {"corpus": corpus, "vocabularySize": 8192, "output": output}
+    tokenizer_spec = {"corpus": corpus, "vocabularySize": 8192, "output": output}
     bench.run(
-        "tokenizer", "", name | {"spec": learnt, "artifact": tokenizer, "documents": documents}, 1
+        "tokenizer",
+        "",
+        name | {"spec": tokenizer_spec, "artifact": tokenizer, "documents": documents},
+        1,
     )
-    mixed = {
+    dataset_spec = {
         "tokenizerRef": {"name": "bench"},
         "mixture": [{"pipelineRef": {"name": "bench"}}],
         "tokens": "8M",
@@ -130,7 +135,7 @@ def run_chain(bench: Bench, tasks: int) -> int:
         "output": output,
     }
     dataset = name | {
-        "spec": mixed,
+        "spec": dataset_spec,
         "tasks": tasks,
         "artifact": {"uri": output["uri"] + "/dataset/0", "digest": "0"},
         "tokenizer": tokenizer,
@@ -142,7 +147,7 @@ def run_chain(bench: Bench, tasks: int) -> int:
 
 
 def main() -> None:
-    """Run the chain twice, the first time to compile, and print the table of the second."""
+    """Compile the kernels, run the chain, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--tasks", type=int, default=2)
@@ -151,13 +156,14 @@ def main() -> None:
         [
             sys.executable,
             "-c",
-            "from pretrain_workloads.data import minhash, repetition as r;"
-            "minhash.signatures(['x']); r.measure(['x'])",
+            "from pretrain_workloads.data.dedup import minhash;"
+            "from pretrain_workloads.data.rules import repetition_kernel;"
+            "minhash.signatures(['x']); repetition_kernel.measure(['x'])",
         ],
         check=True,
     )
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
+        bench = StageBench(Path(folder))
         raw = bench.folder / "data" / "raw"
         for file in options.files:
             (raw / file.name).symlink_to(file.resolve())

@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from pretrain_local.pki import Authority, Identity
-from pretrain_operator.admission.related_objects import KnownObjects
-from pretrain_operator.observed.observed import ObservedObject, parse_object
+from pretrain_local.control_plane.authority import CertificateAuthority
+from pretrain_local.control_plane.certificate_requests import CertificateRequest
+from pretrain_operator.observed.objects import ListedObjects, ObservedObject, parse_object
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
@@ -110,9 +110,11 @@ def serve(pipe: Connection) -> None:
 async def _serve(pipe: Connection) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Authority(folder).issue([Identity("tls", "webhook", addresses=("127.0.0.1",))])
+        CertificateAuthority(folder).issue(
+            [CertificateRequest("tls", "webhook", addresses=("127.0.0.1",))]
+        )
         certificate = Certificate(folder / "tls.crt", folder / "tls.key")
-    known = KnownObjects(objects())
+    known = ListedObjects(objects())
     planning = Planning(open_workers, most=32, seconds=5.0)
     runner = web.AppRunner(make_app(lambda: known, planning), access_log=None)
     await runner.setup()

@@ -1,6 +1,7 @@
-"""Ask a real API server, over one connection, what it says to an object: nothing is stored."""
+"""Dry-run requests to a real API server, over one connection: whether it accepts an object."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,18 @@ from pretrain_api.meta import API_VERSION, GROUP, VERSION
 
 _PLURALS = {kind.name: kind.plural for kind in KINDS}
 _NAMESPACED = {kind.name: kind.namespaced for kind in KINDS}
+NAME = "subject"
+"""Name of the objects that are sent."""
 _VALUE = "Invalid value: "
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the API server said."""
+class ApiResponse:
+    """Whether the API server accepted an object."""
 
     is_accepted: bool
-    said: tuple[str, ...]
-    """Field and message of each cause."""
+    causes: tuple[str, ...]
+    """Field and message of each cause of a refusal."""
 
 
 class ApiServer:
@@ -35,53 +38,54 @@ class ApiServer:
         """Close the connection."""
         self._client.close()
 
-    def create(self, kind: str, spec: dict[str, Any], dry_run: bool = True) -> Answer:
-        """Return the answer to a new object."""
+    def create(self, kind: str, spec: dict[str, Any], dry_run: bool = True) -> ApiResponse:
+        """Return the response to a new object."""
         body = {
             "apiVersion": API_VERSION,
             "kind": kind,
-            "metadata": {"name": "asked"},
+            "metadata": {"name": NAME},
             "spec": spec,
         }
-        where = [GROUP, VERSION, *(["default"] if _NAMESPACED[kind] else []), _PLURALS[kind]]
+        scope = ["default"] if _NAMESPACED[kind] else []
+        path = [GROUP, VERSION, *scope, _PLURALS[kind]]
         create = (
             self._api.create_namespaced_custom_object
             if _NAMESPACED[kind]
             else self._api.create_cluster_custom_object
         )
         options = {"dry_run": "All"} if dry_run else {}
-        return _answer(lambda: create(*where, body, field_validation="Strict", **options))
+        return _respond(lambda: create(*path, body, field_validation="Strict", **options))
 
-    def change(self, kind: str, spec: dict[str, Any]) -> Answer:
-        """Return the answer to another spec for the object that was created."""
-        where = (GROUP, VERSION, "default", _PLURALS[kind], "asked")
-        now = self._api.get_namespaced_custom_object(*where)
-        body = {**now, "spec": spec}
-        return _answer(
+    def change(self, kind: str, spec: dict[str, Any]) -> ApiResponse:
+        """Return the response to another spec for the object that `create` stored."""
+        path = (GROUP, VERSION, "default", _PLURALS[kind], NAME)
+        stored = self._api.get_namespaced_custom_object(*path)
+        body = {**stored, "spec": spec}
+        return _respond(
             lambda: self._api.replace_namespaced_custom_object(
-                *where, body, dry_run="All", field_validation="Strict"
+                *path, body, dry_run="All", field_validation="Strict"
             )
         )
 
     def delete(self, kind: str) -> None:
-        """Delete the object that was created."""
+        """Delete the object that `create` stored."""
         if _NAMESPACED[kind]:
-            where = (GROUP, VERSION, "default", _PLURALS[kind], "asked")
-            self._api.delete_namespaced_custom_object(*where)
+            path = (GROUP, VERSION, "default", _PLURALS[kind], NAME)
+            self._api.delete_namespaced_custom_object(*path)
         else:
-            self._api.delete_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], "asked")
+            self._api.delete_cluster_custom_object(GROUP, VERSION, _PLURALS[kind], NAME)
 
 
-def _answer(call: Any) -> Answer:
+def _respond(request: Callable[[], object]) -> ApiResponse:
     try:
-        call()
+        request()
     except client.ApiException as error:
         if error.status not in (400, 422):
             raise
         causes = json.loads(error.body).get("details", {}).get("causes", [])
-        return Answer(False, tuple(_said(cause) for cause in causes) or (error.body,))
-    return Answer(True, ())
+        return ApiResponse(False, tuple(_format_cause(cause) for cause in causes) or (error.body,))
+    return ApiResponse(True, ())
 
 
-def _said(cause: dict[str, str]) -> str:
+def _format_cause(cause: dict[str, str]) -> str:
     return f"{cause.get('field', '')}: {cause.get('message', '').removeprefix(_VALUE)}"

@@ -6,18 +6,16 @@ from typing import Any
 
 from pretrain_api.meta import API_VERSION
 from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
-from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
-from pretrain_operator.observed.observed import (
-    ContainerEnd,
-    Key,
-    ObservedJob,
-    ObservedObject,
-    ObservedPod,
-)
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.pods import ContainerEnd, ObservedPod
+from pretrain_operator.plan.runs.observed_run import ObservedRun
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DIGEST = "0123456789abcdef" * 4
@@ -270,3 +268,26 @@ def parsed_dataset(**changes: Any) -> TokenDatasetSpec:
 def parsed_run(**changes: Any) -> PretrainJobSpec:
     """Return the spec of a PretrainJob."""
     return PretrainJobSpec.model_validate(run_spec(**changes))
+
+
+def parsed_profile(**changes: Any) -> ComputeProfileSpec:
+    """Return the spec of a ComputeProfile."""
+    return ComputeProfileSpec.model_validate(profile_spec(**changes))
+
+
+def make_observed_run(
+    owner: ObservedObject | None = None, spec: PretrainJobSpec | None = None, **changes: Any
+) -> ObservedRun:
+    """Return a run as it is planned: nothing of it is there yet."""
+    fields: dict[str, Any] = {
+        "status": PretrainJobStatus(),
+        "jobs": (),
+        "pods": (),
+        "placement": "placed",
+        "finished": None,
+    }
+    return ObservedRun(
+        owner=owner or make_object("PretrainJob", "run"),
+        spec=spec or parsed_run(),
+        **{**fields, **changes},
+    )

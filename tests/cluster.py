@@ -1,4 +1,4 @@
-"""A running cluster for tests: that of `--kubeconfig`, else one of our own, taken down after.
+"""A running cluster for tests: that of `--kubeconfig`, else a local one for the session.
 
 Import the fixtures into a `conftest.py`:
 
@@ -7,7 +7,6 @@ Import the fixtures into a `conftest.py`:
 
 import json
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,26 +20,23 @@ import pytest
 
 from pretrain_local import binaries
 from pretrain_local.cluster import LocalCluster
-from pretrain_local.layout import NodeResources
+from pretrain_local.kubectl import Kubectl
+from pretrain_local.state import NodeResources
 
 Json = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[1]
 
 RESOURCES = NodeResources(cpus=64, memory_bytes=256 * 2**30, gpus=8)
-"""More than the machine has: tests ask for what real runs ask for, and use little of it."""
+"""More than the machine has: tests request what real runs request, and use little of it."""
 
 WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.25
 
 
-class KubectlFailed(Exception):
-    """kubectl ended with an error."""
-
-
 @dataclass(frozen=True)
-class Cluster:
-    """A cluster and the means to talk to it."""
+class RunningCluster:
+    """A cluster and its kubectl."""
 
     kubeconfig: Path
     kubectl_binary: str
@@ -51,13 +47,9 @@ class Cluster:
         """Return what kubectl prints.
 
         Raises:
-            KubectlFailed: With what it says on standard error.
+            KubectlError: With what it prints on standard error.
         """
-        command = [self.kubectl_binary, f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise KubectlFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
+        return Kubectl(self.kubectl_binary, str(self.kubeconfig)).run(*arguments, stdin=stdin)
 
     def install_crds(self) -> None:
         """Apply the CRDs and wait until the API server serves them."""
@@ -72,7 +64,7 @@ class Cluster:
 class Namespace:
     """A namespace of one test."""
 
-    cluster: Cluster
+    cluster: RunningCluster
     name: str
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
@@ -106,13 +98,13 @@ class Namespace:
         is_met: Callable[[Json], bool],
         seconds: float = WAIT_SECONDS,
     ) -> Json:
-        """Return the object once `is_met`; fail, showing it, if that takes too long."""
+        """Return the object once `is_met`; fail and show it after `seconds`."""
 
-        def found() -> Json | None:
+        def get_if_met() -> Json | None:
             item = self.get(kind, name)
             return item if item is not None and is_met(item) else None
 
-        return wait_until(found, f"{kind}/{name}", seconds, lambda: self.get(kind, name))
+        return wait_until(get_if_met, f"{kind}/{name}", seconds, lambda: self.get(kind, name))
 
 
 def wait_until[T](
@@ -121,11 +113,11 @@ def wait_until[T](
     seconds: float = WAIT_SECONDS,
     show: Callable[[], object] = lambda: "",
 ) -> T:
-    """Return what `find` finds; fail with `show()` if it finds nothing within `seconds`."""
+    """Return the first result of `find` that is not None; fail with `show()` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
-        if (found := find()) is not None:
-            return found
+        if (result := find()) is not None:
+            return result
         if time.monotonic() > deadline:
             shown = json.dumps(show(), indent=1, default=str)
             pytest.fail(f"{what}: not as expected within {seconds:.0f} s; it is\n{shown}")
@@ -135,15 +127,15 @@ def wait_until[T](
 def condition(item: Json, name: str) -> Json | None:
     """Return a condition of an object's status."""
     conditions: Sequence[Json] = item.get("status", {}).get("conditions", ())
-    return next((found for found in conditions if found["type"] == name), None)
+    return next((item for item in conditions if item["type"] == name), None)
 
 
 def is_condition(name: str, truth: str = "True") -> Callable[[Json], bool]:
     """Return a predicate for `wait_for`."""
 
     def is_met(item: Json) -> bool:
-        found = condition(item, name)
-        return found is not None and found["status"] == truth
+        current = condition(item, name)
+        return current is not None and current["status"] == truth
 
     return is_met
 
@@ -153,29 +145,29 @@ def is_phase(*phases: str) -> Callable[[Json], bool]:
     return lambda item: item.get("status", {}).get("phase") in phases
 
 
-def say(line: str) -> None:
-    """Show what a slow first build does, past pytest's capture."""
+def report(line: str) -> None:
+    """Print the progress of a slow first build, past pytest's capture."""
     print(line, file=sys.__stderr__, flush=True)
 
 
 @contextmanager
-def run_cluster(sandbox: str = "auto") -> Iterator[Cluster]:
-    """Run a cluster of our own below a temporary folder."""
-    kubectl = str(binaries.find_all(report=say)["kubectl"])
+def run_cluster(sandbox: str = "auto") -> Iterator[RunningCluster]:
+    """Run a local cluster below a temporary folder."""
+    kubectl = str(binaries.find_all(report=report)["kubectl"])
     with tempfile.TemporaryDirectory(prefix="pretrain-cluster-") as folder:
-        with LocalCluster(Path(folder) / "state", RESOURCES, sandbox, say) as cluster:
-            yield Cluster(cluster.kubeconfig, kubectl, cluster)
+        with LocalCluster(Path(folder) / "state", RESOURCES, sandbox, report) as cluster:
+            yield RunningCluster(cluster.kubeconfig, kubectl, cluster)
 
 
 class _Shared:
-    """One cluster for all folders of tests: each `conftest.py` has a fixture of its own."""
+    """One cluster for all `conftest.py` that import the fixture: pytest runs it once for each."""
 
     def __init__(self) -> None:
         self._users = 0
         self._resources = ExitStack()
-        self._cluster: Cluster | None = None
+        self._cluster: RunningCluster | None = None
 
-    def enter(self) -> Cluster:
+    def enter(self) -> RunningCluster:
         """Return the cluster; start it for the first user."""
         if self._cluster is None:
             self._cluster = self._resources.enter_context(run_cluster())
@@ -183,7 +175,7 @@ class _Shared:
         return self._cluster
 
     def leave(self) -> None:
-        """Take the cluster down after the last user."""
+        """Stop the cluster after the last user."""
         self._users -= 1
         if self._users == 0:
             self._cluster = None
@@ -194,11 +186,11 @@ _shared = _Shared()
 
 
 @pytest.fixture(scope="session")
-def local_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Give the cluster that was asked for by name, or one of our own for this session."""
-    given: Path | None = request.config.getoption("--kubeconfig")
-    if given is not None:
-        yield Cluster(given, "kubectl", None)
+def local_cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
+    """Give the cluster of `--kubeconfig`, or a local one for this session."""
+    kubeconfig: Path | None = request.config.getoption("--kubeconfig")
+    if kubeconfig is not None:
+        yield RunningCluster(kubeconfig, "kubectl", None)
         return
     cluster = _shared.enter()
     try:
@@ -208,8 +200,8 @@ def local_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def namespace(local_cluster: Cluster) -> Iterator[Namespace]:
-    """Give a namespace in which pods can be made, and delete it after."""
+def namespace(local_cluster: RunningCluster) -> Iterator[Namespace]:
+    """Give a namespace in which pods can be created, and delete it afterwards."""
     made = make_namespace(local_cluster)
     try:
         yield made
@@ -217,17 +209,17 @@ def namespace(local_cluster: Cluster) -> Iterator[Namespace]:
         remove_namespace(made)
 
 
-def make_namespace(cluster: Cluster) -> Namespace:
-    """Return a new namespace in which pods can be made."""
+def make_namespace(cluster: RunningCluster) -> Namespace:
+    """Return a new namespace in which pods can be created."""
     made = Namespace(cluster, f"test-{secrets.token_hex(4)}")
     cluster.kubectl("create", "namespace", made.name)
-    # Pods are refused before it exists.
+    # The API server refuses pods before it exists.
     wait_until(lambda: made.get("serviceaccount", "default"), "the default service account")
     return made
 
 
 def remove_namespace(namespace: Namespace) -> None:
-    """Delete a namespace; its pods are stopped, without the usual patience."""
+    """Delete a namespace; its pods get a short grace period."""
     pods = ("delete", "jobs,pods", "--all", "--wait=false", "--grace-period=1")
     namespace.kubectl(*pods)
     namespace.cluster.kubectl("delete", "namespace", namespace.name, "--wait=false")

@@ -1,4 +1,4 @@
-"""Small real text, and the runs that turn it into documents, a tokenizer and token blocks."""
+"""Small real text, and the specs that turn it into documents, a tokenizer and token blocks."""
 
 import gzip
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 POEMS = Path(__file__).parent / "data" / "poems.jsonl"
-"""Public-domain Chinese poems; `NOTICE` beside it says from where."""
+"""Public-domain Chinese poems; `NOTICE` beside the file names the source."""
 
 
 def poems() -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def poems() -> list[dict[str, Any]]:
 
 
 def english(count: int) -> list[dict[str, Any]]:
-    """Return chapters of Python's language reference, as the interpreter brings them."""
+    """Return chapters of Python's language reference, from the interpreter's own help."""
     from pydoc_data.topics import topics
 
     chosen = sorted(topics.items(), key=lambda item: (len(item[1]), item[0]))[-count:]
@@ -31,7 +31,7 @@ def code(count: int) -> list[dict[str, Any]]:
 
 
 def write_jsonl(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write records, compressed if the name says so."""
+    """Write records as JSON lines, compressed if the name ends in `.gz`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     content = lines.encode()
@@ -39,7 +39,7 @@ def write_jsonl(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 def write_corpus(folder: Path) -> None:
-    """Write a corpus of three languages, with copies and bad records in it."""
+    """Write a corpus of three languages, with duplicates and bad records."""
     verses = poems()
     near = [r | {"id": r["id"] + "/copy", "text": r["text"] + "\n"} for r in verses[:3]]
     write_jsonl(folder / "zh" / "poems.jsonl.gz", verses)

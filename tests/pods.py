@@ -16,7 +16,7 @@ def make_pod(name: str, script: str, **spec: Any) -> Json:
 
 
 def make_pod_spec(*containers: Json, **spec: Any) -> Json:
-    """Return a pod's spec without service-account token, as ours are."""
+    """Return a pod's spec; like those of the operator, it has no service-account token."""
     base: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -27,7 +27,7 @@ def make_pod_spec(*containers: Json, **spec: Any) -> Json:
 
 
 def make_container(script: str, name: str = "main", **fields: Any) -> Json:
-    """Return a container that runs a Python script, with our place for termination messages."""
+    """Return a container that runs a Python script, with the operator's termination path."""
     base: Json = {
         "name": name,
         "image": "none",
@@ -38,7 +38,7 @@ def make_container(script: str, name: str = "main", **fields: Any) -> Json:
 
 
 def make_indexed_job(name: str, completions: int, pod_spec: Json, **spec: Any) -> Json:
-    """Return an Indexed Job whose pods all run at once."""
+    """Return an Indexed Job whose pods all run in parallel."""
     base: Json = {
         "completionMode": "Indexed",
         "completions": completions,

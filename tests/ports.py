@@ -1,7 +1,6 @@
-"""Ports for servers that have to be told one: outside the range that connections take theirs from.
+"""Free ports for servers that take a port number: outside the kernel's ephemeral range.
 
-A port that the kernel picks for `bind(0)` may be given to the next outgoing connection before the
-server that it was picked for binds it.
+A port that `bind(0)` picks is ephemeral: an outgoing connection may get it before the server does.
 """
 
 import itertools
@@ -13,7 +12,7 @@ _numbers = itertools.count(os.getpid() * 64)
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody uses and that this process has not given before."""
+    """Return a TCP port that is free and that this process has not returned before."""
     for _ in range(_COUNT):
         port = _FIRST + next(_numbers) % _COUNT
         with socket.socket() as probe:

@@ -19,14 +19,14 @@ USER = {"accessKey": "test", "secretKey": "testsecret"}
 
 @dataclass(frozen=True)
 class S3Server:
-    """A server that runs; its buckets are the folders of `folder`."""
+    """A running server; its buckets are the folders of `folder`."""
 
     endpoint: str
     folder: Path
 
     @property
     def secret(self) -> dict[str, str]:
-        """Return the content of a Secret that opens it."""
+        """Return the content of a Secret with its credentials."""
         return {"endpoint": self.endpoint, "region": "us-east-1", **USER}
 
 

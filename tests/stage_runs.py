@@ -1,4 +1,4 @@
-"""Run stages as pods do: real entry points, one process a task, each with its own `/pretrain`."""
+"""Run stages as pods do: the real entry points, one process for each task."""
 
 import os
 import subprocess
@@ -17,20 +17,21 @@ SINGLE = ("list", "decide", "report", "compose", "seal")
 
 
 @dataclass
-class Place:
-    """Where pods run: a folder that they all mount as `/pretrain/data`, and Secrets."""
+class StageRunner:
+    """Runs stages below a folder: each task has its own `/pretrain`, with a shared data volume."""
 
     root: Path
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Keys of each Secret that the tasks mount."""
 
     @property
     def data(self) -> Path:
-        """Return the shared volume."""
+        """Return the volume that all tasks mount as `/pretrain/data`."""
         folder = self.root / "data"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def start(self, module: str, stage: str | None, run: Any, rank: int = 0) -> "Pod":
+    def start(self, module: str, stage: str | None, run: Any, rank: int = 0) -> "RunningTask":
         """Start one task."""
         pretrain = self.root / "pods" / f"{module}-{stage}-{rank}"
         for folder in ("spec", "scratch"):
@@ -56,14 +57,14 @@ class Place:
         log = (pretrain / "log").open("wb")
         with log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        return Pod(process, pretrain)
+        return RunningTask(process, pretrain)
 
     def run(
         self, module: str, stage: str | None, run: BaseModel, tasks: int = 1, code: int = 0
     ) -> list[ExitReport]:
-        """Run all tasks of a stage at once, and return their reports."""
-        pods = [self.start(module, stage, run, rank) for rank in range(tasks)]
-        return [pod.report(code) for pod in pods]
+        """Run all tasks of a stage in parallel, and return their reports."""
+        started = [self.start(module, stage, run, rank) for rank in range(tasks)]
+        return [task.report(code) for task in started]
 
     def run_pipeline(self, run: Any) -> ExitReport:
         """Run the stages of a DataPipeline as the operator does; return the last report."""
@@ -86,15 +87,15 @@ class Place:
 
 
 @dataclass
-class Pod:
-    """A task that runs."""
+class RunningTask:
+    """A process that runs a task."""
 
     process: subprocess.Popen[bytes]
     pretrain: Path
 
     def report(self, code: int = 0) -> ExitReport:
         """Wait for the end of the process, and return its report."""
-        found = self.process.wait(timeout=300)
+        exit_code = self.process.wait(timeout=300)
         log = (self.pretrain / "log").read_text(encoding="utf-8", errors="replace")
-        assert found == code, f"exit code {found}, not {code}:\n{log[-4000:]}"
+        assert exit_code == code, f"exit code {exit_code}, not {code}:\n{log[-4000:]}"
         return ExitReport.model_validate_json((self.pretrain / "termination-log").read_bytes())

@@ -1,15 +1,12 @@
-"""The admission webhook as its own process beside a cluster, configured as the chart does it."""
+"""The admission webhook as a process beside a cluster, configured as the Helm chart does it."""
 
 import base64
 import json
-import os
 import re
 import ssl
-import sys
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -17,45 +14,49 @@ import yaml
 
 from cluster import ROOT, Namespace, wait_until
 from pretrain_local.addresses import free_port
-from pretrain_local.pki import Authority, Identity
-from pretrain_local.processes import Processes
+from pretrain_local.control_plane.authority import CertificateAuthority
+from pretrain_local.control_plane.certificate_requests import CertificateRequest
+from pretrain_local.operator_process import OperatorProcess
 
 CHART = ROOT / "charts" / "pretrain-operator"
-_NAME = "webhook"
-_GRACE_SECONDS = 10
 _PLACEHOLDER = re.compile(r"\{\{ \.Release\.(Name|Namespace) \}\}")
 
 
 def chart_manifests(template: str, release: str, namespace: str) -> list[dict[str, Any]]:
-    """Return the manifests of a template that asks for nothing but the release."""
+    """Return the manifests of a template that uses no values but the release's."""
     text = (CHART / "templates" / template).read_text(encoding="utf-8")
     names = {"Name": release, "Namespace": namespace}
-    text = _PLACEHOLDER.sub(lambda found: names[found[1]], text)
+    text = _PLACEHOLDER.sub(lambda match: names[match[1]], text)
     text = "\n".join(line for line in text.splitlines() if not line.startswith("{{-"))
     return list(yaml.safe_load_all(text))
 
 
 def chart_webhook() -> dict[str, Any]:
-    """Return what the chart tells the API server of the webhook, but for its place."""
+    """Return the webhook's configuration in the chart, without its address."""
     text = (CHART / "files" / "webhook.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
 
-class WebhookProcess:
-    """A running webhook with the chart's rights; leave the context to stop it."""
+class WebhookProcess(OperatorProcess):
+    """A running webhook with the rights of the chart's service account."""
 
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self._namespace, self._folder = namespace, folder
-        self._processes = Processes(folder, folder)
-        self._authority = Authority(folder)
-        self._kubeconfig, server = self._sign_in()
+        self._authority = CertificateAuthority(folder)
+        kubeconfig, server = self._sign_in()
         self.host = urlsplit(server).hostname or ""
         self.port = free_port(self.host, 9443)
         self.issue("first")
+        module = (
+            "pretrain_operator.webhook",
+            *("--certificate", str(folder / "tls.crt"), "--key", str(folder / "tls.key")),
+            *("--host", self.host, "--port", str(self.port), "--refresh-seconds", "0.2"),
+        )
+        super().__init__(kubeconfig, folder, "webhook", module)
 
     @property
     def url(self) -> str:
-        """Return where it serves."""
+        """Return the address where it serves."""
         return f"https://{self.host}:{self.port}"
 
     @property
@@ -64,14 +65,18 @@ class WebhookProcess:
         return ssl.create_default_context(cafile=self._folder / "ca.crt")
 
     def issue(self, common_name: str) -> None:
-        """Give it a new certificate, as a renewed Secret would."""
-        self._authority.issue([Identity("tls", common_name, addresses=(self.host,))])
+        """Replace its certificate, as a renewed Secret would."""
+        request = CertificateRequest("tls", common_name, addresses=(self.host,))
+        self._authority.issue([request])
 
     def configure(self, failure_policy: str) -> None:
-        """Tell the API server of it, as the chart does but for its place."""
+        """Register it with the API server: the chart's configuration with its URL."""
         bundle = base64.b64encode((self._folder / "ca.crt").read_bytes()).decode()
-        place = {"url": f"{self.url}/validate", "caBundle": bundle}
-        webhook = chart_webhook() | {"failurePolicy": failure_policy, "clientConfig": place}
+        client_config = {"url": f"{self.url}/validate", "caBundle": bundle}
+        webhook = chart_webhook() | {
+            "failurePolicy": failure_policy,
+            "clientConfig": client_config,
+        }
         configuration = {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingWebhookConfiguration",
@@ -81,33 +86,18 @@ class WebhookProcess:
         self._namespace.apply(configuration)
 
     def get(self, path: str) -> int:
-        """Return the status of an answer."""
+        """Return the status of the response to a GET request."""
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", context=self.trust) as answer:
-                return int(answer.status)
+            with urllib.request.urlopen(f"{self.url}{path}", context=self.trust) as response:
+                return int(response.status)
         except HTTPError as error:
             error.close()
             return error.code
 
     def start(self) -> None:
         """Start it; return when it is ready."""
-        command = [
-            *(sys.executable, "-m", "pretrain_operator.webhook"),
-            *("--certificate", str(self._folder / "tls.crt"), "--key"),
-            *(str(self._folder / "tls.key"), "--host", self.host, "--port", str(self.port)),
-            *("--refresh-seconds", "0.2"),
-        ]
-        variables = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONSAFEPATH": "1"}
-        self._processes.start(_NAME, command, variables)
-        wait_until(self._is_ready, "the webhook", show=lambda: self._processes.tail(_NAME))
-
-    def stop(self) -> None:
-        """End it as a node would."""
-        self._processes.stop(_NAME, _GRACE_SECONDS)
-
-    def said(self) -> str:
-        """Return what it wrote."""
-        return self._processes.log(_NAME).read_text(encoding="utf-8")
+        super().start()
+        wait_until(self._is_ready, "the webhook", show=self.tail)
 
     def _is_ready(self) -> bool | None:
         try:
@@ -129,17 +119,3 @@ class WebhookProcess:
         path = self._folder / "kubeconfig"
         path.write_text(json.dumps(config), encoding="utf-8")
         return path, config["clusters"][0]["cluster"]["server"]
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """End it."""
-        self.stop()

@@ -1,4 +1,4 @@
-"""What tests of the operator work with: the operator as a process, a namespace and a folder.
+"""Fixtures for tests of the operator: its process, a namespace and a folder for pods.
 
 Import the fixtures into a `conftest.py`:
 
@@ -14,24 +14,24 @@ from typing import Any
 import pytest
 
 from builders import make_body
-from cluster import Cluster, Namespace
-from pretrain_local.demo.operator import OperatorProcess
+from cluster import Namespace, RunningCluster
+from pretrain_local.operator_process import OperatorProcess
 
 Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def operator(
-    local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    local_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """Run the operator beside the cluster, for one module: two of them would hide a dead one."""
+    """Run one operator for a module; a second one would hide that the first has ended."""
     local_cluster.install_crds()
     folder = tmp_path_factory.mktemp("operator")
     with OperatorProcess(local_cluster.kubeconfig, folder) as running:
         yield running
         running.check()
-    said = running.log.read_text(encoding="utf-8")
-    assert "an error of ours" not in said, said
+    log = running.log.read_text(encoding="utf-8")
+    assert "an error of ours" not in log, log
 
 
 class Workplace:
@@ -55,9 +55,9 @@ class Workplace:
         )
 
     def apply(self, kind: str, name: str, spec: Json, **metadata: Any) -> None:
-        """Apply an object whose pods are placed by the profile."""
-        placed = {"profileRef": {"name": self.profile}, **spec}
-        body = _plain(make_body(kind, name, spec=placed))
+        """Apply an object that uses the profile."""
+        with_profile = {"profileRef": {"name": self.profile}, **spec}
+        body = _plain(make_body(kind, name, spec=with_profile))
         body["metadata"] |= {**metadata, "namespace": self.namespace.name}
         self.namespace.apply(body)
 
@@ -79,7 +79,7 @@ def _plain(body: Json) -> Json:
 
 
 def _texts(count: int) -> list[str]:
-    """Return real English: the first topics of Python's language reference."""
+    """Return English text: the first topics of Python's language reference."""
     return [text for _, text in sorted(topics.topics.items())][:count]
 
 
@@ -87,7 +87,7 @@ def _texts(count: int) -> list[str]:
 def workplace(
     operator: OperatorProcess, namespace: Namespace, tmp_path: Path
 ) -> Iterator[Workplace]:
-    """Give a place to work in: the operator runs, and pods can read and write a folder."""
+    """Give a namespace and a folder that its pods read and write; the operator runs."""
     made = Workplace(namespace, tmp_path)
     try:
         yield made

@@ -12,6 +12,7 @@ from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 
 PIPELINE_STAGES = ("list", "prepare", "match", "decide", "write", "report")
+TOKENIZER_STAGES = ("train",)
 DATASET_STAGES = ("tokenize", "compose", "block", "seal")
 
 

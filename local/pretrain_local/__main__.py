@@ -8,19 +8,21 @@ from pretrain_api.quantities import parse_quantity
 from pretrain_local import binaries
 from pretrain_local.cluster import LocalCluster
 from pretrain_local.errors import LocalError
-from pretrain_local.layout import NodeResources, default_state
-from pretrain_local.node.sandbox import KINDS
+from pretrain_local.files import default_state
+from pretrain_local.node.runtime.sandbox import KINDS
+from pretrain_local.programs import CLUSTER, PROGRAMS
+from pretrain_local.state import NodeResources
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pretrain_local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     summaries = {
-        "up": "start Kubernetes; does nothing when it runs",
-        "down": "stop it and remove all it wrote",
-        "status": "say which processes run; exit code 1 unless all do",
+        "up": "start Kubernetes; components that run already are kept",
+        "down": "stop it and remove its files",
+        "status": "show its processes; exit code 1 unless all run",
         "kubeconfig": "print the path of the kubeconfig",
-        "build": "only find or build the programs, and print their paths",
+        "build": "find or build the programs and print their paths; start nothing",
     }
     parsers = {name: commands.add_parser(name, help=text) for name, text in summaries.items()}
     for name in ("up", "down", "status", "kubeconfig"):
@@ -32,28 +34,31 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument(
         "--memory", type=parse_quantity, help="memory of the node, such as 16Gi; default: all"
     )
-    up.add_argument("--gpus", type=int, help="nvidia.com/gpu of the node, made up; default: 0")
-    up.add_argument("--sandbox", choices=KINDS, default="auto", help="how pods are kept apart")
+    up.add_argument(
+        "--gpus", type=int, help="nvidia.com/gpu of the node, which need not exist; default: 0"
+    )
+    up.add_argument("--sandbox", choices=KINDS, default="auto", help="how pods are isolated")
     parsers["build"].add_argument("names", nargs="*", help="default: what a cluster needs")
     return parser
 
 
 def _resources(options: argparse.Namespace) -> NodeResources | None:
-    wishes = {"cpus": options.cpus, "memory_bytes": options.memory, "gpus": options.gpus}
-    given = {name: value for name, value in wishes.items() if value is not None}
-    if not given:
+    """Return the capacity of the options; None means that the node keeps its capacity."""
+    options_by_field = {"cpus": options.cpus, "memory_bytes": options.memory, "gpus": options.gpus}
+    changes = {name: value for name, value in options_by_field.items() if value is not None}
+    if not changes:
         return None
-    return NodeResources.of_this_machine().model_copy(update=given)
+    return NodeResources.of_this_machine().model_copy(update=changes)
 
 
 def _up(options: argparse.Namespace) -> int:
-    cluster = LocalCluster(options.state, _resources(options), options.sandbox, _say)
+    cluster = LocalCluster(options.state, _resources(options), options.sandbox, _report)
     print(f"export KUBECONFIG={cluster.up()}")
     return 0
 
 
 def _down(options: argparse.Namespace) -> int:
-    LocalCluster(options.state, report=_say).down()
+    LocalCluster(options.state, report=_report).down()
     return 0
 
 
@@ -80,16 +85,16 @@ def _kubeconfig(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    unknown = [name for name in options.names if name not in binaries.PROGRAMS]
+    unknown = [name for name in options.names if name not in PROGRAMS]
     if unknown:
-        known = ", ".join(binaries.PROGRAMS)
-        raise LocalError(f"{', '.join(unknown)}: no such program; known are {known}")
-    for path in binaries.find_all(options.names or binaries.CLUSTER, _say).values():
+        names = ", ".join(PROGRAMS)
+        raise LocalError(f"{', '.join(unknown)}: no such program; there are {names}")
+    for path in binaries.find_all(options.names or CLUSTER, _report).values():
         print(path)
     return 0
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -108,7 +113,7 @@ def main() -> int:
     try:
         return _COMMANDS[options.command](options)
     except LocalError as error:
-        _say(f"error: {error}")
+        _report(f"error: {error}")
         return 1
 
 

@@ -1,7 +1,6 @@
-"""A local cluster as one thing: up, down, status."""
+"""A local cluster as one object: up, down, status."""
 
 import fcntl
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,15 +10,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pretrain_local import addresses, binaries, controlplane, kubeconfig, pki, procfs
-from pretrain_local.api import Api
-from pretrain_local.controlplane import APISERVER, COMPONENTS, CONTROLLER_MANAGER, NODE, SCHEDULER
+from pretrain_local import addresses, binaries, procfs
+from pretrain_local.atomic_files import write_atomically
+from pretrain_local.control_plane import components
+from pretrain_local.control_plane.admin_client import AdminClient
+from pretrain_local.control_plane.components import (
+    APISERVER,
+    COMPONENTS,
+    CONTROLLER_MANAGER,
+    NODE,
+    SCHEDULER,
+)
+from pretrain_local.control_plane.credentials import write_credentials
 from pretrain_local.errors import ComponentDied, LocalError
-from pretrain_local.files import write_atomically
-from pretrain_local.layout import ClusterState, Layout, NodeResources, Ports, default_state
-from pretrain_local.node import containers, sandbox
-from pretrain_local.node.resources import build_amounts, parse_amount
+from pretrain_local.files import ClusterFiles, default_state
+from pretrain_local.node.api.resources import build_capacity, parse_resource_quantity
+from pretrain_local.node.runtime import sandbox, supervision
 from pretrain_local.processes import Processes
+from pretrain_local.state import ClusterState, NodeResources, Ports
 
 NODE_NAME = "local"
 _START_SECONDS = 90.0
@@ -50,20 +58,28 @@ class LocalCluster:
         sandbox_kind: str = "auto",
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.layout = Layout(state or default_state())
+        """Prepare a cluster; start nothing yet.
+
+        Args:
+            state: The folder; None means `default_state()`.
+            resources: Capacity of the node; None means what it had, at first this machine's.
+            sandbox_kind: One of `sandbox.KINDS`.
+            report: Receives lines of progress and warnings.
+        """
+        self.files = ClusterFiles(state or default_state())
         self._resources = resources
         self._sandbox = sandbox_kind
         self._report = report
-        self._processes = Processes(self.layout.run, self.layout.logs)
-        self._holder: socket.socket | None = None
+        self._processes = Processes(self.files.run, self.files.logs)
+        self._reservation: socket.socket | None = None
 
     @property
     def kubeconfig(self) -> Path:
         """Return the administrator's kubeconfig."""
-        return self.layout.kubeconfig
+        return self.files.kubeconfig
 
     def __enter__(self) -> Self:
-        """Bring the cluster up."""
+        """Start the cluster."""
         try:
             self.up()
         except BaseException:
@@ -77,45 +93,45 @@ class LocalCluster:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take the cluster down."""
+        """Stop the cluster and remove its files."""
         self.down()
 
     def up(self) -> Path:
-        """Start what does not run yet, wait until pods can be made, return the kubeconfig.
+        """Start the components that do not run, wait until pods can start, return the kubeconfig.
 
         Raises:
-            LocalError: If programs are missing or a component does not come up.
+            LocalError: If programs are missing or a component does not start.
         """
-        programs = {**binaries.find_all(report=self._report), NODE: controlplane.PYTHON}
-        self.layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        programs = {**binaries.find_all(report=self._report), NODE: components.PYTHON}
+        self.files.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._locked():
-            self._explain_deaths()
-            known = self.layout.read()
+            self._forget_dead_components()
+            stored = self.files.read_state()
             try:
-                state = known if known and self._has_survivors() else self._prepare(known)
-                self._start_all(programs, self._with_wishes(state))
+                state = stored if stored and self._is_running() else self._prepare(stored)
+                self._start_all(programs, self._apply_resources(state))
             finally:
-                # The processes that were started hold it now.
-                if self._holder is not None:
-                    self._holder.close()
+                # The components have inherited the socket that reserves the addresses.
+                if self._reservation is not None:
+                    self._reservation.close()
         return self.kubeconfig
 
     def down(self) -> None:
-        """Stop every process, pods first, and remove what the cluster wrote."""
-        if not self.layout.root.exists():
+        """Stop every process, pods first, and remove the cluster's files."""
+        if not self.files.root.exists():
             return
         with self._locked():
-            # What would replace a stopped pod goes first.
+            # First those that would replace a stopped pod.
             for name in (CONTROLLER_MANAGER, SCHEDULER, NODE):
                 self._processes.stop(name, _STOP_SECONDS)
-            containers.stop_all(self.layout.pods, _STOP_SECONDS)
+            supervision.stop_all(self.files.pods, _STOP_SECONDS)
             for name in reversed(COMPONENTS):
                 self._processes.stop(name, _STOP_SECONDS)
-            self._remove()
+            self.files.remove()
 
     def status(self) -> list[ComponentStatus]:
-        """Return the state of each process, in the order of starting; empty if it is down."""
-        if self.layout.read() is None:
+        """Return the status of each component, in start order; empty if the cluster is down."""
+        if self.files.read_state() is None:
             return []
         return [self._component(name) for name in COMPONENTS]
 
@@ -127,99 +143,84 @@ class LocalCluster:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one command change the cluster at a time."""
-        with open(self.layout.lock, "w") as lock:
+        """Allow one command at a time to change the cluster."""
+        with open(self.files.lock, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _explain_deaths(self) -> None:
+    def _is_dead(self, name: str) -> bool:
+        return self._processes.has(name) and self._processes.pid(name) is None
+
+    def _forget_dead_components(self) -> None:
         for name in COMPONENTS:
-            if self._processes.has(name) and self._processes.pid(name) is None:
+            if self._is_dead(name):
                 death = ComponentDied(name, self._processes.tail(name))
                 self._report(f"{death}\nstarting it again")
                 self._processes.forget(name)
 
-    def _has_survivors(self) -> bool:
+    def _is_running(self) -> bool:
+        """Return whether a component or a container still uses the stored addresses."""
         running = any(self._processes.pid(name) for name in COMPONENTS)
-        return running or containers.any_running(self.layout.pods)
+        return running or supervision.any_running(self.files.pods)
 
-    def _prepare(self, known: ClusterState | None) -> ClusterState:
-        """Choose addresses, and write certificates and kubeconfigs for them."""
-        layout = self.layout
-        block, self._holder = addresses.reserve(known.block_number if known else None)
-        wished = Ports()
-        ports = Ports(**{name: addresses.free_port(block.host, port) for name, port in wished})
+    def _prepare(self, stored: ClusterState | None) -> ClusterState:
+        """Reserve addresses, preferably the stored ones, and write credentials for them."""
+        block, self._reservation = addresses.reserve(stored.block_number if stored else None)
+        ports = {name: addresses.free_port(block.host, port) for name, port in Ports()}
         state = ClusterState(
             block_number=block.number,
-            ports=ports,
+            ports=Ports(**ports),
             resources=NodeResources.of_this_machine(),
             sandbox=sandbox.choose(self._sandbox, self._report),
             node_name=NODE_NAME,
         )
-        identities = pki.identities(block.host, controlplane.SERVICE_HOST, NODE_NAME)
-        pki.Authority(layout.pki).issue(identities)
-        pki.Authority(layout.pki, pki.FRONT_PROXY_AUTHORITY).issue([pki.FRONT_PROXY])
-        pki.ensure_service_account_key(layout.pki)
-        for user in ("controller-manager", "scheduler"):
-            kubeconfig.write_kubeconfig(layout.client(user), state.server, layout.pki, user)
-        kubeconfig.write_kubeconfig(layout.kubeconfig, state.server, layout.pki, "admin")
+        write_credentials(self.files, state)
         return state
 
-    def _with_wishes(self, state: ClusterState) -> ClusterState:
-        """Return `state` with the resources that this command asks for, and remember it."""
+    def _apply_resources(self, state: ClusterState) -> ClusterState:
+        """Return `state` with the resources of this command, and store it."""
         if self._resources is not None and self._resources != state.resources:
             state = state.model_copy(update={"resources": self._resources})
             if self._processes.pid(NODE) is not None:
-                self._report("the node starts again with other resources; its pods go on")
+                self._report("the node restarts with other resources; its pods keep running")
                 self._processes.stop(NODE, _STOP_SECONDS)
-        write_atomically(self.layout.record, state.model_dump_json(indent=2))
+        write_atomically(self.files.record, state.model_dump_json(indent=2))
         return state
 
     def _start_all(self, programs: Mapping[str, Path], state: ClusterState) -> None:
-        api = Api(state.server, self.layout.pki)
+        client = AdminClient(state.server, self.files.pki)
         for name in COMPONENTS:
             if self._processes.pid(name) is None:
-                argv = controlplane.command(name, self.layout, state, programs[name])
+                argv = components.command(name, self.files, state, programs[name])
                 self._processes.start(name, argv)
             if name == APISERVER:
-                self._wait("the API server", api.is_ready)
-        self._wait("the node and the default service account", lambda: _takes_pods(api, state))
+                self._wait("the API server", client.is_ready)
+        self._wait("the node and the default service account", lambda: _can_run_pods(client, state))
 
-    def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
+    def _wait(self, subject: str, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not is_done():
+        while not is_ready():
             for name in COMPONENTS:
-                if self._processes.has(name) and self._processes.pid(name) is None:
+                if self._is_dead(name):
                     raise ComponentDied(name, self._processes.tail(name))
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"{what} did not become ready within {_START_SECONDS:.0f} s; "
-                    f"the logs lie in {self.layout.logs}"
+                    f"{subject} did not become ready within {_START_SECONDS:.0f} s; "
+                    f"the logs are in {self.files.logs}"
                 )
             time.sleep(_POLL_SECONDS)
 
-    def _remove(self) -> None:
-        layout = self.layout
-        for folder in (layout.pki, layout.run, layout.logs, layout.etcd, layout.pods):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in (layout.record, layout.kubeconfig, layout.lock):
-            file.unlink(missing_ok=True)
-        try:
-            layout.root.rmdir()
-        except OSError:
-            pass  # The user keeps files of their own beside ours.
 
-
-def _takes_pods(api: Api, state: ClusterState) -> bool:
-    """Return whether a pod that is made now can start."""
-    node = api.get(f"/api/v1/nodes/{state.node_name}")
+def _can_run_pods(client: AdminClient, state: ClusterState) -> bool:
+    """Return whether a pod that is created now can start."""
+    node = client.get(f"/api/v1/nodes/{state.node_name}")
     if node is None or node["spec"].get("taints"):
         return False
     conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
     capacity = node["status"].get("capacity", {})
-    advertised = all(
-        parse_amount(capacity.get(name, 0)) == parse_amount(amount)
-        for name, amount in build_amounts(state.resources).items()
+    is_advertised = all(
+        parse_resource_quantity(capacity.get(name, 0)) == parse_resource_quantity(amount)
+        for name, amount in build_capacity(state.resources).items()
     )
-    account = api.get("/api/v1/namespaces/default/serviceaccounts/default")
-    return conditions.get("Ready") == "True" and advertised and account is not None
+    account = client.get("/api/v1/namespaces/default/serviceaccounts/default")
+    return conditions.get("Ready") == "True" and is_advertised and account is not None

@@ -1,4 +1,4 @@
-"""The cluster's processes: started in the background, found again by their pid files."""
+"""Background processes that outlive the command that starts them, found again by pid files."""
 
 import json
 import os
@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pretrain_local import procfs
-from pretrain_local.files import write_atomically
+from pretrain_local.atomic_files import write_atomically
 
 _POLL_SECONDS = 0.02
-_LONGEST_LINE = 300
-"""Characters of a log line that are shown; some hold whole objects."""
-_KILLED_SECONDS = 5.0
-"""The kernel needs a moment to take the memory of a killed process back."""
+_MAX_LINE_CHARACTERS = 300
+"""Longer log lines are cut when shown; some hold whole objects."""
+_KILL_SECONDS = 5.0
+"""Longest wait after SIGKILL, until the kernel has freed the memory of the process."""
 
 
 class Processes:
-    """Processes with a pid file in `run` and a log in `logs`, one of each name."""
+    """Named processes, each with a pid file in `run` and a log in `logs`."""
 
     def __init__(self, run: Path, logs: Path) -> None:
         self._run = run
@@ -33,7 +33,7 @@ class Processes:
         log = os.open(self.log(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open(os.devnull, os.O_RDONLY)
         try:
-            # Not subprocess: its objects complain about children that are meant to stay.
+            # Not subprocess.Popen: it warns about children that are still alive at exit.
             pid = os.posix_spawn(
                 argv[0],
                 [str(part) for part in argv],
@@ -51,23 +51,23 @@ class Processes:
             os.close(log)
             os.close(null)
         record = {"pid": pid, "startTicks": procfs.start_ticks(pid)}
-        write_atomically(self._record(name), json.dumps(record))
+        write_atomically(self._pid_file(name), json.dumps(record))
 
     def log(self, name: str) -> Path:
-        """Return where `name` writes what it says."""
+        """Return the log file of `name`."""
         return self._logs / f"{name}.log"
 
-    def _record(self, name: str) -> Path:
+    def _pid_file(self, name: str) -> Path:
         return self._run / f"{name}.json"
 
     def has(self, name: str) -> bool:
         """Return whether `name` was started and not stopped since, dead or alive."""
-        return self._record(name).exists()
+        return self._pid_file(name).exists()
 
     def pid(self, name: str) -> int | None:
         """Return the pid of `name`, or None if it does not run."""
         try:
-            record = json.loads(self._record(name).read_text())
+            record = json.loads(self._pid_file(name).read_text())
         except (OSError, ValueError):
             return None
         pid = int(record["pid"])
@@ -76,29 +76,29 @@ class Processes:
         return pid if ticks is not None and ticks == record["startTicks"] else None
 
     def tail(self, name: str, lines: int = 15) -> str:
-        """Return the last lines that `name` wrote."""
+        """Return the last lines of the log of `name`."""
         try:
             text = self.log(name).read_text(errors="replace")
         except OSError:
             return "(no log)"
-        shown = [line[:_LONGEST_LINE] for line in text.splitlines()[-lines:]]
-        return "\n".join(shown) or "(nothing was written)"
+        shown = [line[:_MAX_LINE_CHARACTERS] for line in text.splitlines()[-lines:]]
+        return "\n".join(shown) or "(the log is empty)"
 
     def stop(self, name: str, grace_seconds: float) -> None:
-        """Ask `name` to end, and kill it after `grace_seconds`."""
+        """Send SIGTERM to `name`, and SIGKILL after `grace_seconds`."""
         pid = self.pid(name)
         if pid is not None:
             procfs.send(pid, signal.SIGTERM)
-            if not self._ended(name, grace_seconds):
+            if not self._wait_ended(name, grace_seconds):
                 procfs.send(pid, signal.SIGKILL)
-                self._ended(name, _KILLED_SECONDS)
+                self._wait_ended(name, _KILL_SECONDS)
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Take away the pid file of a process that has ended."""
-        self._record(name).unlink(missing_ok=True)
+        """Remove the pid file of a process that has ended."""
+        self._pid_file(name).unlink(missing_ok=True)
 
-    def _ended(self, name: str, seconds: float) -> bool:
+    def _wait_ended(self, name: str, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while self.pid(name) is not None:
             if time.monotonic() > deadline:

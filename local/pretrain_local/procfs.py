@@ -1,4 +1,4 @@
-"""What the kernel says about processes, by pid and start time, so that no reused pid is hit.
+"""Processes in `/proc`; pid and start time together identify one, since pids are reused.
 
 Standard library only: the supervisor of each container imports it in a bare interpreter.
 """
@@ -13,22 +13,22 @@ _STATE, _PARENT, _THREADS, _START = 0, 1, 17, 19
 
 
 def start_ticks(pid: int) -> int | None:
-    """Return when `pid` started, in clock ticks since boot; None if it is dead or a zombie."""
+    """Return the start time of `pid`, in clock ticks since boot; None if it is dead or a zombie."""
     fields = _stat(pid)
     return None if fields is None or _is_dead(fields) else int(fields[_START])
 
 
 def _is_dead(fields: Sequence[str]) -> bool:
-    """Return whether no thread runs any more.
+    """Return whether all threads have ended.
 
-    A killed process is called a zombie as soon as its first thread has ended. The others may
-    need a moment longer, and until the last has ended its files and ports are still in use.
+    The kernel reports a zombie as soon as the main thread has ended. Until the other threads have
+    ended too, the files and ports of the process are still in use.
     """
     return fields[_STATE] == "X" or (fields[_STATE] == "Z" and int(fields[_THREADS]) <= 1)
 
 
 def parent(pid: int) -> int | None:
-    """Return the parent of `pid`, or None if it is gone."""
+    """Return the parent of `pid`, or None if `pid` does not exist."""
     fields = _stat(pid)
     return None if fields is None else int(fields[_PARENT])
 
@@ -42,7 +42,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def pids() -> list[int]:
-    """Return every process of the machine."""
+    """Return the pids of all processes of the machine."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
@@ -53,17 +53,17 @@ def descendants(root: int) -> list[int]:
         fields = _stat(pid)
         if fields is not None and not _is_dead(fields):
             children.setdefault(int(fields[_PARENT]), []).append(pid)
-    found: list[int] = []
-    waiting = list(children.get(root, ()))
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        waiting.extend(children.get(pid, ()))
-    return found
+    living: list[int] = []
+    stack = list(children.get(root, ()))
+    while stack:
+        pid = stack.pop()
+        living.append(pid)
+        stack.extend(children.get(pid, ()))
+    return living
 
 
 def status_bytes(pid: int, *fields: str) -> int:
-    """Return the sum of `fields` of `/proc/<pid>/status` (kB there), in bytes; 0 if it is gone."""
+    """Return the sum of memory `fields` of `/proc/<pid>/status`, in bytes; 0 if `pid` is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except OSError:
@@ -77,17 +77,20 @@ def resident_bytes(pid: int) -> int:
 
 
 def with_environment(marker: str) -> list[int]:
-    """Return the living processes whose environment, as they started, holds `marker` (`A=b`)."""
-    wanted = marker.encode()
-    found = []
-    for pid in pids():
-        if any(entry.startswith(wanted) for entry in _environment(pid).split(b"\0")):
-            found.append(pid)
-    return found
+    """Return the living processes with a variable that starts with `marker` (`NAME=value`).
+
+    The kernel keeps the environment of the start; later changes do not count.
+    """
+    prefix = marker.encode()
+    return [
+        pid
+        for pid in pids()
+        if any(entry.startswith(prefix) for entry in _environment(pid).split(b"\0"))
+    ]
 
 
 def _environment(pid: int) -> bytes:
-    """Return the environment of `pid` as it started: nothing if it is dead or not ours to read."""
+    """Return the environment of `pid` at its start; empty if it is dead or another user's."""
     for thread in (pid, *_other_threads(pid)):
         try:
             environment = Path(f"/proc/{thread}/environ").read_bytes()
@@ -99,7 +102,7 @@ def _environment(pid: int) -> bytes:
 
 
 def _other_threads(pid: int) -> list[int]:
-    """Return the threads that are left of a process whose first one has ended."""
+    """Return the living threads of a process whose main thread has ended."""
     fields = _stat(pid)
     if fields is None or fields[_STATE] != "Z" or _is_dead(fields):
         return []
@@ -110,7 +113,7 @@ def _other_threads(pid: int) -> list[int]:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal; a process that is already gone is no error."""
+    """Send a signal; do nothing if the process has ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -118,7 +121,7 @@ def send(pid: int, number: signal.Signals) -> None:
 
 
 def reap_all() -> None:
-    """Collect every dead child."""
+    """Reap every dead child."""
     try:
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
@@ -127,7 +130,7 @@ def reap_all() -> None:
 
 
 def reap(pid: int) -> None:
-    """Collect `pid` if it is a dead child of ours."""
+    """Reap `pid` if it is a dead child of this process."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import (
-    Cluster,
+    RunningCluster,
     local_cluster,
     make_namespace,
     namespace,
@@ -13,7 +13,7 @@ from cluster import (
 )
 from e2e import chain
 from e2e.place import Place
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from workplace import operator
 
 __all__ = ["local_cluster", "namespace", "operator"]
@@ -21,7 +21,9 @@ __all__ = ["local_cluster", "namespace", "operator"]
 
 @pytest.fixture(scope="module")
 def place(
-    local_cluster: Cluster, operator: OperatorProcess, tmp_path_factory: pytest.TempPathFactory
+    local_cluster: RunningCluster,
+    operator: OperatorProcess,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     """Give a place with raw text, for all tests of a module."""
     made = make_namespace(local_cluster)

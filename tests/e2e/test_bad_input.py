@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from cluster import Json, KubectlFailed, condition, is_condition
+from cluster import Json, condition, is_condition
 from e2e import chain
 from e2e.place import Place
+from pretrain_local.kubectl import KubectlError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -99,12 +100,12 @@ def test_a_reference_to_nothing_is_named(bad_place: Place) -> None:
 def test_a_manifest_that_breaks_the_schema_is_refused_at_apply(bad_place: Place) -> None:
     manifest = chain.documents(tasks=0)
     manifest["metadata"]["name"] = "broken"
-    with pytest.raises(KubectlFailed, match=r"spec\.tasks"):
+    with pytest.raises(KubectlError, match=r"spec\.tasks"):
         bad_place.apply(manifest)
 
 
 def test_a_parallelism_that_does_not_fit_is_refused_with_what_would(bad_place: Place) -> None:
     manifest = chain.run("impossible")
     manifest["spec"]["model"]["attentionHeads"] = 3
-    with pytest.raises(KubectlFailed, match="attentionHeads"):
+    with pytest.raises(KubectlError, match="attentionHeads"):
         bad_place.apply(manifest)

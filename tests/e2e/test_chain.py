@@ -11,7 +11,7 @@ from cluster import Json, is_condition, wait_until
 from e2e import chain
 from e2e.place import Place
 from e2e.processes import kill_pod
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -1,12 +1,12 @@
-"""Exceptions that decide the exit class of a workload. All other failures are retried."""
+"""Exceptions that decide the exit class of a workload; all other failures are retried."""
 
 
 class UserError(Exception):
-    """The manifest, a Secret or a location is wrong: names it, its value and the remedy."""
+    """The manifest, a Secret or a location is wrong; the message says which, and the remedy."""
 
 
 class BadData(Exception):
-    """An input cannot be read: names the file and the place in it."""
+    """An input file cannot be read. The message names the file and the position in it."""
 
 
 class Preempted(BaseException):

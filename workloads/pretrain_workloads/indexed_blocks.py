@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 BLOCK_LIST = "blocks.json"
-"""File of a dataset's artifact that lists its blocks."""
+"""File of a dataset's artifact that describes its blocks; the trainer starts from it."""
 
 _MAGIC = b"MMIDIDX\x00\x00"
 _VERSION = 1

@@ -13,11 +13,11 @@ from types import FrameType
 
 from rich.console import Console
 
-from pretrain_local.demo.objects import KubectlError
-from pretrain_local.demo.operator import OperatorEnded
 from pretrain_local.demo.packages import FetchError
 from pretrain_local.demo.session import Demo, DemoFailed
 from pretrain_local.errors import LocalError
+from pretrain_local.kubectl import KubectlError
+from pretrain_local.operator_process import OperatorEnded
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End the demo; further signals wait, since half a clean-up would leave processes behind."""
+    """End the demo; ignore further signals, so that the clean-up is complete."""
     for later in (signal.SIGINT, signal.SIGTERM):
         signal.signal(later, signal.SIG_IGN)
     raise KeyboardInterrupt

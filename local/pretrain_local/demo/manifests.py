@@ -1,4 +1,4 @@
-"""The manifests that the demo applies: the quickstart, fitted to the place where it runs."""
+"""The manifests that the demo applies: the quickstart, adapted to the cluster it runs on."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def loader_pod(name: str, profiles: Sequence[Mapping[str, Any]]) -> dict[str, ob
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
-            # As the workloads' pods, which read what this one writes.
+            # The same group as the pods of the workloads, which read these files.
             "securityContext": {
                 "runAsNonRoot": True,
                 "fsGroup": paths.GROUP,
@@ -74,14 +74,14 @@ def _default(profiles: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         for profile in profiles
         if profile["metadata"].get("annotations", {}).get(DEFAULT_PROFILE_ANNOTATION) == "true"
     ]
-    chosen = marked or profiles
-    if len(chosen) != 1:
+    options = marked or profiles
+    if len(options) != 1:
         raise LookupError(
-            f"the cluster has {len(chosen)} ComputeProfiles to choose from; install the operator, "
+            f"the cluster has {len(options)} ComputeProfiles to choose from; install the operator, "
             "write one with your images and a volume at /pretrain/data as in "
             f"examples/quickstart/1-profile.yaml, and annotate it {DEFAULT_PROFILE_ANNOTATION}=true"
         )
-    return chosen[0]
+    return options[0]
 
 
 def _volume_source(volume: Volume) -> dict[str, object]:

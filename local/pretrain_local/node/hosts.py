@@ -1,10 +1,10 @@
-"""Hosts files: the names of the pods of headless Services, where there is no DNS."""
+"""Hosts files of pods: they resolve the names of headless Services, since there is no DNS."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pretrain_local.files import write_atomically
+from pretrain_local.atomic_files import write_atomically
 
 _HEAD = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
@@ -18,39 +18,39 @@ class Host:
     subdomain: str
     address: str
 
-    def names(self, viewer_namespace: str) -> list[str]:
-        """Return the names by which a pod in `viewer_namespace` may call this one."""
+    def names(self, from_namespace: str) -> list[str]:
+        """Return the names of this pod that resolve in a pod in `from_namespace`."""
         if not self.subdomain:
             return []
         short = f"{self.hostname}.{self.subdomain}"
         qualified = f"{short}.{self.namespace}"
         names = [f"{qualified}.svc.cluster.local", f"{qualified}.svc", qualified]
-        return [*names, short] if viewer_namespace == self.namespace else names
+        return [*names, short] if from_namespace == self.namespace else names
 
 
-def addresses_of(hosts: Iterable[Host], viewer_namespace: str) -> dict[str, str]:
-    """Return the address of every name that a pod in `viewer_namespace` may use."""
-    return {name: host.address for host in hosts for name in host.names(viewer_namespace)}
+def addresses_by_name(hosts: Iterable[Host], from_namespace: str) -> dict[str, str]:
+    """Return the address of every name that resolves in a pod in `from_namespace`."""
+    return {name: host.address for host in hosts for name in host.names(from_namespace)}
 
 
-def render(hosts: Iterable[Host], viewer: Host) -> str:
-    """Return the hosts file of the pod `viewer`."""
-    lines = [f"{viewer.address} {' '.join([*viewer.names(viewer.namespace), viewer.hostname])}"]
+def render(hosts: Iterable[Host], own: Host) -> str:
+    """Return the hosts file of the pod `own`."""
+    lines = [f"{own.address} {' '.join([*own.names(own.namespace), own.hostname])}"]
     for host in sorted(hosts):
-        names = host.names(viewer.namespace)
-        if host != viewer and names:
+        names = host.names(own.namespace)
+        if host != own and names:
             lines.append(f"{host.address} {' '.join(names)}")
     return _HEAD + "\n".join(lines) + "\n"
 
 
 def write_hosts(folder: Path, content: str) -> None:
-    """Write a pod's two hosts files, if they say something else.
+    """Write a pod's two hosts files, if their content has changed.
 
-    `hosts` is replaced as a whole. `etc-hosts` is mounted, so it must stay the same file: it is
-    written over in one go and padded, never cut, so that no reader sees half of it.
+    `hosts` is replaced atomically. `etc-hosts` is bind-mounted, so its inode must stay: it is
+    overwritten by one write and padded, never truncated, so that no reader sees half of it.
     """
-    plain, mounted = folder / "hosts", folder / "etc-hosts"
-    if plain.exists() and plain.read_text() == content:
+    replaced, mounted = folder / "hosts", folder / "etc-hosts"
+    if replaced.exists() and replaced.read_text() == content:
         return
     data = content.encode()
     if mounted.exists():
@@ -59,4 +59,4 @@ def write_hosts(folder: Path, content: str) -> None:
             file.write(data)
     else:
         write_atomically(mounted, data, 0o644)
-    write_atomically(plain, content, 0o644)
+    write_atomically(replaced, content, 0o644)

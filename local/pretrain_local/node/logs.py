@@ -1,4 +1,4 @@
-"""What containers print, served to the API server for `kubectl logs`."""
+"""Serves the logs of containers to the API server, for `kubectl logs`."""
 
 import asyncio
 import ssl
@@ -6,16 +6,20 @@ from pathlib import Path
 
 from aiohttp import web
 
-from pretrain_local.layout import LOGS_READER
-from pretrain_local.node import containers
+from pretrain_local.control_plane.certificate_requests import KUBELET_CLIENT_USER
 from pretrain_local.node.context import NodeContext
+from pretrain_local.node.runtime.attempts import (
+    attempt_folder,
+    attempt_numbers,
+    is_running,
+)
 
 _POLL_SECONDS = 0.1
 _BLOCK_BYTES = 64 * 1024
 
 
 class LogServer:
-    """The node's HTTPS endpoint; only the API server may ask."""
+    """The node's HTTPS server; only the API server may read."""
 
     def __init__(self, node: NodeContext) -> None:
         self._node = node
@@ -28,7 +32,7 @@ class LogServer:
         application.router.add_route("*", "/{path:.*}", self._unknown)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
-        pki, state = self._node.layout.pki, self._node.state
+        pki, state = self._node.files.pki, self._node.state
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=pki / "ca.crt")
         context.load_cert_chain(pki / "node.crt", pki / "node.key")
         context.verify_mode = ssl.CERT_REQUIRED
@@ -38,7 +42,7 @@ class LogServer:
         return runner
 
     async def _unknown(self, request: web.Request) -> web.Response:
-        text = f"the process node has logs only, not {request.path}"
+        text = f"the process node serves logs only, not {request.path}"
         return web.Response(status=501, text=text)
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
@@ -51,13 +55,13 @@ class LogServer:
             limit = _number(request, "limitBytes")
             follows = request.query.get("follow") == "true"
             while limit is None or limit > 0:
-                # Asked first, so that what is written last is still read.
-                is_running = follows and containers.is_running(folder)
+                # Before the read, so that the last output of a container that ends is still read.
+                may_grow = follows and is_running(folder)
                 block = file.read(_BLOCK_BYTES if limit is None else min(limit, _BLOCK_BYTES))
                 if block:
                     await response.write(block)
                     limit = None if limit is None else limit - len(block)
-                elif is_running:
+                elif may_grow:
                     await asyncio.sleep(_POLL_SECONDS)
                 else:
                     break
@@ -67,15 +71,15 @@ class LogServer:
         namespace, pod, container = (
             request.match_info[name] for name in ("namespace", "pod", "container")
         )
-        placement = self._node.registry.find_name(namespace, pod)
-        if placement is None:
+        allocation = self._node.allocator.find_by_name(namespace, pod)
+        if allocation is None:
             raise web.HTTPNotFound(text=f'pod "{namespace}/{pod}" is not on this node')
-        pod_folder = self._node.registry.folder(placement.uid)
-        numbers = containers.attempt_numbers(pod_folder, container)
+        pod_folder = self._node.allocator.folder(allocation.uid)
+        numbers = attempt_numbers(pod_folder, container)
         if request.query.get("previous") == "true":
             numbers = numbers[:-1]
         if numbers:
-            folder = containers.attempt_folder(pod_folder, container, numbers[-1])
+            folder = attempt_folder(pod_folder, container, numbers[-1])
             if (folder / "log").exists():
                 return folder
         raise web.HTTPBadRequest(text=f'container "{container}" in pod "{pod}" has no log')
@@ -85,8 +89,8 @@ def _require_api_server(request: web.Request) -> None:
     transport = request.transport
     certificate = transport.get_extra_info("peercert") if transport is not None else None
     subject = {key: value for ((key, value),) in (certificate or {}).get("subject", ())}
-    if subject.get("commonName") != LOGS_READER:
-        raise web.HTTPForbidden(text=f"only {LOGS_READER} may read logs")
+    if subject.get("commonName") != KUBELET_CLIENT_USER:
+        raise web.HTTPForbidden(text=f"only {KUBELET_CLIENT_USER} may read logs")
 
 
 def _number(request: web.Request, name: str) -> int | None:
@@ -99,24 +103,24 @@ def _number(request: web.Request, name: str) -> int | None:
 
 
 def tail_offset(path: Path, lines: int | None) -> int:
-    """Return where the last `lines` lines of a file begin; None means all of it."""
+    """Return the offset of the last `lines` lines of a file; 0 if `lines` is None."""
     if lines is None:
         return 0
     position = path.stat().st_size
     with open(path, "rb") as file:
-        # The newline that ends the last line does not begin another one.
-        wanted = lines + 1
+        # Newlines to find from the end; one more if the file ends with a newline.
+        newlines = lines + 1
         file.seek(max(position - 1, 0))
         if file.read(1) != b"\n":
-            wanted = lines
+            newlines = lines
         while position > 0:
             size = min(_BLOCK_BYTES, position)
             position -= size
             file.seek(position)
             block = file.read(size)
             index = len(block)
-            while wanted and (index := block.rfind(b"\n", 0, index)) >= 0:
-                wanted -= 1
-            if wanted == 0:
+            while newlines and (index := block.rfind(b"\n", 0, index)) >= 0:
+                newlines -= 1
+            if newlines == 0:
                 return position + index + 1
     return 0

@@ -3,9 +3,7 @@
 Manifests of one file, the operator's store and the webhook's lists are looked through alike.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pretrain_api.conditions import ConditionType
 from pretrain_api.problems import InvalidManifest, parse
@@ -17,39 +15,14 @@ from pretrain_api.v1alpha1.tokendataset import (
     TokenDatasetStatus,
 )
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
-from pretrain_operator.observed.observed import Key, ObservedObject
-from pretrain_operator.plan.dependencies import find_condition, read_status
-from pretrain_operator.plan.profiles import choose_profile
-from pretrain_operator.plan.situation import Unmet
-
-
-class Objects(Protocol):
-    """Where objects of our kinds are looked up."""
-
-    def get(self, key: Key) -> ObservedObject | None:
-        """Return the object `key`, if there is one."""
-
-    def all(self, kind: str) -> Sequence[ObservedObject]:
-        """Return all objects of one kind."""
-
-
-class KnownObjects:
-    """Objects that were listed or read; of two of one name the later counts."""
-
-    def __init__(self, objects: Iterable[ObservedObject] = ()) -> None:
-        self._objects: Mapping[Key, ObservedObject] = {found.key: found for found in objects}
-
-    def get(self, key: Key) -> ObservedObject | None:
-        """Return the object `key`, if there is one."""
-        return self._objects.get(key)
-
-    def all(self, kind: str) -> list[ObservedObject]:
-        """Return all objects of one kind."""
-        return [found for found in self._objects.values() if found.key.kind == kind]
+from pretrain_operator.admission.profiles import choose_profile
+from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.observed.statuses import find_condition, read_status
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
+class DatasetInfo:
     """What matters of a TokenDataset."""
 
     name: str
@@ -62,48 +35,48 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RelatedObjects:
     """What a PretrainJob refers to; whatever is `None` is not known."""
 
     profile: ComputeProfileSpec | None = None
-    dataset: DatasetFacts | None = None
+    dataset: DatasetInfo | None = None
     vocabulary: int | None = None
     """Ids of the tokenizer: those it has, or those that it will have."""
     missing: tuple[str, ...] = ()
     """What cannot be checked, and why: one line for each object that is not there, or invalid."""
 
 
-def surroundings_of(
+def related_objects(
     spec: PretrainJobSpec,
     namespace: str,
-    objects: Objects,
+    objects: ObjectReader,
     nodes: ComputeProfileSpec | None = None,
-) -> Surroundings:
+) -> RelatedObjects:
     """Return what `objects` say about a run in `namespace`; `nodes` win over their profiles."""
     missing, profile = [], nodes
     try:
         profile = nodes or choose_profile(spec.profile_ref, objects.all("ComputeProfile"))
-    except Unmet as unmet:
-        missing.append(f"{unmet.situation.message}; memory and time are not checked")
+    except DependencyNotReady as error:
+        missing.append(f"{error.message}; memory and time are not checked")
     name = spec.data.dataset_ref.name
     observed = objects.get(Key("TokenDataset", namespace, name))
     if observed is None:
         missing.append(_absent("spec.data.datasetRef.name", "TokenDataset", name))
-        return Surroundings(profile, missing=tuple(missing))
+        return RelatedObjects(profile, missing=tuple(missing))
     try:
         dataset = parse(TokenDatasetSpec, dict(observed.spec))
     except InvalidManifest as error:
         missing.append(f"TokenDataset {name} is invalid, so it is not compared with: {error}")
-        return Surroundings(profile, missing=tuple(missing))
+        return RelatedObjects(profile, missing=tuple(missing))
     summary = _summary(observed)
     if summary is not None:
         unique = sum(part.unique_tokens for part in summary.parts) or None
-        facts = DatasetFacts(name, dataset.sequence_length, dataset.tokens, unique)
-        return Surroundings(profile, facts, summary.vocabulary_size, tuple(missing))
-    facts = DatasetFacts(name, dataset.sequence_length, dataset.tokens)
+        facts = DatasetInfo(name, dataset.sequence_length, dataset.tokens, unique)
+        return RelatedObjects(profile, facts, summary.vocabulary_size, tuple(missing))
+    facts = DatasetInfo(name, dataset.sequence_length, dataset.tokens)
     key = Key("Tokenizer", namespace, dataset.tokenizer_ref.name)
     vocabulary, problems = _vocabulary(key, name, objects.get(key))
-    return Surroundings(profile, facts, vocabulary, (*missing, *problems))
+    return RelatedObjects(profile, facts, vocabulary, (*missing, *problems))
 
 
 def _summary(observed: ObservedObject) -> DatasetSummary | None:

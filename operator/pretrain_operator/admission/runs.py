@@ -1,33 +1,29 @@
-"""Whether a run may start: asked by the command line, by the webhook and by the controller.
+"""Whether a run may start: the same result for the command line, the webhook and the controller.
 
-Each of them only gathers what there is; the sentences are made here, once.
+Each of them only collects the related objects; the sentences are made here, once.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
+from pretrain_api.digests import digest
 from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.objects import name_problems, object_problems, refusals
-from pretrain_operator.admission.related_objects import (
-    DatasetFacts,
-    Objects,
-    Surroundings,
-    surroundings_of,
-)
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects, related_objects
+from pretrain_operator.observed.objects import Key, ObjectReader
 from pretrain_operator.planner.plan_status import with_steps
 from pretrain_operator.planner.pretraining import plan_pretraining, vocabulary_problems
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AdmissionResult:
     """What was decided about an object before anything is created."""
 
     problems: tuple[Problem, ...] = ()
@@ -52,94 +48,95 @@ class Verdict:
         return [str(problem) for problem in self.problems if not problem.is_refusal]
 
 
-type Identity = tuple[str, str, str | None, Surroundings]
-"""Name of the run, its spec and its profile as JSON, and what else is around it."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What `admit` is asked of a run."""
+@dataclass(frozen=True, eq=False)
+class AdmissionRequest:
+    """A run to judge, with what it refers to. Equal requests have equal results."""
 
     name: str
     spec: PretrainJobSpec
-    around: Surroundings
+    related: RelatedObjects
 
-    @property
-    def identity(self) -> Identity:
-        """Return what equal questions have in common; it can be looked up."""
-        profile = self.around.profile
-        return (
-            self.name,
-            self.spec.model_dump_json(by_alias=True, exclude_unset=True),
-            None if profile is None else profile.model_dump_json(by_alias=True, exclude_unset=True),
-            replace(self.around, profile=None),
-        )
+    @cached_property
+    def digest(self) -> str:
+        """Return a digest of all that the result depends on."""
+        profile = self.related.profile
+        # Without unset fields: a degree that is not set is left to the planner.
+        models = (self.spec, profile) if profile else (self.spec,)
+        texts = [model.model_dump_json(exclude_unset=True) for model in models]
+        return digest(self.name, texts, repr(replace(self.related, profile=None)))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both ask the same."""
+        return isinstance(other, AdmissionRequest) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        """Return a hash, for memoisation."""
+        return hash(self.digest)
 
 
-def run_question(
-    key: Key, spec: Mapping[str, Any], objects: Objects, nodes: ComputeProfileSpec | None = None
-) -> Verdict | Question:
-    """Return what `admit` is to be asked; at once the verdict where it need not be.
+def admission_request(
+    key: Key,
+    spec: Mapping[str, Any],
+    objects: ObjectReader,
+    nodes: ComputeProfileSpec | None = None,
+) -> AdmissionRequest | AdmissionResult:
+    """Return the request for a run; for other kinds, and invalid types, the result itself.
 
-    `nodes` are meant instead of those of the run's profile.
+    `nodes` replace those of the run's profile.
     """
     if key.kind != "PretrainJob":
-        return Verdict(object_problems(key.kind, key.name, spec))
+        return AdmissionResult(object_problems(key.kind, key.name, spec))
     try:
         parsed = PretrainJobSpec.model_validate(dict(spec), strict=True)
     except ValidationError:
-        return Verdict(object_problems(key.kind, key.name, spec))
-    return Question(key.name, parsed, surroundings_of(parsed, key.namespace, objects, nodes))
-
-
-def admit(question: Question) -> Verdict:
-    """Return whether a run may start, with all that speaks against it at once.
-
-    The search for the layout of a large run takes a while: the same question is answered from
-    memory, for users try again and a run that waits for its data is looked at again and again.
-    """
-    return _admit(*question.identity)
-
-
-def admit_unplanned(question: Question, why: str) -> Verdict:
-    """Return what can be said at once, without a plan, and `why` there is none."""
-    spec, around = question.spec, question.around
-    problems = (
-        *object_problems("PretrainJob", question.name, spec),
-        *_node_problems(spec, around.profile),
-        *input_problems(spec, around),
-    )
-    return Verdict(problems, spec, None, (*around.missing, why))
-
-
-def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> Verdict:
-    """Return the verdict on a run that has started: it keeps its layout, and may grow longer."""
-    plan = with_steps(earlier, spec.training.train_iters)
-    return Verdict((), _with_layout(spec, earlier), plan)
+        return AdmissionResult(object_problems(key.kind, key.name, spec))
+    related = related_objects(parsed, key.namespace, objects, nodes)
+    return AdmissionRequest(key.name, parsed, related)
 
 
 @lru_cache(maxsize=256)
-def _admit(name: str, said: str, offered: str | None, around: Surroundings) -> Verdict:
-    spec = PretrainJobSpec.model_validate_json(said)
-    profile = None if offered is None else ComputeProfileSpec.model_validate_json(offered)
-    around = replace(around, profile=profile)
+def admit(request: AdmissionRequest) -> AdmissionResult:
+    """Return whether a run may start, with all problems at once.
+
+    The search for the layout of a large run takes up to a second, so results are memoised: users
+    apply again, and a run that waits for its data is reconciled again and again.
+    """
+    spec, related = request.spec, request.related
+    profile = related.profile
     nodes = profile or _unknown_nodes(spec)
     if nodes is None:
-        return admit_unplanned(Question(name, spec, around), _NO_DEVICES)
-    unique = around.dataset.unique_tokens if around.dataset else None
-    planned = plan_pretraining(spec, nodes, around.vocabulary, unique)
+        return admit_unplanned(request, _NO_DEVICES)
+    unique = related.dataset.unique_tokens if related.dataset else None
+    planned = plan_pretraining(spec, nodes, related.vocabulary, unique)
     problems = (
-        *name_problems(name),
+        *name_problems(request.name),
         *planned.problems,  # with those of the vocabulary, which memory and time depend on
         *_node_problems(spec, profile),
-        *_dataset_problems(spec, around.dataset),
+        *_dataset_problems(spec, related.dataset),
     )
     plan = planned.status if profile is not None else None
     if plan is not None:
         warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
         plan = plan.model_copy(update={"warnings": warnings})
         spec = _with_layout(spec, plan)
-    return Verdict(problems, spec, plan, around.missing, planned.notes)
+    return AdmissionResult(problems, spec, plan, related.missing, planned.notes)
+
+
+def admit_unplanned(request: AdmissionRequest, why: str) -> AdmissionResult:
+    """Return the result without a plan: the rules and the related objects, and `why` no more."""
+    spec, related = request.spec, request.related
+    problems = (
+        *object_problems("PretrainJob", request.name, spec),
+        *_node_problems(spec, related.profile),
+        *input_problems(spec, related),
+    )
+    return AdmissionResult(problems, spec, None, (*related.missing, why))
+
+
+def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> AdmissionResult:
+    """Return the result for a run that has started: it keeps its layout, and may grow longer."""
+    plan = with_steps(earlier, spec.training.train_iters)
+    return AdmissionResult((), _with_layout(spec, earlier), plan)
 
 
 _NO_DEVICES = "spec.parallelism.gpusPerNode: is not known, so no layout is checked"
@@ -166,15 +163,15 @@ def _node_problems(spec: PretrainJobSpec, profile: ComputeProfileSpec | None) ->
     return [Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message)]
 
 
-def input_problems(spec: PretrainJobSpec, around: Surroundings) -> list[Problem]:
+def input_problems(spec: PretrainJobSpec, related: RelatedObjects) -> list[Problem]:
     """Return where a run does not fit the token blocks that it reads, or their tokenizer."""
     return [
-        *_dataset_problems(spec, around.dataset),
-        *vocabulary_problems(spec, around.vocabulary),
+        *_dataset_problems(spec, related.dataset),
+        *vocabulary_problems(spec, related.vocabulary),
     ]
 
 
-def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetFacts | None) -> list[Problem]:
+def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetInfo | None) -> list[Problem]:
     """Return where a run and the token blocks that it reads do not fit together."""
     if dataset is None:
         return []

@@ -6,7 +6,7 @@ from typing import Any
 from pretrain_api.digests import digest
 from pretrain_api.runs import Run
 from pretrain_operator.build.metadata import build_metadata
-from pretrain_operator.observed.observed import ObservedObject
+from pretrain_operator.observed.objects import ObservedObject
 
 SPEC_FILE = "spec.json"
 

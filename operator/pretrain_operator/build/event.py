@@ -6,7 +6,7 @@ from typing import Any
 
 from pretrain_api.digests import digest
 from pretrain_api.meta import API_VERSION, GROUP
-from pretrain_operator.observed.observed import ObservedObject
+from pretrain_operator.observed.objects import ObservedObject
 
 EVENT_NAMESPACE = "default"
 """Where Kubernetes keeps the events of objects without a namespace."""
@@ -18,7 +18,7 @@ _LONGEST_NOTE = 1024
 
 
 @dataclass(frozen=True)
-class Announcement:
+class EventRecord:
     """Something that has happened to an object."""
 
     reason: str
@@ -27,7 +27,7 @@ class Announcement:
 
 
 def build_event(
-    owner: ObservedObject, said: Announcement, now: datetime, instance: str
+    owner: ObservedObject, said: EventRecord, now: datetime, instance: str
 ) -> dict[str, Any]:
     """Return the Event of `said`, written by the process `instance`.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pretrain_api.reports import ExitClass
-from pretrain_operator.observed.observed import MAIN_CONTAINER
+from pretrain_operator.observed.pods import MAIN_CONTAINER
 
 _FINAL_CODES = sorted(known.exit_code for known in ExitClass if known.is_final)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pretrain_api.meta import API_VERSION, KIND_LABEL, NAME_LABEL
-from pretrain_operator.observed.observed import Key, ObservedObject
+from pretrain_operator.observed.objects import Key, ObservedObject
 
 
 def owner_labels(key: Key) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from pretrain_api import paths
 from pretrain_api.v1alpha1.computeprofile import Volume
 from pretrain_operator.build.config_map import SPEC_FILE
-from pretrain_operator.observed.observed import MAIN_CONTAINER
+from pretrain_operator.observed.pods import MAIN_CONTAINER
 from pretrain_operator.plan.placement import Placement
 
 

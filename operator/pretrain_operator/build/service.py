@@ -4,7 +4,7 @@ from typing import Any
 
 from pretrain_api import paths
 from pretrain_operator.build.metadata import build_metadata, owner_labels
-from pretrain_operator.observed.observed import ObservedObject
+from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.names import service_name
 
 

@@ -7,30 +7,29 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST, IGNORE_DISRUPTIONS
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
-from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, ObservedObject
+from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION, PLACEMENT_ANNOTATION
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.plan.data.stage_job import StageJob
 from pretrain_operator.plan.failures import RETRIES_PER_TASK
-from pretrain_operator.plan.placement import Placement
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION, StageJob
 
 GRACE_SECONDS = 30
 
 
-def build_stage(
-    owner: ObservedObject, stage: StageJob, placement: Placement
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def build_stage(owner: ObservedObject, stage: StageJob) -> tuple[dict[str, Any], ...]:
     """Return the ConfigMap and the Job of a stage, in the order in which they are applied."""
     labels = {STAGE_LABEL: stage.stage, DIGEST_LABEL: stage.digest}
-    told = build_config_map(owner, stage.name, stage.run, labels)
+    config_map = build_config_map(owner, stage.name, stage.run, labels)
+    config_map_name = config_map["metadata"]["name"]
     parts = PodParts(
         command=("python", "-m", stage.program, *stage.arguments),
-        config_map=told["metadata"]["name"],
+        config_map=config_map_name,
         secrets=stage.secrets,
         labels={**owner_labels(owner.key), **labels},
         grace_seconds=GRACE_SECONDS,
     )
     annotations = {
-        PLACEMENT_ANNOTATION: placement.digest,
-        CONFIG_MAP_ANNOTATION: told["metadata"]["name"],
+        PLACEMENT_ANNOTATION: stage.placement.digest,
+        CONFIG_MAP_ANNOTATION: config_map_name,
     }
     job = {
         "apiVersion": "batch/v1",
@@ -44,7 +43,7 @@ def build_stage(
             # One task that cannot be done is one too many: the stage would be incomplete.
             "maxFailedIndexes": 0,
             "podFailurePolicy": {"rules": [FAIL_FAST, IGNORE_DISRUPTIONS]},
-            "template": build_pod_template(parts, placement),
+            "template": build_pod_template(parts, stage.placement),
         },
     }
-    return told, job
+    return config_map, job

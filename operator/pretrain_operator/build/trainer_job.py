@@ -5,48 +5,54 @@ from typing import Any
 from pretrain_api import paths
 from pretrain_api.digests import short
 from pretrain_api.meta import ATTEMPT_LABEL, DIGEST_LABEL, RETRY_ANNOTATION, STAGE_LABEL
-from pretrain_api.runs import TrainingRun
 from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
-from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, ObservedObject
-from pretrain_operator.plan.names import attempt_job_name, service_name
-from pretrain_operator.plan.placement import Placement
+from pretrain_operator.observed.annotations import (
+    CONFIG_MAP_ANNOTATION,
+    INPUTS_ANNOTATION,
+    PLACEMENT_ANNOTATION,
+)
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.plan.names import service_name
 from pretrain_operator.plan.retry import retry_value
-from pretrain_operator.plan.secrets import secret_names
-from pretrain_operator.plan.stages import PLACEMENT_ANNOTATION
+from pretrain_operator.plan.runs.attempt_job import AttemptJob
 
 QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
 """Labels of a PretrainJob that its Jobs carry too, for Kueue."""
-
-INPUTS_ANNOTATION = "pretrain.dev/inputs"
-"""Annotation of an attempt's Job: what the run is bound to, should the status not say so yet."""
 
 GRACE_SECONDS = 120
 """Time to save a checkpoint after SIGTERM."""
 
 
-def build_attempt(
-    owner: ObservedObject, run: TrainingRun, placement: Placement
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str, Any], ...]:
     """Return the ConfigMap and the Job of an attempt, in the order in which they are applied."""
-    name = attempt_job_name(owner.key.name, run.attempt)
+    run, placement = attempt.run, attempt.placement
     labels = {
         STAGE_LABEL: "train",
         ATTEMPT_LABEL: str(run.attempt),
         DIGEST_LABEL: short(run.inputs.digest),
     }
     queue = {label: owner.labels[label] for label in QUEUE_LABELS if label in owner.labels}
-    told = build_config_map(owner, name, run, labels)
-    config_map = told["metadata"]["name"]
+    config_map = build_config_map(owner, attempt.name, run, labels)
+    config_map_name = config_map["metadata"]["name"]
     annotations = {
-        CONFIG_MAP_ANNOTATION: config_map,
+        CONFIG_MAP_ANNOTATION: config_map_name,
         PLACEMENT_ANNOTATION: placement.digest,
         INPUTS_ANNOTATION: run.inputs.model_dump_json(by_alias=True),
     }
     if (retry := retry_value(owner)) is not None:
         annotations[RETRY_ANNOTATION] = retry
+    parts = PodParts(
+        command=("python", "-m", "pretrain_workloads.trainer"),
+        config_map=config_map_name,
+        secrets=attempt.secrets,
+        labels={**owner_labels(owner.key), **labels},
+        grace_seconds=GRACE_SECONDS,
+        subdomain=service_name(owner.key.name),
+        ports=({"name": "progress", "containerPort": paths.PROGRESS_PORT, "protocol": "TCP"},),
+    )
     spec: dict[str, Any] = {
         "completionMode": "Indexed",
         "completions": run.spec.parallelism.nodes,
@@ -54,36 +60,15 @@ def build_attempt(
         # One lost pod ends the attempt: the others cannot go on without it.
         "backoffLimit": 0,
         "podFailurePolicy": {"rules": [FAIL_FAST]},
-        "template": build_pod_template(_parts(owner, run, config_map, labels), placement),
+        "template": build_pod_template(parts, placement),
     }
     if queue:
-        # Made suspended, once; from then on the field is Kueue's.
+        # Created suspended, once; from then on the field is Kueue's.
         spec["suspend"] = True
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": build_metadata(owner, name, {**labels, **queue}, annotations),
+        "metadata": build_metadata(owner, attempt.name, {**labels, **queue}, annotations),
         "spec": spec,
     }
-    return told, job
-
-
-def trainer_secrets(run: TrainingRun) -> tuple[str, ...]:
-    """Return the Secrets that the pods of an attempt mount."""
-    return secret_names(
-        run.dataset, run.tokenizer, run.spec.checkpoint, run.spec.export.hugging_face
-    )
-
-
-def _parts(
-    owner: ObservedObject, run: TrainingRun, config_map: str, labels: dict[str, str]
-) -> PodParts:
-    return PodParts(
-        command=("python", "-m", "pretrain_workloads.trainer"),
-        config_map=config_map,
-        secrets=trainer_secrets(run),
-        labels={**owner_labels(owner.key), **labels},
-        grace_seconds=GRACE_SECONDS,
-        subdomain=service_name(owner.key.name),
-        ports=({"name": "progress", "containerPort": paths.PROGRESS_PORT, "protocol": "TCP"},),
-    )
+    return config_map, job

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.admission.related_objects import KnownObjects, Surroundings, surroundings_of
-from pretrain_operator.admission.runs import Verdict, admit, run_question
+from pretrain_operator.admission.related_objects import RelatedObjects, related_objects
+from pretrain_operator.admission.runs import AdmissionResult, admission_request, admit
 from pretrain_operator.cli.manifests import Document
+from pretrain_operator.observed.objects import ListedObjects
 
 
 @dataclass(frozen=True)
 class Context:
     """The manifests beside a run, and what the command line says of its nodes."""
 
-    objects: KnownObjects
+    objects: ListedObjects
     nodes: ComputeProfileSpec | None
     """Nodes that are meant instead of a ComputeProfile's."""
     per_node: int
@@ -29,30 +30,30 @@ class Context:
     ) -> "Context":
         """Return what `documents` and `options` say."""
         given, per_node = options.accelerator, options.per_node
-        objects = KnownObjects(document.observed for document in documents)
+        objects = ListedObjects(document.observed for document in documents)
         return cls(objects, given and _nodes(given, per_node), per_node, assumes_nodes)
 
-    def judge(self, document: Document) -> Verdict:
+    def judge(self, document: Document) -> AdmissionResult:
         """Return the verdict on an object of any kind."""
-        question = run_question(document.observed.key, document.spec, self.objects, self.nodes)
-        if isinstance(question, Verdict):
-            return question
+        request = admission_request(document.observed.key, document.spec, self.objects, self.nodes)
+        if isinstance(request, AdmissionResult):
+            return request
         if self.assumes_nodes:
-            question = replace(question, around=self._assume(question.spec, question.around))
-        return admit(question)
+            request = replace(request, related=self._assume(request.spec, request.related))
+        return admit(request)
 
-    def surroundings(self, document: Document, spec: PretrainJobSpec) -> Surroundings:
+    def related(self, document: Document, spec: PretrainJobSpec) -> RelatedObjects:
         """Return what a run refers to."""
         namespace = document.observed.key.namespace
-        return self._assume(spec, surroundings_of(spec, namespace, self.objects, self.nodes))
+        return self._assume(spec, related_objects(spec, namespace, self.objects, self.nodes))
 
-    def _assume(self, spec: PretrainJobSpec, around: Surroundings) -> Surroundings:
-        if around.profile is not None:
-            return around
+    def _assume(self, spec: PretrainJobSpec, related: RelatedObjects) -> RelatedObjects:
+        if related.profile is not None:
+            return related
         devices = spec.parallelism.gpus_per_node or self.per_node
         assumed = f"the devices of a node: {devices} are assumed; --accelerator says which"
         return replace(
-            around, profile=_nodes("unknown", devices), missing=(*around.missing, assumed)
+            related, profile=_nodes("unknown", devices), missing=(*related.missing, assumed)
         )
 
 

@@ -11,7 +11,7 @@ from pretrain_api.kinds import KINDS
 from pretrain_api.meta import GROUP, VERSION
 from pretrain_api.problems import InvalidManifest
 from pretrain_operator.cli.manifests import Document
-from pretrain_operator.observed.observed import parse_object
+from pretrain_operator.observed.objects import parse_object
 
 _PLURALS = {kind.name: kind.plural for kind in KINDS}
 _TIMEOUT_SECONDS = 20

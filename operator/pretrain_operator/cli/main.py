@@ -19,7 +19,7 @@ from pretrain_api.profiles import find_device
 from pretrain_api.quantities import parse_quantity
 from pretrain_api.rules import Severity
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.admission.runs import Verdict
+from pretrain_operator.admission.runs import AdmissionResult
 from pretrain_operator.cli.context import Context
 from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
@@ -35,7 +35,7 @@ class Result:
     """What was found about one object."""
 
     document: Document
-    found: Verdict
+    found: AdmissionResult
 
     @property
     def is_refused(self) -> bool:
@@ -148,9 +148,9 @@ def _explain(
     wanted = parse_degrees(options.explain)
     for job in jobs:
         spec = parse(PretrainJobSpec, dict(job.spec))
-        around = context.surroundings(job, spec)
-        assert around.profile is not None
-        for line in explain(spec, around.profile, wanted, around.vocabulary):
+        related = context.related(job, spec)
+        assert related.profile is not None
+        for line in explain(spec, related.profile, wanted, related.vocabulary):
             console.print(line, soft_wrap=True)
     return ACCEPTED
 

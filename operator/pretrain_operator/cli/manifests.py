@@ -12,7 +12,7 @@ import yaml
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import API_VERSION, GROUP
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.observed.observed import ObservedObject, parse_object
+from pretrain_operator.observed.objects import ObservedObject, parse_object
 
 _OURS = {kind.name for kind in KINDS}
 _LARGEST = 8 * 2**20

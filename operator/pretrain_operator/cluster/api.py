@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -11,8 +11,8 @@ from kubernetes.aio.config import ConfigException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
-from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import Resource
+from pretrain_operator.observed.errors import Refused, Unavailable
 
 CHILD_MANAGER = "pretrain-operator"
 STATUS_MANAGER = "pretrain-status"
@@ -33,15 +33,26 @@ async def open_api() -> AsyncIterator["Api"]:
         await config.load_kube_config(client_configuration=configuration)
     configuration.client_go_retries = True
     async with client.ApiClient(configuration) as api_client:
-        yield Api(api_client)
+        # The kinds and their paths are known: no discovery, so no requests and no cache file.
+        yield Api(DynamicClient(api_client))
+
+
+class Transport(Protocol):
+    """What carries a request: `kubernetes.aio.dynamic.DynamicClient`, or a server in memory."""
+
+    async def request(self, method: str, path: str, **options: Any) -> Any:
+        """Return the response to one request.
+
+        Raises:
+            ApiException: If its status is an error.
+        """
 
 
 class Api:
-    """The requests that we make."""
+    """The requests that the operator makes."""
 
-    def __init__(self, api_client: client.ApiClient) -> None:
-        # The kinds and their paths are known: no discovery, so no requests and no cache file.
-        self._dynamic = DynamicClient(api_client)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     async def create(
         self, resource: Resource, manifest: Mapping[str, Any], manager: str = CHILD_MANAGER
@@ -120,14 +131,14 @@ class Api:
     async def metadata(
         self, resource: Resource, namespace: str, name: str
     ) -> dict[str, Any] | None:
-        """Return the metadata of an object, `None` if there is none; no more is asked for."""
+        """Return the metadata of an object, `None` if there is none; nothing else is sent."""
         try:
-            found = await self._request(
+            body = await self._request(
                 "get", resource.path(namespace, name), header_params={"Accept": _METADATA_ONLY}
             )
         except _NotFound:
             return None
-        return dict(found["metadata"])
+        return dict(body["metadata"])
 
     async def merge(
         self, resource: Resource, namespace: str, name: str, uid: str, patch: Mapping[str, Any]
@@ -192,7 +203,7 @@ class Api:
     async def _send(self, method: str, path: str, **options: Any) -> Any:
         options.setdefault("_request_timeout", _TIMEOUT_SECONDS)
         try:
-            return await self._dynamic.request(method, path, serialize=False, **options)
+            return await self._transport.request(method, path, serialize=False, **options)
         except ApiException as error:
             raise _translate(error, method, path) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -206,12 +217,12 @@ async def read_bounded(content: aiohttp.StreamReader, limit: int) -> bytes:
     Raises:
         ValueError: If there are more than `limit` bytes; no more than that is ever held.
     """
-    found = bytearray()
-    while chunk := await content.read(limit + 1 - len(found)):
-        found += chunk
-    if len(found) > limit:
+    body = bytearray()
+    while chunk := await content.read(limit + 1 - len(body)):
+        body += chunk
+    if len(body) > limit:
         raise ValueError(f"the answer has more than {limit} bytes")
-    return bytes(found)
+    return bytes(body)
 
 
 class _NotFound(Refused):
@@ -223,8 +234,8 @@ class _Conflict(Unavailable):
 
 
 def _translate(error: ApiException, method: str, path: str) -> Refused | Unavailable:
-    said = error.summary() if isinstance(error, DynamicApiError) else str(error.reason)
-    message = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    text = error.summary() if isinstance(error, DynamicApiError) else str(error.reason)
+    message = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
     if error.status == 404:
         return _NotFound(message)
     if error.status == 409:

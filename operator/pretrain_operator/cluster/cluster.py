@@ -1,4 +1,4 @@
-"""The cluster as a reconcile sees it: what is observed, and the few things that it may do."""
+"""The cluster as a reconcile sees it: what it reads, and the few things that it may do."""
 
 import asyncio
 import logging
@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from pretrain_operator.build.event import Announcement, build_event
+from pretrain_api.v1alpha1.progress import Progress
+from pretrain_operator.build.event import EventRecord, build_event
 from pretrain_operator.cluster.api import Api
-from pretrain_operator.cluster.errors import Occupied, Refused, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.refusals import RefusalReader
 from pretrain_operator.cluster.resources import (
@@ -23,19 +23,20 @@ from pretrain_operator.cluster.resources import (
     SERVICE,
 )
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import (
-    CONFIG_MAP_ANNOTATION,
-    Key,
-    ObservedJob,
-    ObservedObject,
-    controller_of,
-)
+from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
+from pretrain_operator.observed.errors import NameConflict, Refused, Unavailable
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import ObservedObject, controller_of
+from pretrain_operator.observed.pods import ObservedPod
+from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.status.events import AnyStatus, status_events
+from pretrain_operator.status.wire import to_wire
 
 logger = logging.getLogger("pretrain_operator")
 
-_ANNOUNCE_SECONDS = 5.0
-_MOST_ANNOUNCEMENTS = 20
-"""Events of one reconcile: stages of a pipeline, attempts found after a crash."""
+_EVENTS_SECONDS = 5.0
+_MAX_EVENTS = 20
+"""Events of one reconcile: stages of a pipeline, attempts that a crash had hidden."""
 
 
 class Cluster:
@@ -54,96 +55,107 @@ class Cluster:
         """Make sure that there are these children of `owner`, in order.
 
         Raises:
-            Occupied: If an object that `owner` does not control has the name of one.
+            NameConflict: If an object that `owner` does not control has the name of one.
             Refused: If the API server does not take one.
             Unavailable: If it does not answer.
         """
         for manifest in manifests:
             kind, meta = manifest["kind"], manifest["metadata"]
-            made = await self.api.create(CHILDREN[kind], manifest)
-            if made is not None:
+            child = await self.api.create(CHILDREN[kind], manifest)
+            if child is not None:
                 logger.info("created %s %s/%s", kind, meta["namespace"], meta["name"])
             else:
-                made = await self._find(owner, manifest)
+                child = await self._existing(owner, manifest)
             if kind == JOB.kind:
-                self.store.put(kind, made)
+                self.store.upsert(kind, child)
 
-    async def _find(self, owner: ObservedObject, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the child that is there already."""
+    async def _existing(self, owner: ObservedObject, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the child that exists already.
+
+        Raises:
+            NameConflict: If `owner` does not control it.
+            Unavailable: If it has just been deleted.
+        """
         resource, meta = CHILDREN[manifest["kind"]], manifest["metadata"]
-        found = await self.api.get(resource, meta["namespace"], meta["name"])
-        if found is None:
-            raise Unavailable(f"{resource.kind} {meta['name']} was there, and is gone")
-        uid = found["metadata"]["uid"]
-        if controller_of(found["metadata"]).get("uid") != owner.uid:
-            raise Occupied(resource.kind, found["metadata"])
-        # A ConfigMap never changes, and what runs is not changed under way (nor taken from Kueue).
-        return await self.api.apply(resource, manifest, uid) if resource == SERVICE else found
+        child = await self.api.get(resource, meta["namespace"], meta["name"])
+        if child is None:
+            raise Unavailable(f"{resource.kind} {meta['name']} existed, and is gone")
+        uid = child["metadata"]["uid"]
+        if controller_of(child["metadata"]).get("uid") != owner.uid:
+            raise NameConflict(resource.kind, child["metadata"])
+        # A ConfigMap is immutable, and a Job is not changed while it runs (nor taken from Kueue).
+        return await self.api.apply(resource, manifest, uid) if resource == SERVICE else child
 
-    async def write_status(
-        self,
-        owner: ObservedObject,
-        status: Mapping[str, Any],
-        said: Iterable[Announcement],
-        now: datetime,
-    ) -> None:
-        """Apply a status, if it says something new, and announce what it is."""
-        if status == owner.status:
+    async def write_status(self, owner: ObservedObject, status: AnyStatus, now: datetime) -> None:
+        """Apply a status, if it says something new, and create Events for the news in it."""
+        wire = to_wire(status)
+        if wire == owner.status:
             return
         key = owner.key
         answer = await self.api.apply_status(
-            OURS[key.kind], key.namespace, key.name, owner.uid, status
+            OURS[key.kind], key.namespace, key.name, owner.uid, wire
         )
         if answer is not None:
-            self.store.put(key.kind, answer)
-            await self._announce(owner, said, now)
+            self.store.upsert(key.kind, answer)
+            previous = read_status(type(status), owner)
+            await self._create_events(owner, status_events(previous, status), now)
 
-    async def _announce(
-        self, owner: ObservedObject, said: Iterable[Announcement], now: datetime
+    async def _create_events(
+        self, owner: ObservedObject, records: Iterable[EventRecord], now: datetime
     ) -> None:
-        """Write events; that one is lost, or late, is nothing to stop for."""
+        """Create Events; one that is late, or lost, is no reason to stop."""
         try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):
-                for order, one in enumerate(islice(said, _MOST_ANNOUNCEMENTS)):
+            async with asyncio.timeout(_EVENTS_SECONDS):
+                for order, record in enumerate(islice(records, _MAX_EVENTS)):
                     at = now + timedelta(microseconds=order)
-                    event = build_event(owner, one, at, self._instance)
+                    event = build_event(owner, record, at, self._instance)
                     await self.api.create(NEW_EVENT, event)
         except (Refused, Unavailable, TimeoutError) as error:
             logger.info("%s: an event is lost: %s", owner.key, error or "no answer")
+
+    async def read_progress(
+        self, owner: ObservedObject, pod: ObservedPod | None
+    ) -> Progress | None:
+        """Return the progress that `pod` serves; `None` if there is no such pod, or no answer."""
+        if pod is None:
+            self.progress.forget(owner.key)
+            return None
+        return await self.progress.read(owner.key, pod)
 
     async def missing_secrets(self, namespace: str, names: Iterable[str]) -> list[str]:
         """Return the Secrets that do not exist; their contents are never read."""
         return [name for name in names if await self.api.metadata(SECRET, namespace, name) is None]
 
     async def delete_jobs(self, owner: ObservedObject, names: Iterable[str]) -> None:
-        """Delete Jobs of `owner` with their pods and what these were told."""
+        """Delete Jobs of `owner` with their pods and the ConfigMaps of these."""
         namespace = owner.key.namespace
         for name in names:
             job = self.store.job(namespace, name)
             if job is None or job.owner_uid != owner.uid:
                 continue
             logger.info("deletes Job %s/%s: %s does not need it", namespace, name, owner.key)
+            # The Job last: it names the ConfigMap, which a crash in between would leave behind.
+            if config_map := job.annotations.get(CONFIG_MAP_ANNOTATION):
+                await self._delete_config_map(owner, config_map)
             await self.api.delete(JOB, namespace, name, job.uid)
-            if told := job.annotations.get(CONFIG_MAP_ANNOTATION):
-                await self._delete_config_map(owner, told)
 
     async def _delete_config_map(self, owner: ObservedObject, name: str) -> None:
-        """Delete what pods were told, if it is ours: an annotation may name anything."""
-        found = await self.api.metadata(CONFIG_MAP, owner.key.namespace, name)
-        if found is not None and controller_of(found).get("uid") == owner.uid:
-            await self.api.delete(CONFIG_MAP, owner.key.namespace, name, found["uid"])
+        """Delete a ConfigMap, if `owner` controls it: an annotation may name anything."""
+        metadata = await self.api.metadata(CONFIG_MAP, owner.key.namespace, name)
+        if metadata is not None and controller_of(metadata).get("uid") == owner.uid:
+            await self.api.delete(CONFIG_MAP, owner.key.namespace, name, metadata["uid"])
 
     async def resize_job(self, owner: ObservedObject, name: str, parallelism: int) -> None:
-        """Let more or fewer tasks of a Job run at once."""
+        """Change how many tasks of a Job run at once."""
         job = self.store.job(owner.key.namespace, name)
         if job is None or job.owner_uid != owner.uid:
             return
         patch = {"spec": {"parallelism": parallelism}}
         answer = await self.api.merge(JOB, owner.key.namespace, name, job.uid, patch)
-        self.store.put(JOB.kind, answer)
+        self.store.upsert(JOB.kind, answer)
 
     async def delete_object(self, owner: ObservedObject) -> None:
         """Delete an object of ours, and nothing that has taken its name since."""
-        key: Key = owner.key
-        logger.info("deletes %s: its time after the end is over", key)
+        key = owner.key
+        logger.info("deletes %s: spec.ttlAfterFinished is over", key)
         await self.api.delete(OURS[key.kind], key.namespace, key.name, owner.uid)

@@ -1,15 +1,17 @@
-"""Asks the first pod of a run how far it is."""
+"""Polls `/progress` of the first pod of each run."""
 
 import time
+from dataclasses import dataclass
 
 import aiohttp
 
 from pretrain_api.paths import PROGRESS_PORT
 from pretrain_api.v1alpha1.progress import Progress
 from pretrain_operator.cluster.api import Api, read_bounded
-from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.resources import POD
-from pretrain_operator.observed.observed import Key, ObservedPod
+from pretrain_operator.observed.errors import Refused, Unavailable
+from pretrain_operator.observed.objects import Key
+from pretrain_operator.observed.pods import ObservedPod
 
 TIMEOUT_SECONDS = 1.0
 INTERVAL_SECONDS = 2.0
@@ -17,21 +19,31 @@ MAX_BYTES = 64 * 1024
 """Longest answer that is read: it becomes part of a status."""
 
 _RUNS_PER_INTERVAL = 100
-"""With more runs than this at once, each is asked less often: status writes stay bounded."""
+"""While more runs than this are polled, each is polled less often: it bounds the status writes."""
+
+
+@dataclass(frozen=True)
+class _Poll:
+    """The last poll of one run."""
+
+    at: float
+    """Monotonic time, in seconds."""
+    pod_uid: str
+    progress: Progress | None
 
 
 class ProgressReader:
-    """Pulls `/progress`; never more often for one run than the interval allows."""
+    """Polls `/progress`; of one run not more often than the interval allows."""
 
     def __init__(self, api: Api, via_api_server: bool) -> None:
         self._api, self._via_api_server = api, via_api_server
-        self._asked: dict[Key, float] = {}
+        self._polls: dict[Key, _Poll] = {}
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def interval_seconds(self) -> float:
-        """Return the seconds between two questions to one run."""
-        return INTERVAL_SECONDS * max(1.0, len(self._asked) / _RUNS_PER_INTERVAL)
+        """Return the seconds between two polls of one run."""
+        return INTERVAL_SECONDS * max(1.0, len(self._polls) / _RUNS_PER_INTERVAL)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -39,22 +51,30 @@ class ProgressReader:
             await self._session.close()
 
     def forget(self, key: Key) -> None:
-        """Take note that a run does not run any more."""
-        self._asked.pop(key, None)
+        """Stop counting a run that no longer runs."""
+        self._polls.pop(key, None)
 
     async def read(self, key: Key, pod: ObservedPod) -> Progress | None:
-        """Return what the run says; `None` if it was asked just now, or does not answer."""
-        now = time.monotonic()
-        asked = self._asked.get(key)
-        if asked is not None and now - asked < self.interval_seconds * 0.9:
-            return None
-        self._asked[key] = now
+        """Return what pod 0 of a run reports; `None` if it does not answer.
+
+        Within the interval the last answer is returned again: a reconcile that fails after it has
+        polled may be repeated at once.
+        """
+        now, last = time.monotonic(), self._polls.get(key)
+        is_recent = last is not None and now - last.at < self.interval_seconds * 0.9
+        if last is not None and is_recent and last.pod_uid == pod.uid:
+            return last.progress
+        progress = await self._poll(pod)
+        self._polls[key] = _Poll(now, pod.uid, progress)
+        return progress
+
+    async def _poll(self, pod: ObservedPod) -> Progress | None:
         try:
-            said = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
-            return Progress.model_validate_json(said, extra="ignore")
+            text = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
+            return Progress.model_validate_json(text, extra="ignore")
         except (aiohttp.ClientError, TimeoutError, Refused, Unavailable, ValueError):
-            # A run that starts, saves or compiles may be silent for a while: no news is no error.
-            # Nor is nonsense (not JSON, not text, endless): the pod is a stranger to us.
+            # A run that starts, saves or compiles may not answer for a while: that is no error.
+            # Nor is an invalid answer (not JSON, not text, endless): pods are not trusted.
             return None
 
     async def _direct(self, pod: ObservedPod) -> bytes:

@@ -1,31 +1,25 @@
-"""What we know of the cluster: the newest version of every object that concerns us.
+"""The cache of the operator: the newest version of our objects, their Jobs and their pods.
 
-Watches, lists and the answers to our own writes all end here, so that a reconcile sees what the
-one before it did. Whatever comes late is told by its resourceVersion.
+Watches, lists and the answers to our own writes all feed it, so a reconcile sees what the one
+before it wrote.
 """
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import KIND_LABEL, NAME_LABEL
-from pretrain_operator.observed.observed import (
-    Key,
-    ObservedJob,
-    ObservedObject,
-    ObservedPod,
-    parse_job,
-    parse_object,
-    parse_pod,
-)
+from pretrain_operator.cluster.index import Index, NamespacedName, version_number
+from pretrain_operator.observed.jobs import ObservedJob, parse_job
+from pretrain_operator.observed.objects import Key, ObservedObject, parse_object
+from pretrain_operator.observed.pods import ObservedPod, parse_pod
 from pretrain_operator.observed.references import ANY_PROFILE, references
 
 _KINDS = {kind.name.lower(): kind.name for kind in KINDS}
 _REMEMBERED_DELETIONS = 20_000
 
-Item = ObservedObject | ObservedJob | ObservedPod
 
 Listener = Callable[[Key, bool], None]
 """Called with the object that a change concerns, and whether it matters to those that refer to it.
@@ -45,69 +39,39 @@ def owner_key(body: Mapping[str, Any]) -> Key | None:
     return Key(kind, meta.get("namespace") or "", labels[NAME_LABEL])
 
 
-@dataclass
-class _Shelf[T: Item]:
-    """All objects of one kind by namespace and name, and by owner."""
-
-    items: dict[tuple[str, str], T] = field(default_factory=dict)
-    owners: dict[tuple[str, str], Key] = field(default_factory=dict)
-    owned: defaultdict[Key, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
-
-    def put(self, place: tuple[str, str], item: T, owner: Key | None) -> bool:
-        old = self.items.get(place)
-        if old is not None and old.uid == item.uid and not _is_newer(item, old):
-            return False
-        self.items[place] = item
-        if owner is not None:
-            self.owners[place] = owner
-            self.owned[owner].add(place)
-        return True
-
-    def drop(self, place: tuple[str, str]) -> None:
-        self.items.pop(place, None)
-        owner = self.owners.pop(place, None)
-        if owner is not None:
-            self.owned[owner].discard(place)
-            if not self.owned[owner]:
-                del self.owned[owner]
-
-    def of(self, owner: Key) -> list[T]:
-        return [self.items[place] for place in sorted(self.owned.get(owner, ()))]
-
-
 class Store:
     """Objects of our kinds, our Jobs and their pods."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._objects: dict[str, _Shelf[ObservedObject]] = {kind.name: _Shelf() for kind in KINDS}
-        self._jobs: _Shelf[ObservedJob] = _Shelf()
-        self._pods: _Shelf[ObservedPod] = _Shelf()
+        self._objects: dict[str, Index[ObservedObject]] = {kind.name: Index() for kind in KINDS}
+        self._jobs: Index[ObservedJob] = Index()
+        self._pods: Index[ObservedPod] = Index()
         self._dependents: defaultdict[Key, set[Key]] = defaultdict(set)
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
-    def put(self, kind: str, body: Mapping[str, Any]) -> None:
+    def upsert(self, kind: str, body: Mapping[str, Any]) -> None:
         """Take in a version of an object, if it is news."""
         meta = body["metadata"]
         if meta["uid"] in self._deleted:
             return
-        place = (meta.get("namespace") or "", meta["name"])
+        name = (meta.get("namespace") or "", meta["name"])
         if kind == "Job":
-            if self._jobs.put(place, parse_job(body), owner_key(body)):
-                self._tell(self._jobs.owners.get(place))
+            if self._jobs.upsert(name, parse_job(body), owner_key(body)):
+                self._notify(self._jobs.owners.get(name))
         elif kind == "Pod":
-            if self._pods.put(place, parse_pod(body), owner_key(body)):
-                self._tell(self._pods.owners.get(place))
+            if self._pods.upsert(name, parse_pod(body), owner_key(body)):
+                self._notify(self._pods.owners.get(name))
         else:
-            self._put_object(kind, place, parse_object(kind, body))
+            self._upsert_object(kind, name, parse_object(kind, body))
 
-    def _put_object(self, kind: str, place: tuple[str, str], observed: ObservedObject) -> None:
+    def _upsert_object(self, kind: str, name: NamespacedName, observed: ObservedObject) -> None:
         old = self.get(observed.key)
-        if self._objects[kind].put(place, observed, None):
+        if self._objects[kind].upsert(name, observed, None):
             self._link(old, observed)
             self._listener(observed.key, old is None or _differs(old, observed))
 
-    def _tell(self, owner: Key | None) -> None:
+    def _notify(self, owner: Key | None) -> None:
         if owner is not None:
             self._listener(owner, False)
 
@@ -122,10 +86,12 @@ class Store:
         for body in bodies:
             meta = body["metadata"]
             seen.add((meta.get("namespace") or "", meta["name"]))
-            self.put(kind, body)
-        for place, item in list(self._shelf(kind).items.items()):
-            if place not in seen and _number(item.resource_version) <= _number(version):
-                self._drop(kind, place, item.uid)
+            self.upsert(kind, body)
+        for name, item in list(self._index(kind).items.items()):
+            if name not in seen and version_number(item.resource_version) <= version_number(
+                version
+            ):
+                self._drop(kind, name, item.uid)
 
     def get(self, key: Key) -> ObservedObject | None:
         """Return the object `key`."""
@@ -143,8 +109,8 @@ class Store:
 
     def jobs(self, owner: ObservedObject) -> tuple[ObservedJob, ...]:
         """Return the Jobs that `owner` controls, with their pods."""
-        mine = [job for job in self._jobs.of(owner.key) if job.owner_uid == owner.uid]
-        return tuple(self._with_pods(mine, owner.key))
+        controlled = [job for job in self._jobs.of(owner.key) if job.owner_uid == owner.uid]
+        return tuple(self._with_pods(controlled, owner.key))
 
     def pods(self, owner: ObservedObject) -> tuple[ObservedPod, ...]:
         """Return the pods of `owner`, also of Jobs that are gone and of its namesakes before it.
@@ -172,21 +138,21 @@ class Store:
             for job in jobs
         ]
 
-    def _drop(self, kind: str, place: tuple[str, str], uid: str) -> None:
+    def _drop(self, kind: str, name: NamespacedName, uid: str) -> None:
         self._deleted[uid] = None
         while len(self._deleted) > _REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
-        shelf = self._shelf(kind)
-        item = shelf.items.get(place)
+        index = self._index(kind)
+        item = index.items.get(name)
         if item is None or item.uid != uid:
             return
-        owner = shelf.owners.get(place)
-        shelf.drop(place)
+        owner = index.owners.get(name)
+        index.drop(name)
         if isinstance(item, ObservedObject):
             self._link(item, None)
             self._listener(item.key, True)
         else:
-            self._tell(owner)
+            self._notify(owner)
 
     def _link(self, old: ObservedObject | None, new: ObservedObject | None) -> None:
         for target in references(old) if old else ():
@@ -194,7 +160,7 @@ class Store:
         for target in references(new) if new else ():
             self._dependents[target].add(new.key)  # type: ignore[union-attr]
 
-    def _shelf(self, kind: str) -> "_Shelf[Any]":
+    def _index(self, kind: str) -> "Index[Any]":
         if kind == "Job":
             return self._jobs
         return self._pods if kind == "Pod" else self._objects[kind]
@@ -212,12 +178,3 @@ def _differs(before: ObservedObject, after: ObservedObject) -> bool:
 
 def _is_profile(key: Key) -> bool:
     return key.kind == ANY_PROFILE.kind
-
-
-def _is_newer(item: Item, old: Item) -> bool:
-    return _number(item.resource_version) > _number(old.resource_version)
-
-
-def _number(version: str) -> int:
-    """Return a resourceVersion as the number that it is, since Kubernetes 1.35 by contract."""
-    return int(version) if version.isdigit() else 0

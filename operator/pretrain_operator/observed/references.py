@@ -1,22 +1,51 @@
-"""What an object refers to: so that it is looked at again when that changes."""
+"""What an object refers to: it is reconciled again when one of these changes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pretrain_operator.observed.observed import Key, ObservedObject
+from pretrain_operator.observed.objects import Key, ListedObjects, ObjectReader, ObservedObject
 
 ANY_PROFILE = Key("ComputeProfile", "", "*")
-"""Stands for the profile of an object without `profileRef`: a change of any may be meant."""
+"""Stands for the profile of an object without `profileRef`: any profile may be the default."""
 
 
 def references(observed: ObservedObject) -> frozenset[Key]:
     """Return the keys of the objects that `observed` refers to.
 
-    The spec is read as it is: an invalid one must not hide what it waits for.
+    The spec is read unparsed: an invalid one must not hide what it waits for.
     """
     if observed.key.kind == "ComputeProfile":
         return frozenset()
     return frozenset(_references(observed.key, observed.spec))
+
+
+def collect_related(reader: ObjectReader, owner: ObservedObject) -> ListedObjects:
+    """Return all ComputeProfiles, and what `owner` refers to, directly or through others.
+
+    A snapshot: later changes do not reach it, so planning may run in another thread.
+    """
+    related: dict[Key, ObservedObject] = {}
+    pending = list(references(owner))
+    while pending:
+        key = pending.pop()
+        item = reader.get(key)
+        if item is not None and key not in related:
+            related[key] = item
+            pending.extend(references(item))
+    return ListedObjects([*reader.all("ComputeProfile"), *related.values()])
+
+
+def secret_references(spec: object) -> Iterator[str]:
+    """Yield the Secrets that a spec, or a part of one, names in `credentialsSecretRef`."""
+    if isinstance(spec, Mapping):
+        for field, value in spec.items():
+            if field == "credentialsSecretRef" and (name := _name(value)):
+                yield name
+            else:
+                yield from secret_references(value)
+    elif isinstance(spec, list):
+        for item in spec:
+            yield from secret_references(item)
 
 
 def _references(key: Key, spec: Mapping[str, Any]) -> Iterator[Key]:
@@ -24,17 +53,17 @@ def _references(key: Key, spec: Mapping[str, Any]) -> Iterator[Key]:
     yield Key("ComputeProfile", "", profile) if profile else ANY_PROFILE
     match key.kind:
         case "Tokenizer":
-            places = [("DataPipeline", _mapping(spec.get("corpus")).get("pipelineRef"))]
+            refs = [("DataPipeline", _mapping(spec.get("corpus")).get("pipelineRef"))]
         case "TokenDataset":
             mixture = spec.get("mixture")
             parts = mixture if isinstance(mixture, list) else []
-            places = [("Tokenizer", spec.get("tokenizerRef"))]
-            places += [("DataPipeline", _mapping(part).get("pipelineRef")) for part in parts]
+            refs = [("Tokenizer", spec.get("tokenizerRef"))]
+            refs += [("DataPipeline", _mapping(part).get("pipelineRef")) for part in parts]
         case "PretrainJob":
-            places = [("TokenDataset", _mapping(spec.get("data")).get("datasetRef"))]
+            refs = [("TokenDataset", _mapping(spec.get("data")).get("datasetRef"))]
         case _:
-            places = []
-    for kind, ref in places:
+            refs = []
+    for kind, ref in refs:
         if name := _name(ref):
             yield Key(kind, key.namespace, name)
 

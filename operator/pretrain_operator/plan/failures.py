@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import CAUSES, ExitClass
-from pretrain_operator.observed.observed import ObservedJob, ObservedPod
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.pods import ObservedPod
 
 UNREPORTED = "unreported"
 """Class of a program that ended with an error and said nothing of it."""

@@ -1,7 +1,7 @@
 """Try again what failed for good: the user gives an annotation a new value."""
 
 from pretrain_api.meta import RETRY_ANNOTATION
-from pretrain_operator.observed.observed import ObservedObject
+from pretrain_operator.observed.objects import ObservedObject
 
 _LONGEST = 63
 

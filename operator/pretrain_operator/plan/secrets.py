@@ -1,18 +1,61 @@
-"""Secrets that open storage: which ones a pod needs, and what to say when one is missing."""
+"""Secrets that open storage: which ones a Job needs, and that they exist before it is created."""
 
 from collections.abc import Iterable
 
 from pretrain_api.conditions import Reason
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.errors import Refused
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.references import secret_references
+from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.plan.blocked import BLOCKING, blocked_state
+from pretrain_operator.plan.plans import Plan
 
 KEYS = "endpoint, accessKey, secretKey and, optionally, region"
+
+
+def hold_for_secrets[P: Plan](plan: P, observed: Observation) -> P:
+    """Return `plan`, without its creation if a Secret that its pods mount does not exist."""
+    if plan.create is None:
+        return plan
+    try:
+        _require_secrets(observed, plan.create.secrets)
+    except BLOCKING as error:
+        return plan.blocked(blocked_state(observed.owner, error))
+    return plan
+
+
+def secrets_to_look_up(observed: Observation) -> tuple[str, ...]:
+    """Return the Secrets that the next Job may mount; none while a Job is unfinished."""
+    if any(not job.is_finished for job in observed.jobs):
+        return ()
+    outputs = [item.spec.get("output") for item in observed.related]
+    return tuple(sorted(set(secret_references([observed.owner.spec, *outputs]))))
 
 
 def secret_names(*places: Location | OpenedArtifact | None) -> tuple[str, ...]:
     """Return the Secrets that open `places`, each once, sorted."""
     return tuple(sorted({name for place in places if (name := _name(place))}))
+
+
+def _require_secrets(observed: Observation, names: Iterable[str]) -> None:
+    """Check that the Secrets `names` exist.
+
+    Raises:
+        DependencyNotReady: If some do not.
+        Refused: If the operator may not look them up.
+    """
+    needed = sorted(names)
+    if needed and observed.secrets_refusal:
+        raise Refused(observed.secrets_refusal)
+    missing = [name for name in needed if name in observed.missing_secrets]
+    if missing:
+        raise DependencyNotReady(
+            Reason.SECRET_NOT_FOUND,
+            f"credentialsSecretRef: there is no Secret {', '.join(missing)} in namespace"
+            f" {observed.owner.key.namespace}; create it with the keys {KEYS}",
+        )
 
 
 def _name(place: Location | OpenedArtifact | None) -> str | None:
@@ -21,17 +64,3 @@ def _name(place: Location | OpenedArtifact | None) -> str | None:
     if place is None or place.credentials_secret_ref is None:
         return None
     return place.credentials_secret_ref.name
-
-
-def missing_secrets(namespace: str, names: Iterable[str]) -> Situation | None:
-    """Return what to say of Secrets that do not exist; `None` if there are none such."""
-    missing = sorted(names)
-    if not missing:
-        return None
-    which = ", ".join(missing)
-    return Situation(
-        Phase.WAITING,
-        Reason.SECRET_NOT_FOUND,
-        f"credentialsSecretRef: there is no Secret {which} in namespace {namespace}; "
-        f"create it with the keys {KEYS}",
-    )

@@ -1,13 +1,12 @@
 """Why the pods of a Job do not run: nobody may create them, no node takes them, no image starts."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from pretrain_operator.observed.clock import parse_time, seconds_between
-from pretrain_operator.observed.observed import ObservedJob
+from pretrain_operator.observed.clock import seconds_between
+from pretrain_operator.observed.events import ObservedEvent
+from pretrain_operator.observed.jobs import ObservedJob
 
 PATIENCE_SECONDS = 5.0
 """Pods that are not there after this time may have been refused: most come within a second."""
@@ -71,38 +70,15 @@ _REMEDIES = (
 """What an obstacle is told by, in the words of Kubernetes, and what would do."""
 
 
-@dataclass(frozen=True)
-class ObservedEvent:
-    """One event of a Job."""
-
-    reason: str
-    message: str
-    at: datetime
-    """When it was last seen."""
-
-
-def parse_event(body: Mapping[str, Any]) -> ObservedEvent:
-    """Return an event, as core/v1 has it."""
-    series = body.get("series") or {}
-    times = (
-        series.get("lastObservedTime"),
-        body.get("lastTimestamp"),
-        body.get("eventTime"),
-        body["metadata"]["creationTimestamp"],
-    )
-    at = parse_time(next(time for time in times if time))
-    return ObservedEvent(str(body.get("reason") or ""), str(body.get("message") or ""), at)
-
-
 def lacks_pods(job: ObservedJob, now: datetime) -> bool:
     """Return whether pods of `job` that should run have not even been created for a while."""
     return _is_short(job) and _age(job, now) >= PATIENCE_SECONDS
 
 
-def look_again_seconds(jobs: Iterable[ObservedJob], now: datetime) -> float | None:
-    """Return when to look again at Jobs without all their pods: nothing tells of a refusal.
+def missing_pods_seconds(jobs: Iterable[ObservedJob], now: datetime) -> float | None:
+    """Return when to look at Jobs without all their pods again: no watch reports a refusal.
 
-    Ever more seldom, for the pods themselves do tell when they come.
+    Ever less often, because a watch does report the pods once they are created.
     """
     seen = tuple(jobs)
     waits = [_clamp(_age(job, now)) for job in seen if _is_short(job)]

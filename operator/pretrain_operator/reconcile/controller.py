@@ -1,4 +1,4 @@
-"""Runs reconciles: what changed goes into the queue, and every key has one worker at a time."""
+"""The controller: changes go into a queue, and workers reconcile each key one at a time."""
 
 import asyncio
 import logging
@@ -9,33 +9,19 @@ from typing import Any
 from pretrain_api.meta import KIND_LABEL
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Refused, Unavailable
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import JOB, OURS, POD
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key
-from pretrain_operator.reconcile.computeprofile import reconcile_profile
-from pretrain_operator.reconcile.pretrainjob import reconcile_run
+from pretrain_operator.observed.errors import Refused, Unavailable
+from pretrain_operator.observed.objects import Key
 from pretrain_operator.reconcile.queue import WorkQueue, work
-from pretrain_operator.reconcile.work import reconcile_work
+from pretrain_operator.reconcile.reconcile import reconcile
 
 logger = logging.getLogger("pretrain_operator")
 
 
-async def reconcile(cluster: Cluster, key: Key, now: datetime) -> float | None:
-    """Bring one object one step further; return when to look again, in seconds, if at all."""
-    match key.kind:
-        case "ComputeProfile":
-            await reconcile_profile(cluster, key, now)
-            return None
-        case "PretrainJob":
-            return await reconcile_run(cluster, key, now)
-        case _:
-            return await reconcile_work(cluster, key, now)
-
-
 class Controller:
-    """Takes in what is observed, and works on what it concerns."""
+    """Feeds the store with what watches and lists report, and reconciles what it concerns."""
 
     def __init__(self, api: Api, progress: ProgressReader, namespace: str | None) -> None:
         self.queue: WorkQueue[Key] = WorkQueue()
@@ -43,11 +29,11 @@ class Controller:
         self.namespace = namespace
 
     def observe(self, kind: str, body: Mapping[str, Any], deleted: bool) -> None:
-        """Take in one version of an object, and queue what it concerns."""
+        """Store one version of an object, and enqueue the objects that it concerns."""
         if deleted:
             self.cluster.store.drop(kind, body)
         else:
-            self.cluster.store.put(kind, body)
+            self.cluster.store.upsert(kind, body)
 
     def _enqueue(self, key: Key, matters_to_others: bool) -> None:
         self.queue.add(key)
@@ -56,7 +42,7 @@ class Controller:
                 self.queue.add(dependent)
 
     async def resync(self) -> None:
-        """List everything, and queue every object of ours: finds what a watch has missed."""
+        """List everything, and enqueue every object of ours: this finds what a watch has missed."""
         for name, resource in OURS.items():
             namespace = self.namespace if resource.namespaced else None
             items, version = await self.cluster.api.list(resource, namespace)
@@ -69,7 +55,7 @@ class Controller:
                 self.queue.add(observed.key)
 
     async def run(self, workers: int, resync_seconds: float) -> None:
-        """Work for ever: first a complete list, for half a picture leads to wrong decisions."""
+        """Reconcile for ever, after one complete list: a partial one misleads."""
         await self._resync_until_done()
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
@@ -77,16 +63,16 @@ class Controller:
             group.create_task(self._resync_forever(resync_seconds))
 
     async def handle(self, key: Key) -> float | None:
-        """Reconcile one object; whatever goes wrong is logged, and tried again later."""
+        """Reconcile one object; any error is logged and retried with backoff."""
         try:
             delay = await reconcile(self.cluster, key, datetime.now(UTC))
         except (Refused, Unavailable) as error:
             wait = self.queue.retry(key)
-            logger.warning("%s: %s; tries again in %.1f s", key, error, wait)
+            logger.warning("%s: %s; retries in %.1f s", key, error, wait)
             return None
         except Exception as error:
             wait = self.queue.retry(key)
-            logger.exception("%s: %r, an error of ours; tries again in %.1f s", key, error, wait)
+            logger.exception("%s: %r, an error of ours; retries in %.1f s", key, error, wait)
             return None
         self.queue.forget(key)
         return delay

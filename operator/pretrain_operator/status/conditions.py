@@ -1,4 +1,4 @@
-"""Conditions: a situation in the words of kstatus and our own, always the whole set."""
+"""Conditions: a state in the words of kstatus and our own, always the whole set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pretrain_api.conditions import Condition, ConditionType, Reason
 from pretrain_operator.observed.clock import format_time
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.states import Phase, State
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -27,9 +27,9 @@ class Statement:
     message: str = ""
 
 
-def state_conditions(situation: Situation) -> dict[ConditionType, Statement]:
-    """Return what `situation` means, for every kind that works towards an end."""
-    phase, reason, message = situation.phase, situation.reason, situation.message
+def state_conditions(state: State) -> dict[ConditionType, Statement]:
+    """Return what `state` means, for every kind that works towards an end."""
+    phase, reason, message = state.phase, state.reason, state.message
     is_dead_end = phase in _STUCK or reason is Reason.DEPENDENCY_FAILED
     complete = phase is Phase.COMPLETE
 
@@ -45,7 +45,7 @@ def state_conditions(situation: Situation) -> dict[ConditionType, Statement]:
             if phase is Phase.INVALID
             else Statement("True", Reason.VALID)
         ),
-        ConditionType.DATA_READY: _data_ready(situation),
+        ConditionType.DATA_READY: _data_ready(state),
         ConditionType.COMPLETE: (
             because(True) if complete else Statement("False", Reason.NOT_COMPLETE)
         ),
@@ -55,11 +55,11 @@ def state_conditions(situation: Situation) -> dict[ConditionType, Statement]:
     }
 
 
-def _data_ready(situation: Situation) -> Statement:
-    if situation.phase is Phase.INVALID:
-        return Statement("Unknown", situation.reason, "the spec is invalid")
-    if situation.phase is Phase.WAITING:
-        return Statement("False", situation.reason, situation.message)
+def _data_ready(state: State) -> Statement:
+    if state.phase is Phase.INVALID:
+        return Statement("Unknown", state.reason, "the spec is invalid")
+    if state.phase is Phase.WAITING:
+        return Statement("False", state.reason, state.message)
     return Statement("True", Reason.DEPENDENCIES_READY)
 
 
@@ -93,23 +93,3 @@ def build_conditions(
 def shorten(message: str) -> str:
     """Return `message`, cut where a status would grow too large."""
     return message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
-
-
-def last_failure(conditions: Sequence[Condition]) -> Situation | None:
-    """Return how an object failed, if its last status says that it did."""
-    return _ended(conditions, ConditionType.FAILED, Phase.FAILED)
-
-
-def last_end(conditions: Sequence[Condition]) -> Situation | None:
-    """Return how an object ended, if its last status says that it did."""
-    complete = _ended(conditions, ConditionType.COMPLETE, Phase.COMPLETE)
-    return complete or last_failure(conditions)
-
-
-def _ended(conditions: Sequence[Condition], kind: ConditionType, phase: Phase) -> Situation | None:
-    for condition in conditions:
-        if condition.type == kind and condition.status == "True":
-            known = condition.reason in Reason.__members__.values()
-            reason = Reason(condition.reason) if known else Reason.STAGE_FAILED
-            return Situation(phase, reason, condition.message)
-    return None

@@ -10,8 +10,9 @@ from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
 from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
-from pretrain_operator.build.event import Announcement
-from pretrain_operator.plan.attempts import REPLACED, SUSPENDED
+from pretrain_operator.build.event import EventRecord
+from pretrain_operator.plan.data.stage_status import is_finished
+from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED
 
 AnyStatus = DataStatus | PretrainJobStatus | ComputeProfileStatus
 
@@ -22,9 +23,9 @@ _WARNINGS = (ConditionType.STALLED, ConditionType.FAILED)
 _NEWS = (ConditionType.SUSPENDED, ConditionType.COMPLETE)
 
 
-def announcements(previous: AnyStatus, status: AnyStatus) -> tuple[Announcement, ...]:
+def status_events(previous: AnyStatus, status: AnyStatus) -> tuple[EventRecord, ...]:
     """Return what has happened between two statuses of an object, in order."""
-    told: list[Announcement] = []
+    told: list[EventRecord] = []
     before = {condition.type: condition for condition in previous.conditions}
     turned = [new for new in status.conditions if _is_news(before.get(new.type), new)]
     told += _acceptance(turned)
@@ -32,7 +33,7 @@ def announcements(previous: AnyStatus, status: AnyStatus) -> tuple[Announcement,
         told += _finished_stages(previous.stages, status.stages)
     if isinstance(previous, PretrainJobStatus) and isinstance(status, PretrainJobStatus):
         told += _attempts(previous.attempts, status.attempts)
-    # One situation turns several conditions: what fails for good has stalled, too.
+    # One state turns several conditions: what fails for good has stalled, too.
     return tuple(dict.fromkeys([*told, *_conditions(turned)]))
 
 
@@ -43,52 +44,48 @@ def _is_news(old: Condition | None, new: Condition) -> bool:
     return is_refused and old.observed_generation != new.observed_generation
 
 
-def _acceptance(turned: Sequence[Condition]) -> Iterator[Announcement]:
+def _acceptance(turned: Sequence[Condition]) -> Iterator[EventRecord]:
     for new in turned:
         if new.type == ConditionType.ACCEPTED and new.status == "True":
-            yield Announcement("Accepted", "the spec is valid")
+            yield EventRecord("Accepted", "the spec is valid")
         elif new.type == ConditionType.ACCEPTED:
-            yield Announcement(new.reason, new.message, is_warning=True)
+            yield EventRecord(new.reason, new.message, is_warning=True)
 
 
-def _conditions(turned: Sequence[Condition]) -> Iterator[Announcement]:
+def _conditions(turned: Sequence[Condition]) -> Iterator[EventRecord]:
     for new in turned:
         is_true = new.status == "True"
         if new.type == ConditionType.DATA_READY and new.status == "False":
-            yield Announcement(new.reason, new.message)
+            yield EventRecord(new.reason, new.message)
         elif new.type == ConditionType.READY and new.reason == Reason.WAITING_FOR_PODS:
-            yield Announcement(new.reason, new.message, is_warning=True)
+            yield EventRecord(new.reason, new.message, is_warning=True)
         elif new.type in _WARNINGS and is_true and new.reason != Reason.INVALID_SPEC:
-            yield Announcement(new.reason, new.message, is_warning=True)
+            yield EventRecord(new.reason, new.message, is_warning=True)
         elif new.type in _NEWS and is_true:
-            yield Announcement(new.reason, new.message)
+            yield EventRecord(new.reason, new.message)
 
 
 def _finished_stages(
     before: Sequence[StageStatus], now: Sequence[StageStatus]
-) -> Iterator[Announcement]:
-    known = {stage.job for stage in before if _is_finished(stage)}
+) -> Iterator[EventRecord]:
+    known = {stage.job for stage in before if is_finished(stage)}
     for stage in now:
-        if _is_finished(stage) and stage.job not in known:
+        if is_finished(stage) and stage.job not in known:
             tasks = "1 task" if stage.tasks == 1 else f"{stage.tasks} tasks"
             message = f"stage {stage.name} is done: {tasks}, {stage.seconds:.0f} s of work"
-            yield Announcement("StageFinished", message)
-
-
-def _is_finished(stage: StageStatus) -> bool:
-    return stage.finished_at is not None and stage.succeeded >= stage.tasks > 0
+            yield EventRecord("StageFinished", message)
 
 
 def _attempts(
     before: Sequence[AttemptStatus], now: Sequence[AttemptStatus]
-) -> Iterator[Announcement]:
+) -> Iterator[EventRecord]:
     known = {attempt.number: attempt for attempt in before}
     for attempt in now:
         old = known.get(attempt.number)
         if old is None:
-            yield Announcement("AttemptStarted", f"attempt {attempt.number} is Job {attempt.job}")
+            yield EventRecord("AttemptStarted", f"attempt {attempt.number} is Job {attempt.job}")
         if attempt.reason is not None and (old is None or old.reason is None):
             message = f"attempt {attempt.number} ended ({attempt.reason})"
             message += f": {attempt.message}" if attempt.message else ""
             is_warning = attempt.reason not in _EXPECTED
-            yield Announcement("AttemptEnded", message, is_warning)
+            yield EventRecord("AttemptEnded", message, is_warning)

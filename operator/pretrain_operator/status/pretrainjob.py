@@ -1,20 +1,22 @@
 """The status of a PretrainJob."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from pretrain_api.conditions import ConditionType, Reason
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import (
     AttemptStatus,
     PretrainJobStatus,
     RunInputs,
 )
 from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress
-from pretrain_operator.plan.pretrainjob import COMPLETE_PHASE, RunPlan
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.plan.runs.observed_run import COMPLETE_PHASE
+from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.status.conditions import (
     Statement,
     build_conditions,
@@ -23,73 +25,62 @@ from pretrain_operator.status.conditions import (
 )
 
 
-@dataclass(frozen=True)
-class RunOutcome:
-    """What one reconcile came to."""
-
-    run: RunPlan
-    inputs: RunInputs | None
-    progress: Progress | None
-    """What rank 0 said just now. `None` if nobody asked, or it did not answer."""
-    train_iters: int
-    """Optimizer steps that the spec asks for."""
-    plan: PlanStatus | None = None
-    """What the planner says."""
-
-
-def run_status(
-    previous: PretrainJobStatus, outcome: RunOutcome, generation: int, now: datetime
-) -> PretrainJobStatus:
+def pretrainjob_status(observed: Observation, plan: RunPlan, now: datetime) -> PretrainJobStatus:
     """Return the next status."""
-    run, report = outcome.run, outcome.run.report
-    situation = run.situation
-    progress = _progress(previous.progress, outcome)
+    owner, state, report = observed.owner, plan.state, plan.report
+    previous = read_status(PretrainJobStatus, owner)
+    progress = _progress(observed.progress or previous.progress, plan)
     checkpoint = _checkpoint(previous, progress, report)
     fields: dict[str, Any] = {
-        "observed_generation": generation,
-        "phase": situation.phase.value,
-        "message": shorten(situation.message),
-        "attempts": _attempts(run, progress, checkpoint),
-        "inputs": outcome.inputs or previous.inputs,
+        "observed_generation": owner.generation,
+        "phase": state.phase.value,
+        "message": shorten(state.message),
+        "attempts": _attempts(previous, plan, progress, checkpoint),
+        "inputs": _inputs(previous, plan),
         "progress": progress,
         "checkpoint": checkpoint,
-        "plan": outcome.plan or previous.plan,
+        "plan": plan.prediction or previous.plan,
         "conditions": build_conditions(
-            _statements(situation, checkpoint), previous.conditions, generation, now
+            _statements(state, checkpoint), previous.conditions, owner.generation, now
         ),
     }
-    if situation.phase is Phase.COMPLETE and report is not None and report.training is not None:
+    if state.phase is Phase.COMPLETE and report is not None and report.training is not None:
         fields |= {"summary": report.training, "export": report.training.export}
     return previous.model_copy(update=fields)
 
 
+def _inputs(previous: PretrainJobStatus, plan: RunPlan) -> RunInputs | None:
+    """Return what the run is bound to, from its first attempt on."""
+    if plan.started is not None:
+        return plan.started.run.inputs
+    return plan.inputs or previous.inputs
+
+
 def _statements(
-    situation: Situation, checkpoint: CheckpointStatus | None
+    state: State, checkpoint: CheckpointStatus | None
 ) -> dict[ConditionType, Statement]:
-    runs = situation.reason is Reason.ATTEMPT_RUNNING
-    held = situation.phase is Phase.SUSPENDED
+    runs = state.reason is Reason.ATTEMPT_RUNNING
+    held = state.phase is Phase.SUSPENDED
     saved = (
         Statement("True", Reason.CHECKPOINT_SAVED, f"step {checkpoint.step}, {checkpoint.at}")
         if checkpoint
         else Statement("False", Reason.NO_CHECKPOINT_YET)
     )
     return {
-        **state_conditions(situation),
-        ConditionType.RUNNING: Statement(
-            "True" if runs else "False", situation.reason, situation.message
-        ),
+        **state_conditions(state),
+        ConditionType.RUNNING: Statement("True" if runs else "False", state.reason, state.message),
         ConditionType.CHECKPOINT_HEALTHY: saved,
         ConditionType.SUSPENDED: (
-            Statement("True", Reason.SUSPENDED, situation.message)
+            Statement("True", Reason.SUSPENDED, state.message)
             if held
             else Statement("False", Reason.NOT_SUSPENDED)
         ),
     }
 
 
-def _progress(previous: Progress | None, outcome: RunOutcome) -> Progress | None:
-    report = outcome.run.report
-    progress = outcome.progress or previous
+def _progress(progress: Progress | None, plan: RunPlan) -> Progress | None:
+    """Return `progress`, with what the report of the newest attempt adds to it."""
+    report = plan.report
     if report is None or report.training is None:
         return progress
     progress = progress or Progress()
@@ -98,16 +89,16 @@ def _progress(previous: Progress | None, outcome: RunOutcome) -> Progress | None
         "step": reached.to_step,
         "tokens": reached.tokens,
         "epochs": progress.epochs if reached.epochs is None else reached.epochs,
-        "loss": progress.loss if reached.loss is None else _shown(reached.loss),
-        "perplexity": _shown(reached.perplexity) if reached.perplexity else progress.perplexity,
+        "loss": progress.loss if reached.loss is None else _rounded(reached.loss),
+        "perplexity": _rounded(reached.perplexity) if reached.perplexity else progress.perplexity,
         "curve": report.curve or progress.curve,
     }
     if report.exit_class is ExitClass.COMPLETE:
         fields |= {
             "phase": COMPLETE_PHASE,
-            "total_steps": outcome.train_iters,
+            "total_steps": plan.train_iters,
             "eta_seconds": 0.0,
-            "attempt": outcome.run.attempts[-1].number,
+            "attempt": plan.attempts[-1].number,
         }
     return progress.model_copy(update=fields)
 
@@ -124,23 +115,35 @@ def _checkpoint(
 
 
 def _attempts(
-    run: RunPlan, progress: Progress | None, checkpoint: CheckpointStatus | None
+    previous: PretrainJobStatus,
+    plan: RunPlan,
+    progress: Progress | None,
+    checkpoint: CheckpointStatus | None,
 ) -> list[AttemptStatus]:
-    if not run.attempts:
-        return []
-    last = run.attempts[-1]
-    fields: dict[str, Any] = {}
-    if run.report is not None and run.report.training is not None:
-        reached = run.report.training
-        fields = {"from_step": reached.from_step, "to_step": reached.to_step}
-    elif progress is not None and progress.attempt == last.number:
-        fields = {"to_step": progress.step}
-    if last.reason not in (None, ExitClass.COMPLETE.value) and "to_step" in fields:
-        saved = checkpoint.step if checkpoint else 0
-        fields["lost_steps"] = max(0, fields["to_step"] - saved)
-    return [*run.attempts[:-1], last.model_copy(update=fields)]
+    """Return the attempts, with the steps of those that ran until now, and the one that starts."""
+    ended = {attempt.number for attempt in previous.attempts if attempt.reason is not None}
+    last = plan.attempts[-1] if plan.attempts else None
+    report = plan.report.training if plan.report else None
+    attempts = []
+    for attempt in plan.attempts:
+        fields: dict[str, Any] = {}
+        if attempt is last and report is not None:
+            fields = {"from_step": report.from_step, "to_step": report.to_step}
+        elif attempt is last or attempt.number not in ended:
+            fields = _steps_polled(attempt, (progress, previous.progress))
+        if attempt.reason not in (None, ExitClass.COMPLETE.value) and "to_step" in fields:
+            saved = checkpoint.step if checkpoint else 0
+            fields["lost_steps"] = max(0, fields["to_step"] - saved)
+        attempts.append(attempt.model_copy(update=fields))
+    return [*attempts, plan.started.status] if plan.started else attempts
 
 
-def _shown(value: float) -> float:
+def _steps_polled(attempt: AttemptStatus, polled: Sequence[Progress | None]) -> dict[str, Any]:
+    """Return how far an attempt was when it was polled last."""
+    own = (one for one in polled if one is not None and one.attempt == attempt.number)
+    return {"to_step": newest.step} if (newest := next(own, None)) else {}
+
+
+def _rounded(value: float) -> float:
     """Return a figure with the four digits that a column has room for; the summary has them all."""
     return float(f"{value:.4g}")

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from pretrain_operator.cluster.api import open_api
 from pretrain_operator.webhook.certificates import Certificate
+from pretrain_operator.webhook.object_cache import ObjectCache
 from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
-from pretrain_operator.webhook.world import World
 
 _MOST_PLANNED = 32
 """Runs that are planned or wait for it: more would not be answered in time anyway."""
@@ -24,7 +24,7 @@ async def serve(options: argparse.Namespace) -> None:
     certificate = Certificate(options.certificate, options.key)
     planning = Planning(open_workers, _MOST_PLANNED, options.plan_seconds)
     async with open_api() as api:
-        world = World(api, options.refresh_seconds)
+        world = ObjectCache(api, options.refresh_seconds)
         runner = web.AppRunner(make_app(lambda: world.objects, planning), access_log=None)
         await runner.setup()
         await web.TCPSite(

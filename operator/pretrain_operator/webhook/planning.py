@@ -18,9 +18,8 @@ from functools import partial
 from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
 from pretrain_operator.admission.runs import (
-    Identity,
-    Question,
-    Verdict,
+    AdmissionRequest,
+    AdmissionResult,
     admit,
     admit_unplanned,
 )
@@ -29,7 +28,7 @@ WORKERS = 2
 """Searches side by side: a small one need not wait until a large one is done."""
 
 _REMEMBERED = 256
-"""Verdicts that are kept: a user who tries again need not wait behind others' searches."""
+"""Results that are kept: a user who applies again need not wait behind other searches."""
 
 SAMPLE = {
     "model": {"preset": "llama3.2-1b"},
@@ -74,7 +73,7 @@ class Planning:
         """Search in a pool, with `most` runs under way or waiting, each for `seconds`."""
         self._open_pool, self._pool = open_pool, open_pool()
         self._free, self._seconds = most, seconds
-        self._known: OrderedDict[Identity, Verdict] = OrderedDict()
+        self._results: OrderedDict[AdmissionRequest, AdmissionResult] = OrderedDict()
         self._busy = f"as many runs as it takes ({most}) are being planned"
 
     async def warm_up(self) -> None:
@@ -82,24 +81,23 @@ class Planning:
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(self._pool, _nothing) for _ in range(WORKERS)))
 
-    async def admit(self, question: Question) -> Verdict:
-        """Return the verdict on a run; without a plan where there is no time for one.
+    async def admit(self, request: AdmissionRequest) -> AdmissionResult:
+        """Return the result for a run, without a plan if there is no time for one.
 
-        Such a run is held against the rules and its dataset at once. The operator refuses what then
-        turns out not to fit.
+        Then only the rules and the dataset are checked; the operator refuses a run that does not
+        fit.
         """
-        identity = question.identity
-        if (known := self._known.get(identity)) is not None:
-            self._known.move_to_end(identity)
-            return known
+        if (result := self._results.get(request)) is not None:
+            self._results.move_to_end(request)
+            return result
         if self._free == 0:
-            return _unplanned(question, self._busy)
+            return _unplanned(request, self._busy)
         pool = self._pool
         try:
-            search = asyncio.get_running_loop().run_in_executor(pool, admit, question)
+            search = asyncio.get_running_loop().run_in_executor(pool, admit, request)
             self._free -= 1
             # Not when the wait for it is over: what still searches is not free.
-            search.add_done_callback(partial(self._give_back, identity))
+            search.add_done_callback(partial(self._give_back, request))
             return await asyncio.wait_for(asyncio.shield(search), self._seconds)
         except TimeoutError:
             why = f"the search for a layout takes more than {self._seconds:g} s"
@@ -107,26 +105,28 @@ class Planning:
             why = "the process that planned it has ended"
             if self._pool is pool:
                 self._pool = self._open_pool()
-        return _unplanned(question, why)
+        return _unplanned(request, why)
 
     def close(self) -> None:
-        """Take no more questions; what nobody has begun to answer is dropped, the rest is done."""
+        """Take no more requests; searches that have not begun are dropped, the others end."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _give_back(self, identity: Identity, search: asyncio.Future[Verdict]) -> None:
+    def _give_back(
+        self, request: AdmissionRequest, search: asyncio.Future[AdmissionResult]
+    ) -> None:
         self._free += 1
-        # Who waited has been told of an error; nobody else need be.
+        # Whoever waited has got the error.
         if search.cancelled() or search.exception() is not None:
             return
-        self._known[identity] = search.result()
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        self._results[request] = search.result()
+        if len(self._results) > _REMEMBERED:
+            self._results.popitem(last=False)
 
 
-def _unplanned(question: Question, why: str) -> Verdict:
-    _LOG.warning("run %s is not planned: %s", question.name, why)
-    told = (
+def _unplanned(request: AdmissionRequest, why: str) -> AdmissionResult:
+    _LOG.warning("run %s is not planned: %s", request.name, why)
+    reason = (
         f"spec.parallelism: memory and time are not checked here, {why}; the operator checks them"
         " before it creates anything"
     )
-    return admit_unplanned(question, told)
+    return admit_unplanned(request, reason)

@@ -10,8 +10,8 @@ from pretrain_api.kinds import KINDS
 from pretrain_api.problems import InvalidManifest
 from pretrain_api.rules import check_change
 from pretrain_operator.admission.objects import object_problems
-from pretrain_operator.admission.runs import Verdict
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.admission.runs import AdmissionResult
+from pretrain_operator.observed.objects import Key
 
 _SPECS = {kind.name: kind.spec for kind in KINDS}
 
@@ -65,7 +65,7 @@ def parse_review(value: object) -> Review:
     )
 
 
-def judge_change(review: Review) -> Verdict:
+def judge_change(review: Review) -> AdmissionResult:
     """Return the verdict on a change of an object.
 
     A run that exists has been planned, and what it is bound to cannot change: what others say of it
@@ -78,11 +78,11 @@ def judge_change(review: Review) -> Verdict:
         after = _SPECS[kind].model_validate(review.spec)
     except ValidationError:
         # Wrong types are told of already; what was made under older rules can only get better.
-        return Verdict(problems)
-    return Verdict((*problems, *check_change(kind, before, after)))
+        return AdmissionResult(problems)
+    return AdmissionResult((*problems, *check_change(kind, before, after)))
 
 
-def build_answer(review: Review, verdict: Verdict) -> dict[str, Any]:
+def build_answer(review: Review, verdict: AdmissionResult) -> dict[str, Any]:
     """Return the AdmissionReview that answers."""
     response: dict[str, Any] = {"uid": review.uid, "allowed": not verdict.errors}
     if verdict.errors:

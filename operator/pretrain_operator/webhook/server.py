@@ -7,8 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.admission.related_objects import Objects
-from pretrain_operator.admission.runs import Verdict, run_question
+from pretrain_operator.admission.runs import AdmissionResult, admission_request
+from pretrain_operator.observed.objects import ObjectReader
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.reviews import Review, build_answer, judge_change, parse_review
 
@@ -16,7 +16,7 @@ _LARGEST_BODY = 8 * 2**20
 _NOT_READY = "the profiles, datasets and tokenizers of the cluster have not been read yet\n"
 
 
-async def answer_review(value: object, objects: Objects, planning: Planning) -> dict[str, Any]:
+async def answer_review(value: object, objects: ObjectReader, planning: Planning) -> dict[str, Any]:
     """Return the AdmissionReview that answers `value`.
 
     Raises:
@@ -26,16 +26,16 @@ async def answer_review(value: object, objects: Objects, planning: Planning) -> 
     return build_answer(review, await _judge(review, objects, planning))
 
 
-async def _judge(review: Review, objects: Objects, planning: Planning) -> Verdict:
+async def _judge(review: Review, objects: ObjectReader, planning: Planning) -> AdmissionResult:
     if not review.is_concern:
-        return Verdict()
+        return AdmissionResult()
     if review.is_change:
         return judge_change(review)
-    question = run_question(review.key, review.spec, objects)
-    return question if isinstance(question, Verdict) else await planning.admit(question)
+    request = admission_request(review.key, review.spec, objects)
+    return request if isinstance(request, AdmissionResult) else await planning.admit(request)
 
 
-def make_app(objects: Callable[[], Objects | None], planning: Planning) -> web.Application:
+def make_app(objects: Callable[[], ObjectReader | None], planning: Planning) -> web.Application:
     """Return the application: `POST /validate`, `GET /healthz` (ready?) and `GET /livez`.
 
     `objects` are those of the cluster, `None` until they have been listed once.

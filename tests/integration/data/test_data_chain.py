@@ -27,7 +27,7 @@ from data_runs import (
 from pretrain_api.artifacts import Manifest
 from pretrain_api.runs import DatasetRun, PipelineRun, TokenizerRun
 from s3 import S3Server
-from stage_runs import Place
+from stage_runs import StageRunner
 
 pytestmark = pytest.mark.integration
 
@@ -68,10 +68,10 @@ def read_documents(folder: Path) -> dict[str, str]:
 
 
 def check_manifest(folder: Path) -> Manifest:
-    """Every file of an artifact is in its manifest, with its true checksum, and nothing else."""
+    """Check that the manifest lists exactly the files of the artifact, with their checksums."""
     manifest = Manifest.model_validate_json((folder / "MANIFEST.json").read_bytes())
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert there == {file.path for file in manifest.files} | {"MANIFEST.json"}
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert present == {file.path for file in manifest.files} | {"MANIFEST.json"}
     for file in manifest.files:
         content = (folder / file.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
@@ -79,7 +79,7 @@ def check_manifest(folder: Path) -> Manifest:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files of an artifact but its manifest, which tells the time."""
+    """Return all files of an artifact except its manifest, which holds the time."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -88,11 +88,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_raw_text_becomes_token_blocks(store: Any) -> None:
-    place: Place = store.place
+    runner: StageRunner = store.runner
     secret = {"secret": store.secret}
     opened = {"credentialsSecret": "store"} if store.secret else {}
     run = pipeline_run(store.raw, store.artifacts, **secret)
-    report = place.run_pipeline(run)
+    report = runner.run_pipeline(run)
     assert report.artifact is not None
     folder = store.folder / report.artifact.uri.removeprefix(store.artifacts + "/").join(
         ("artifacts/", "")
@@ -109,28 +109,28 @@ def test_raw_text_becomes_token_blocks(store: Any) -> None:
     documents = read_documents(folder)
     assert len(documents) == summary.kept
     assert documents["poem/010"] == poems()[10]["text"]
-    assert place.run_pipeline(run).reused
+    assert runner.run_pipeline(run).reused
 
     opened_documents = {"uri": report.artifact.uri, "digest": report.artifact.digest} | opened
     tokens = tokenizer_run(opened_documents, store.artifacts, **secret)
-    (trained,) = place.run("tokenizer", None, tokens)
+    (trained,) = runner.run("tokenizer", None, tokens)
     assert trained.tokenizer is not None
     assert set(trained.tokenizer.characters_per_token) == set(summary.languages)
     tokenizer = store.folder / "artifacts/tokenizer/0123456789ab"
     check_manifest(tokenizer)
-    assert place.run("tokenizer", None, tokens)[0].reused
+    assert runner.run("tokenizer", None, tokens)[0].reused
 
     blocks = dataset_run(opened_documents, store.artifacts, **secret)
-    made = place.run_dataset(blocks).dataset
+    made = runner.run_dataset(blocks).dataset
     assert made is not None
     dataset = store.folder / "artifacts/dataset/0123456789ab"
     check_manifest(dataset)
     check_stream(dataset, tokenizer, documents)
-    assert place.run_dataset(blocks).reused
+    assert runner.run_dataset(blocks).reused
 
 
 def check_stream(dataset: Path, tokenizer: Path, documents: dict[str, str]) -> None:
-    """The blocks hold the documents of the ledger, in its order, with the mixture's shares."""
+    """Check that the blocks hold the documents of the ledger, in order and in the right shares."""
     described = json.loads((dataset / "blocks.json").read_text(encoding="utf-8"))
     length = described["sequenceLength"]
     ledger = pq.read_table(dataset / "ledger.parquet").to_pylist()
@@ -153,13 +153,13 @@ def check_stream(dataset: Path, tokenizer: Path, documents: dict[str, str]) -> N
     assert shares == pytest.approx([15_000, 30_000, 15_000], abs=130)
 
 
-def test_megatron_reads_the_blocks(place: Place) -> None:
-    """In a process of its own: Megatron wants a rank, and brings torch."""
-    prefix = place.data / "00000"
+def test_megatron_reads_the_blocks(runner: StageRunner) -> None:
+    """In another process: Megatron needs a rank, and imports torch."""
+    prefix = runner.data / "00000"
     made = (
         "import numpy as np; from pretrain_workloads.dataset.streams import publish_pair;"
         "from pretrain_workloads.storage import open_uri;"
-        f"folder = open_uri('file://{place.data}');"
+        f"folder = open_uri('file://{runner.data}');"
         "publish_pair(folder, '00000', np.arange(9, dtype=np.uint16), np.array([3, 1, 5]))"
     )
     subprocess.run([sys.executable, "-c", made], check=True)
@@ -172,21 +172,21 @@ def test_megatron_reads_the_blocks(place: Place) -> None:
     assert done.stdout.strip() == "[[0, 1, 2], [3], [4, 5, 6, 7, 8]] [0, 1, 2, 3]"
 
 
-def test_the_artifacts_do_not_depend_on_the_number_of_tasks(place: Place) -> None:
-    write_corpus(place.data / "raw")
+def test_the_artifacts_do_not_depend_on_the_number_of_tasks(runner: StageRunner) -> None:
+    write_corpus(runner.data / "raw")
     source = "file:///pretrain/data/raw"
-    found = []
+    results = []
     for tasks in (1, 4):
         output = f"file:///pretrain/data/cut-{tasks}"
-        report = place.run_pipeline(pipeline_run(source, output, tasks=tasks))
+        report = runner.run_pipeline(pipeline_run(source, output, tasks=tasks))
         assert report.artifact is not None
         documents = {"uri": report.artifact.uri, "digest": report.artifact.digest}
-        (trained,) = place.run("tokenizer", None, tokenizer_run(documents, output))
-        made = place.run_dataset(dataset_run(documents, output, tasks=tasks))
-        base = place.data / f"cut-{tasks}"
+        (trained,) = runner.run("tokenizer", None, tokenizer_run(documents, output))
+        made = runner.run_dataset(dataset_run(documents, output, tasks=tasks))
+        base = runner.data / f"cut-{tasks}"
         name = report.artifact.uri.removeprefix(output + "/")
         index = pq.read_table(base / name / "index.parquet")
-        found.append(
+        results.append(
             (
                 name,
                 list(read_documents(base / name).items()),
@@ -198,42 +198,42 @@ def test_the_artifacts_do_not_depend_on_the_number_of_tasks(place: Place) -> Non
                 contents(base / "dataset"),
             )
         )
-    assert found[0] == found[1]
+    assert results[0] == results[1]
 
 
-def test_a_killed_task_is_run_again_to_the_same_end(place: Place) -> None:
+def test_a_killed_task_gives_the_same_artifact_when_it_runs_again(runner: StageRunner) -> None:
     modules = code(60)
     many = [
         record | {"id": f"{record['id']}/{turn}", "text": f"# {turn}\n{record['text']}" * 3}
         for turn in range(8)
         for record in modules
     ]
-    write_jsonl(place.data / "raw" / "code" / "a.jsonl", many)
-    write_jsonl(place.data / "raw" / "zh" / "a.jsonl", poems())
-    write_jsonl(place.data / "raw" / "en" / "a.jsonl", poems()[:1])
-    found = []
+    write_jsonl(runner.data / "raw" / "code" / "a.jsonl", many)
+    write_jsonl(runner.data / "raw" / "zh" / "a.jsonl", poems())
+    write_jsonl(runner.data / "raw" / "en" / "a.jsonl", poems()[:1])
+    artifacts = []
     for name in ("calm", "killed"):
         output = f"file:///pretrain/data/{name}"
         run = pipeline_run("file:///pretrain/data/raw", output, tasks=2)
-        (listed,) = place.run("data", "list", run)
+        (listed,) = runner.run("data", "list", run)
         assert listed.artifact is not None
         run = run.model_copy(update={"artifact": listed.artifact})
-        folder = place.data / name / listed.artifact.uri.removeprefix(output + "/")
+        folder = runner.data / name / listed.artifact.uri.removeprefix(output + "/")
         if name == "killed":
-            pod = place.start("data", "prepare", run, rank=1)
+            pod = runner.start("data", "prepare", run, rank=1)
             wait_for_partial(folder)
             pod.process.kill()
             pod.process.wait()
             assert not list(folder.rglob("00001.*"))
         for stage in ("prepare", "prepare", "match", "decide", "write", "report"):
-            place.run("data", stage, run, 1 if stage in ("decide", "report") else 2)
+            runner.run("data", stage, run, 1 if stage in ("decide", "report") else 2)
         check_manifest(folder)
-        found.append(contents(folder))
-    assert found[0] == found[1]
+        artifacts.append(contents(folder))
+    assert artifacts[0] == artifacts[1]
 
 
 def wait_for_partial(folder: Path) -> None:
-    """Wait until a task has begun to write."""
+    """Wait until a task has started to write."""
     deadline = time.monotonic() + 60
     while not list(folder.rglob("*.partial")):
         assert time.monotonic() < deadline
@@ -253,8 +253,10 @@ BAD = "file:///pretrain/data"
         ("empty", "list", "all 1 files are empty"),
     ],
 )
-def test_what_the_user_must_mend_is_named(what: str, stage: str, want: str, place: Place) -> None:
-    folder = place.data / "raw" / "zh"
+def test_what_the_user_must_correct_is_named(
+    what: str, stage: str, want: str, runner: StageRunner
+) -> None:
+    folder = runner.data / "raw" / "zh"
     write_jsonl(folder / "good.jsonl", poems())
     source: dict[str, Any] = {"name": "poems", "uri": f"{BAD}/raw/zh/*", "language": "zh"}
     rules: list[dict[str, Any]] = []
@@ -273,36 +275,38 @@ def test_what_the_user_must_mend_is_named(what: str, stage: str, want: str, plac
     run = pipeline_run("", f"{BAD}/artifacts", sources=[source], rules=rules, tasks=1)
     code_of = 65 if what == "gzip" else 64
     for name in ("list", "prepare", "match", "decide"):
-        (report,) = place.run("data", name, run, code=code_of if name == stage else 0)
+        (report,) = runner.run("data", name, run, code=code_of if name == stage else 0)
         if name == stage:
             break
         run = run.model_copy(update={"artifact": report.artifact or run.artifact})
     assert re.search(want, report.message), report.message
 
 
-def test_a_part_of_the_mixture_without_documents_is_named(place: Place) -> None:
-    write_corpus(place.data / "raw")
+def test_a_part_of_the_mixture_without_documents_is_named(runner: StageRunner) -> None:
+    write_corpus(runner.data / "raw")
     output = f"{BAD}/artifacts"
-    report = place.run_pipeline(pipeline_run(f"{BAD}/raw", output, tasks=1))
+    report = runner.run_pipeline(pipeline_run(f"{BAD}/raw", output, tasks=1))
     assert report.artifact is not None
     documents = {"uri": report.artifact.uri, "digest": report.artifact.digest}
     mixture = [{"pipelineRef": {"name": "documents"}, "where": {"language": "fr"}}]
     run = dataset_run(documents, output, mixture=mixture)
-    (failed,) = place.run("dataset", "tokenize", run, code=64)
+    (failed,) = runner.run("dataset", "tokenize", run, code=64)
     want = (
         "spec.mixture[0]: no document of documents matches language fr; it has language: code, en"
     )
     assert want in failed.message
     tokens = tokenizer_run(documents, output, vocabularySize=200_000)
-    (refused,) = place.run("tokenizer", None, tokens, code=64)
+    (refused,) = runner.run("tokenizer", None, tokens, code=64)
     assert "200000 is too large" in refused.message
 
 
-def test_a_wrong_key_is_refused_at_once(s3_server: S3Server, place: Place) -> None:
+def test_a_wrong_key_is_refused_by_the_first_stage(
+    s3_server: S3Server, runner: StageRunner
+) -> None:
     write_corpus(s3_server.folder / "locked" / "raw")
-    place.secrets["store"] = {**s3_server.secret, "secretKey": "wrong"}
+    runner.secrets["store"] = {**s3_server.secret, "secretKey": "wrong"}
     secret = {"credentialsSecretRef": {"name": "store"}}
     run = pipeline_run("s3://locked/raw", "s3://locked/artifacts", secret=secret)
-    (report,) = place.run("data", "list", run, code=64)
+    (report,) = runner.run("data", "list", run, code=64)
     assert "s3://locked/raw/zh: access was refused (SignatureDoesNotMatch)" in report.message
     assert f"Secret store ({s3_server.endpoint})" in report.message

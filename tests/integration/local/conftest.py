@@ -1,11 +1,11 @@
-"""Clusters of our own for the node's tests, one for each kind of sandbox that works here."""
+"""Local clusters for the node's tests, one for each sandbox that works on this machine."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from cluster import Cluster, Namespace, make_namespace, remove_namespace, run_cluster
-from pretrain_local.node import sandbox
+from cluster import Namespace, RunningCluster, make_namespace, remove_namespace, run_cluster
+from pretrain_local.node.runtime import sandbox
 
 KINDS = [sandbox.PLAIN]
 if sandbox.bubblewrap_problem() is None:
@@ -13,13 +13,13 @@ if sandbox.bubblewrap_problem() is None:
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def node_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def node_cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
     with run_cluster(request.param) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def space(node_cluster: Cluster) -> Iterator[Namespace]:
+def space(node_cluster: RunningCluster) -> Iterator[Namespace]:
     made = make_namespace(node_cluster)
     try:
         yield made

@@ -1,4 +1,4 @@
-"""Pods on the process node: what they are told, how they end, what the API server hears."""
+"""Pods on the process node: their inputs, how they end, the status in the API server."""
 
 import base64
 
@@ -7,15 +7,15 @@ import pytest
 from cluster import Namespace, is_condition, is_phase, wait_until
 from pods import Json, make_container, make_indexed_job, make_pod, make_pod_spec, terminated
 from pretrain_local import procfs
-from pretrain_local.layout import MARKER_VARIABLE
+from pretrain_local.node.runtime.survivors import MARKER_VARIABLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-_TELL = "open('/pretrain/termination-log', 'w').write({})"
+_WRITE_MESSAGE = "open('/pretrain/termination-log', 'w').write({})"
 
 
 def test_an_indexed_job_completes_and_each_pod_knows_its_rank(space: Namespace) -> None:
-    script = _TELL.format("__import__('os').environ['JOB_COMPLETION_INDEX']")
+    script = _WRITE_MESSAGE.format("__import__('os').environ['JOB_COMPLETION_INDEX']")
     space.apply(make_indexed_job("ranks", 3, make_pod_spec(make_container(script))))
     space.wait_for("job", "ranks", is_condition("Complete"))
     pods = space.list("pods", "job-name=ranks")
@@ -49,16 +49,16 @@ _SETTINGS_AND_KEYS: tuple[Json, ...] = (
 )  # fmt: skip
 
 
-def test_a_container_is_told_what_its_pod_says(space: Namespace) -> None:
+def test_a_container_gets_its_variables_arguments_and_volumes(space: Namespace) -> None:
     space.apply(*_SETTINGS_AND_KEYS)
     names = ["POD", "TEAM", "LIMIT", "COLOUR", "TOKEN", "all_shape", "GREETING"]
     script = (
         "import os, sys, pathlib;"
-        f"told = [os.environ[name] for name in {names}];"
-        "told += [open('/pretrain/config/colour').read()];"
-        "told += [open('/pretrain/secrets/keys/token').read()];"
-        "told += [open('/pretrain/facts/labels').read(), sys.argv[1]];"
-        "told += [os.environ['POD_IP']];" + _TELL.format("'|'.join(told)")
+        f"values = [os.environ[name] for name in {names}];"
+        "values += [open('/pretrain/config/colour').read()];"
+        "values += [open('/pretrain/secrets/keys/token').read()];"
+        "values += [open('/pretrain/facts/labels').read(), sys.argv[1]];"
+        "values += [os.environ['POD_IP']];" + _WRITE_MESSAGE.format("'|'.join(values)")
     )
     container = make_container(
         script,
@@ -81,7 +81,7 @@ def test_a_container_is_told_what_its_pod_says(space: Namespace) -> None:
             {"name": "facts", "mountPath": "/pretrain/facts"},
         ],
     )  # fmt: skip
-    pod = make_pod("told", "")
+    pod = make_pod("inputs", "")
     pod["spec"] = make_pod_spec(
         container,
         volumes=[
@@ -92,10 +92,10 @@ def test_a_container_is_told_what_its_pod_says(space: Namespace) -> None:
         ],
     )  # fmt: skip
     space.apply(pod)
-    found = space.wait_for("pod", "told", is_phase("Succeeded", "Failed"))
-    want = ["told", "tests", str(2**30), "blue", "hidden", "round", "told in blue", "blue",
-            "hidden", 'team="tests"', "blue-$(COLOUR)", found["status"]["podIP"]]  # fmt: skip
-    assert terminated(found)["message"].split("|") == want
+    pod = space.wait_for("pod", "inputs", is_phase("Succeeded", "Failed"))
+    want = ["inputs", "tests", str(2**30), "blue", "hidden", "round", "inputs in blue", "blue",
+            "hidden", 'team="tests"', "blue-$(COLOUR)", pod["status"]["podIP"]]  # fmt: skip
+    assert terminated(pod)["message"].split("|") == want
 
 
 def test_a_missing_secret_is_named_and_its_arrival_heals_the_pod(space: Namespace) -> None:
@@ -111,8 +111,8 @@ def test_a_missing_secret_is_named_and_its_arrival_heals_the_pod(space: Namespac
         state = item.get("status", {}).get("containerStatuses", [{}])[0].get("state", {})
         return bool(state.get("waiting", {}).get("reason") == "CreateContainerConfigError")
 
-    found = space.wait_for("pod", "waits", is_config_error, seconds=15)
-    message = found["status"]["containerStatuses"][0]["state"]["waiting"]["message"]
+    pod = space.wait_for("pod", "waits", is_config_error, seconds=15)
+    message = pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"]
     assert 'secret "later" not found' in message
     space.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "later"}})
     space.wait_for("pod", "waits", is_phase("Succeeded"), seconds=15)
@@ -124,7 +124,7 @@ def test_init_containers_run_first_and_share_volumes(space: Namespace) -> None:
     read = "''.join(open(f'/pretrain/scratch/{n}').read() for n in 'ab')"
     pod = make_pod("ordered", "")
     pod["spec"] = make_pod_spec(
-        make_container(_TELL.format(read), volumeMounts=mounts),
+        make_container(_WRITE_MESSAGE.format(read), volumeMounts=mounts),
         initContainers=[
             make_container(write.format("a"), "first", volumeMounts=mounts),
             make_container(write.format("b"), "second", volumeMounts=mounts),
@@ -132,9 +132,9 @@ def test_init_containers_run_first_and_share_volumes(space: Namespace) -> None:
         volumes=[{"name": "scratch", "emptyDir": {}}],
     )
     space.apply(pod)
-    found = space.wait_for("pod", "ordered", is_phase("Succeeded", "Failed"))
-    assert terminated(found)["message"] == "ab"
-    assert terminated(found, "initContainerStatuses")["reason"] == "Completed"
+    pod = space.wait_for("pod", "ordered", is_phase("Succeeded", "Failed"))
+    assert terminated(pod)["message"] == "ab"
+    assert terminated(pod, "initContainerStatuses")["reason"] == "Completed"
 
 
 def test_a_failed_init_container_fails_the_pod_and_the_rest_never_starts(
@@ -144,9 +144,9 @@ def test_a_failed_init_container_fails_the_pod_and_the_rest_never_starts(
     pod = make_pod("halted", "")
     pod["spec"] = make_pod_spec(make_container("pass"), initContainers=[first])
     space.apply(pod)
-    found = space.wait_for("pod", "halted", is_phase("Failed"))
-    assert terminated(found, "initContainerStatuses")["exitCode"] == 3
-    main = found["status"]["containerStatuses"][0]["state"]
+    pod = space.wait_for("pod", "halted", is_phase("Failed"))
+    assert terminated(pod, "initContainerStatuses")["exitCode"] == 3
+    main = pod["status"]["containerStatuses"][0]["state"]
     assert main["waiting"]["reason"] == "PodInitializing"
 
 
@@ -172,23 +172,23 @@ def test_a_program_may_finish_its_work_when_it_is_asked_to_stop(space: Namespace
     space.wait_for("pod", "polite", is_phase("Running"))
     wait_until(lambda: "ready" in _log(space, "polite") or None, "the log")
     space.kubectl("patch", "pod", "polite", "-p", '{"spec": {"activeDeadlineSeconds": 1}}')
-    found = space.wait_for("pod", "polite", is_phase("Failed"))
-    assert found["status"]["reason"] == "DeadlineExceeded"
-    assert terminated(found)["exitCode"] == 143
+    pod = space.wait_for("pod", "polite", is_phase("Failed"))
+    assert pod["status"]["reason"] == "DeadlineExceeded"
+    assert terminated(pod)["exitCode"] == 143
     assert _log(space, "pod/polite").splitlines() == ["ready", "saved"]
 
 
 def test_children_do_not_outlive_the_main_process(space: Namespace) -> None:
     script = (
         "import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True);"
-        + _TELL.format("'left a child'")
+        + _WRITE_MESSAGE.format("'left a child'")
     )
     space.apply(make_pod("parent", script))
-    found = space.wait_for("pod", "parent", is_phase("Succeeded", "Failed"))
-    assert found["status"]["phase"] == "Succeeded"
+    pod = space.wait_for("pod", "parent", is_phase("Succeeded", "Failed"))
+    assert pod["status"]["phase"] == "Succeeded"
     local = space.cluster.local
     assert local is not None
-    folder = local.layout.pods / found["metadata"]["uid"]
+    folder = local.files.pods / pod["metadata"]["uid"]
     assert procfs.with_environment(f"{MARKER_VARIABLE}={folder}/") == []
 
 
@@ -200,18 +200,18 @@ def test_too_much_memory_ends_as_oom_killed(space: Namespace) -> None:
     pod = make_pod("greedy", "")
     pod["spec"] = make_pod_spec(make_container(script, resources=limits))
     space.apply(pod)
-    found = space.wait_for("pod", "greedy", is_phase("Failed"))
-    assert terminated(found)["reason"] == "OOMKilled"
-    assert terminated(found)["exitCode"] == 137
+    pod = space.wait_for("pod", "greedy", is_phase("Failed"))
+    assert terminated(pod)["reason"] == "OOMKilled"
+    assert terminated(pod)["exitCode"] == 137
 
 
 def test_a_missing_program_is_named(space: Namespace) -> None:
     pod = make_pod("lost", "")
     pod["spec"] = make_pod_spec(make_container("", command=["no-such-program"]))
     space.apply(pod)
-    found = space.wait_for("pod", "lost", is_phase("Failed"))
-    assert terminated(found)["reason"] == "StartError"
-    assert "no-such-program" in terminated(found)["message"]
+    pod = space.wait_for("pod", "lost", is_phase("Failed"))
+    assert terminated(pod)["reason"] == "StartError"
+    assert "no-such-program" in terminated(pod)["message"]
 
 
 def test_a_container_is_restarted_with_a_back_off(space: Namespace) -> None:
@@ -228,8 +228,8 @@ def test_a_container_is_restarted_with_a_back_off(space: Namespace) -> None:
         volumes=[{"name": "scratch", "emptyDir": {}}],
     )
     space.apply(pod)
-    found = space.wait_for("pod", "retried", is_phase("Succeeded"))
-    status = found["status"]["containerStatuses"][0]
+    pod = space.wait_for("pod", "retried", is_phase("Succeeded"))
+    status = pod["status"]["containerStatuses"][0]
     assert status["restartCount"] == 1
     assert status["lastState"]["terminated"]["exitCode"] == 7
     assert _log(space, "retried").strip() == "again"
@@ -263,11 +263,11 @@ def test_the_service_account_token_opens_the_api_server(space: Namespace) -> Non
         " headers={'Authorization': f'Bearer {token}'});"
         "code = urllib.request.urlopen(request, context=context).status;"
     )
-    pod = make_pod("inside", script + _TELL.format("str(code)"))
+    pod = make_pod("inside", script + _WRITE_MESSAGE.format("str(code)"))
     pod["spec"]["automountServiceAccountToken"] = True
     space.apply(pod)
-    found = space.wait_for("pod", "inside", is_phase("Succeeded", "Failed"))
-    assert terminated(found)["message"] == "200", _log(space, "inside")
+    pod = space.wait_for("pod", "inside", is_phase("Succeeded", "Failed"))
+    assert terminated(pod)["message"] == "200", _log(space, "inside")
 
 
 def _log(space: Namespace, name: str) -> str:

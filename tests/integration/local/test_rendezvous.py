@@ -1,4 +1,4 @@
-"""Several pods at once: they find each other by name, and GPUs are counted."""
+"""Several pods at once: they find each other by name, and each GPU is given to one."""
 
 import pytest
 
@@ -25,7 +25,7 @@ while (address := resolve("{job}-0.{job}")) is None and time.monotonic() < deadl
 if rank == 0:
     server = socket.create_server((own, 29500))
     peer, (source, _) = server.accept()
-    said = peer.recv(100).decode()
+    message = peer.recv(100).decode()
 else:
     while True:
         try:
@@ -35,8 +35,8 @@ else:
             assert time.monotonic() < deadline
             time.sleep(0.05)
     peer.sendall(b"hello from " + own.encode())
-    said = host
-open("/pretrain/termination-log", "w").write(said)
+    message = host
+open("/pretrain/termination-log", "w").write(message)
 """
 
 
@@ -65,7 +65,7 @@ def test_two_runs_at_once_each_meet_at_the_name_of_their_first_pod(space: Namesp
         assert all(address.startswith("127.") for address in addresses)
 
 
-def test_made_up_gpus_are_counted_and_handed_out_once(space: Namespace) -> None:
+def test_advertised_gpus_are_counted_and_allocated_once(space: Namespace) -> None:
     script = (
         "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(600)"
     )
@@ -83,11 +83,11 @@ def test_made_up_gpus_are_counted_and_handed_out_once(space: Namespace) -> None:
 
 
 def _settles(space: Namespace, name: str) -> bool:
-    """Return whether a pod runs, once it is clear; False means that it does not fit."""
+    """Return whether a pod runs, once it does or is unschedulable."""
 
-    def is_clear(pod: Json) -> bool:
+    def is_decided(pod: Json) -> bool:
         conditions = pod.get("status", {}).get("conditions", [])
         refused = any(c.get("reason") == "Unschedulable" for c in conditions)
         return refused or is_phase("Running")(pod)
 
-    return is_phase("Running")(space.wait_for("pod", name, is_clear))
+    return is_phase("Running")(space.wait_for("pod", name, is_decided))

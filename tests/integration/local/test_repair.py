@@ -1,4 +1,4 @@
-"""What a cluster survives: death of its components, of its node, of a supervisor."""
+"""Recovery of a cluster after its components, its node or a supervisor were killed."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ import pytest
 
 from cluster import (
     RESOURCES,
-    Cluster,
     Namespace,
+    RunningCluster,
     is_phase,
     make_namespace,
     remove_namespace,
@@ -19,7 +19,7 @@ from cluster import (
 from pods import make_pod, terminated
 from pretrain_local import binaries, procfs
 from pretrain_local.cluster import LocalCluster
-from pretrain_local.controlplane import APISERVER, COMPONENTS, NODE
+from pretrain_local.control_plane.components import APISERVER, COMPONENTS, NODE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -53,7 +53,7 @@ def own_space(local: LocalCluster) -> Iterator[Namespace]:
 
 
 def _space(local: LocalCluster) -> Namespace:
-    return make_namespace(Cluster(local.kubeconfig, str(binaries.find("kubectl")), local))
+    return make_namespace(RunningCluster(local.kubeconfig, str(binaries.find("kubectl")), local))
 
 
 def _pids(local: LocalCluster) -> dict[str, int | None]:
@@ -96,8 +96,8 @@ def test_a_cluster_whose_processes_were_all_killed_comes_back_with_its_pods(
     local.up()
     assert all(_pids(local).values())
     (tmp_path / "gate" / "open").touch()
-    found = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
-    assert terminated(found)["message"] == "through"
+    pod = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
+    assert terminated(pod)["message"] == "through"
 
 
 def test_a_killed_api_server_is_reported_and_comes_back_while_pods_run(
@@ -106,7 +106,7 @@ def test_a_killed_api_server_is_reported_and_comes_back_while_pods_run(
     _run_gated(own_space, tmp_path / "gate")
     before = _pids(local)
     _kill(before[APISERVER])
-    dead = next(found for found in local.status() if found.name == APISERVER)
+    dead = next(component for component in local.status() if component.name == APISERVER)
     assert dead.pid is None
     assert dead.tail, "the end of its log says why"
     (tmp_path / "gate" / "open").touch()
@@ -116,8 +116,8 @@ def test_a_killed_api_server_is_reported_and_comes_back_while_pods_run(
     assert {n: p for n, p in after.items() if n != APISERVER} == {
         n: p for n, p in before.items() if n != APISERVER
     }
-    found = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
-    assert terminated(found)["message"] == "through"
+    pod = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
+    assert terminated(pod)["message"] == "through"
 
 
 def test_a_new_node_takes_over_the_pods_of_a_killed_one(
@@ -127,9 +127,9 @@ def test_a_new_node_takes_over_the_pods_of_a_killed_one(
     _kill(_pids(local)[NODE])
     local.up()
     (tmp_path / "gate" / "open").touch()
-    found = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
-    assert terminated(found)["message"] == "through"
-    assert found["status"]["containerStatuses"][0]["restartCount"] == 0
+    pod = own_space.wait_for("pod", "gated", is_phase("Succeeded", "Failed"))
+    assert terminated(pod)["message"] == "through"
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
 def test_a_pod_whose_supervisor_was_killed_fails_and_says_so(
@@ -138,14 +138,14 @@ def test_a_pod_whose_supervisor_was_killed_fails_and_says_so(
     _run_gated(own_space, tmp_path / "gate")
     pod = own_space.get("pod", "gated")
     assert pod is not None
-    folder = local.layout.pods / pod["metadata"]["uid"] / "containers/main/0"
+    folder = local.files.pods / pod["metadata"]["uid"] / "containers/main/0"
     marker = f"PRETRAIN_CONTAINER={folder}/"
     supervisors = {procfs.parent(pid) for pid in procfs.with_environment(marker)}
     (supervisor,) = {pid for pid in supervisors if pid and not _is_marked(pid, marker)}
     _kill(supervisor)
-    found = own_space.wait_for("pod", "gated", is_phase("Failed"))
-    assert terminated(found)["reason"] == "ContainerStatusUnknown"
-    assert "supervisor vanished" in terminated(found)["message"]
+    pod = own_space.wait_for("pod", "gated", is_phase("Failed"))
+    assert terminated(pod)["reason"] == "ContainerStatusUnknown"
+    assert "supervisor vanished" in terminated(pod)["message"]
     assert procfs.with_environment(marker) == []
 
 
@@ -153,14 +153,14 @@ def test_the_node_can_be_given_other_resources_while_pods_run(
     local: LocalCluster, own_space: Namespace, tmp_path: Path
 ) -> None:
     _run_gated(own_space, tmp_path / "gate")
-    wished = RESOURCES.model_copy(update={"gpus": 16})
-    LocalCluster(local.layout.root, wished).up()
+    resources = RESOURCES.model_copy(update={"gpus": 16})
+    LocalCluster(local.files.root, resources).up()
     node = own_space.get("node", "local")
     assert node is not None
     assert node["status"]["capacity"]["nvidia.com/gpu"] == "16"
-    found = own_space.get("pod", "gated")
-    assert found is not None
-    assert found["status"]["phase"] == "Running"
+    pod = own_space.get("pod", "gated")
+    assert pod is not None
+    assert pod["status"]["phase"] == "Running"
 
 
 def _is_marked(pid: int, marker: str) -> bool:

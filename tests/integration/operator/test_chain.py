@@ -7,7 +7,7 @@ import pytest
 
 from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
 from cluster import (
-    Cluster,
+    RunningCluster,
     condition,
     is_condition,
     is_phase,
@@ -15,7 +15,7 @@ from cluster import (
     remove_namespace,
     wait_until,
 )
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration
@@ -45,7 +45,9 @@ def small_run(**changes: Any) -> Json:
 
 @pytest.fixture(scope="module")
 def blocks(
-    operator: OperatorProcess, local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    operator: OperatorProcess,
+    local_cluster: RunningCluster,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Workplace]:
     """Give a workplace in which token blocks are ready; kinds are applied in the wrong order."""
     place = Workplace(make_namespace(local_cluster), tmp_path_factory.mktemp("blocks"))

@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 from kubernetes.aio import config
+from kubernetes.aio.dynamic import DynamicClient
 
 from builders import make_object, pipeline_spec
 from cluster import Namespace, condition, is_condition, wait_until
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from pretrain_operator.build.metadata import build_metadata
 from pretrain_operator.build.service import build_service
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.cluster.errors import Occupied
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import CONFIG_MAP_ANNOTATION, Key, ObservedObject
+from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
+from pretrain_operator.observed.errors import NameConflict
+from pretrain_operator.observed.objects import Key, ObservedObject
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration
@@ -62,7 +64,7 @@ def with_cluster[T](namespace: Namespace, do: Callable[[Cluster], Awaitable[T]])
     async def run() -> T:
         kubeconfig = str(namespace.cluster.kubeconfig)
         async with await config.new_client_from_config(kubeconfig) as client:
-            api = Api(client)
+            api = Api(DynamicClient(client))
             store = Store(lambda key, matters: None)
             return await do(Cluster(api, store, ProgressReader(api, True)))
 
@@ -117,7 +119,7 @@ def test_an_object_of_somebody_else_is_left_alone_and_named(
     make = makers[kind]
     namespace.apply(make(other))
     before = namespace.get(kind, "owner-pods")
-    with pytest.raises(Occupied) as raised:
+    with pytest.raises(NameConflict) as raised:
         with_cluster(namespace, lambda cluster: cluster.apply(owner, make(owner)))
     assert raised.value.kind == kind
     assert namespace.get(kind, "owner-pods") == before

@@ -9,7 +9,7 @@ import pytest
 from builders import pipeline_spec
 from cluster import condition, is_condition, wait_until
 from pretrain_api.meta import RETRY_ANNOTATION
-from pretrain_local.demo.operator import OperatorProcess
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from builders import pipeline_spec
-from cluster import ROOT, Cluster, Namespace, is_condition, wait_until
-from pretrain_local.demo.operator import OperatorProcess
+from cluster import ROOT, Namespace, RunningCluster, is_condition, wait_until
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,7 @@ def granted(name: str, namespace: str) -> list[Json]:
 
 @pytest.fixture
 def restricted(
-    local_cluster: Cluster, namespace: Namespace, tmp_path: Path
+    local_cluster: RunningCluster, namespace: Namespace, tmp_path: Path
 ) -> Iterator[OperatorProcess]:
     """Run the operator as a ServiceAccount that may do what the chart says, and nothing else."""
     local_cluster.install_crds()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from builders import pipeline_spec, tokenizer_spec
-from cluster import Cluster, is_condition
-from pretrain_local.demo.operator import OperatorProcess
+from cluster import RunningCluster, is_condition
+from pretrain_local.operator_process import OperatorProcess
 from workplace import Workplace
 
 pytestmark = pytest.mark.integration
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def second(
-    local_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    local_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
     """Run another operator beside the one that the workplace has."""
     folder = tmp_path_factory.mktemp("second-operator")

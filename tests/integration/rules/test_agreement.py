@@ -46,10 +46,10 @@ def test_api_server_and_python_say_the_same_of_thousands_of_specs(api_server: Ap
     @given(spec=specs())
     def compare(spec: dict[str, Any]) -> None:
         ours = _errors(spec)
-        answer = api_server.create("PretrainJob", spec)
-        assert answer.is_accepted == (not ours), (ours, answer.said)
+        response = api_server.create("PretrainJob", spec)
+        assert response.is_accepted == (not ours), (ours, response.causes)
         if ours != ["schema"]:
-            assert sorted(answer.said) == ours
+            assert sorted(response.causes) == ours
         seen["accepted" if not ours else "schema" if ours == ["schema"] else "rules"] += 1
 
     compare()
@@ -93,9 +93,9 @@ def test_a_run_stays_what_it_was_but_for_what_may_change(api_server: ApiServer) 
         old = parse(PretrainJobSpec, SPEC)
         for name, (change, want) in CHANGES.items():
             changed = _merged(SPEC, change)
-            answer = api_server.change("PretrainJob", changed)
-            assert answer.is_accepted is want, (name, answer.said)
+            response = api_server.change("PretrainJob", changed)
+            assert response.is_accepted is want, (name, response.causes)
             ours = check_change("PretrainJob", old, parse(PretrainJobSpec, changed))
-            assert sorted(answer.said) == sorted(str(problem) for problem in ours), name
+            assert sorted(response.causes) == sorted(str(problem) for problem in ours), name
     finally:
         api_server.delete("PretrainJob")

@@ -20,16 +20,16 @@ RIGHT = sorted((TESTS / "right_manifests").glob("*.yaml"))
 def test_a_wrong_manifest_is_refused_with_its_message(api_server: ApiServer, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     manifest = yaml.safe_load(text)
-    answer = api_server.create(manifest["kind"], manifest["spec"])
-    assert not answer.is_accepted
+    response = api_server.create(manifest["kind"], manifest["spec"])
+    assert not response.is_accepted
     problems = check(manifest["kind"], manifest["spec"])
     # Types and ranges are refused in the server's words; the rules speak in ours.
     if all(problem.rule != "schema" for problem in problems):
-        assert sorted(answer.said) == sorted(notes(text)[2])
+        assert sorted(response.causes) == sorted(notes(text)[2])
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
 def test_a_published_configuration_is_accepted(api_server: ApiServer, path: Path) -> None:
     manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    answer = api_server.create(manifest["kind"], manifest["spec"])
-    assert answer.is_accepted, answer.said
+    response = api_server.create(manifest["kind"], manifest["spec"])
+    assert response.is_accepted, response.causes

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from api_server import ApiServer
-from cluster import Cluster
+from api_server import NAME, ApiServer
+from cluster import RunningCluster
 from pretrain_operator.cli.main import ACCEPTED, UNUSABLE, main
 
 pytestmark = pytest.mark.integration
 
 SPEC = {
-    "profileRef": {"name": "asked"},
+    "profileRef": {"name": NAME},
     "model": {"preset": "llama3-8b"},
     "data": {"datasetRef": {"name": "blocks"}},
     "parallelism": {"nodes": 2},
@@ -23,7 +23,7 @@ PROFILE = {"accelerator": {"name": "h100", "perNode": 8}}
 
 def test_a_run_of_the_cluster_is_planned_on_its_profile(
     api_server: ApiServer,
-    local_cluster: Cluster,
+    local_cluster: RunningCluster,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -33,7 +33,7 @@ def test_a_run_of_the_cluster_is_planned_on_its_profile(
     for kind, spec in (("ComputeProfile", PROFILE), ("PretrainJob", SPEC)):
         assert api_server.create(kind, spec, dry_run=False).is_accepted
     try:
-        assert main(["plan", "asked", "-o", "json"]) == ACCEPTED
+        assert main(["plan", NAME, "-o", "json"]) == ACCEPTED
         [result] = json.loads(capsys.readouterr().out)
         assert result["plan"]["worldSize"] == 16
         assert result["plan"]["predictedStepSeconds"] > 0

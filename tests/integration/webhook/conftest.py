@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import pytest
 
 from builders import dataset_spec, make_body, profile_spec, run_spec, tokenizer_spec
-from cluster import KubectlFailed, Namespace, make_namespace, run_cluster, wait_until
+from cluster import Namespace, make_namespace, run_cluster, wait_until
+from pretrain_local.kubectl import KubectlError
 from webhooks import WebhookProcess
 
 PROFILE = {"accelerator": {"name": "h100", "perNode": 8}}
@@ -38,7 +39,8 @@ def webhook(team: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         # The API server learns of it a moment later.
         wait_until(lambda: _is_asked(team), "the webhook's configuration")
         yield running
-    assert "Traceback" not in running.said(), running.said()
+    log = running.log.read_text(encoding="utf-8")
+    assert "Traceback" not in log, log
 
 
 def _is_asked(team: Namespace) -> bool | None:
@@ -47,6 +49,6 @@ def _is_asked(team: Namespace) -> bool | None:
     body = {**make_body("PretrainJob", spec=spec), "metadata": {"name": "asked"}}
     try:
         team.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
-    except KubectlFailed as error:
+    except KubectlError as error:
         return "admission.pretrain.dev" in str(error) or None
     return None

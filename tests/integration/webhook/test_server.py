@@ -16,9 +16,11 @@ from cryptography import x509
 
 from builders import parsed_run, profile_spec
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_local.pki import Authority, Identity
-from pretrain_operator.admission.related_objects import KnownObjects, Surroundings
-from pretrain_operator.admission.runs import Question, admit
+from pretrain_local.control_plane.authority import CertificateAuthority
+from pretrain_local.control_plane.certificate_requests import CertificateRequest
+from pretrain_operator.admission.related_objects import RelatedObjects
+from pretrain_operator.admission.runs import AdmissionRequest, admit
+from pretrain_operator.observed.objects import ListedObjects
 from pretrain_operator.webhook.certificates import Certificate
 from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
@@ -44,7 +46,9 @@ BODIES = {
 
 def write_certificate(folder: Path, common_name: str) -> tuple[Path, Path]:
     """Write a certificate and its key."""
-    Authority(folder).issue([Identity("tls", common_name, addresses=("127.0.0.1",))])
+    CertificateAuthority(folder).issue(
+        [CertificateRequest("tls", common_name, addresses=("127.0.0.1",))]
+    )
     return folder / "tls.crt", folder / "tls.key"
 
 
@@ -57,7 +61,7 @@ def server_name(port: int) -> str:
 
 @asynccontextmanager
 async def served(
-    certificate: Certificate, known: Sequence[KnownObjects]
+    certificate: Certificate, known: Sequence[ListedObjects]
 ) -> AsyncIterator[tuple[int, aiohttp.ClientSession]]:
     """Serve, knowing what is in `known`; give the port, and a session of a client."""
     with ThreadPoolExecutor(1) as threads:
@@ -83,7 +87,7 @@ def test_reviews_are_answered_and_a_new_certificate_is_served(tmp_path: Path) ->
 
 async def _serve_and_ask(folder: Path) -> None:
     certificate = Certificate(*write_certificate(folder, "first"))
-    async with served(certificate, [KnownObjects()]) as (port, session):
+    async with served(certificate, [ListedObjects()]) as (port, session):
         async with session.post("/validate", json=REVIEW) as answer:
             body = await answer.json()
         assert body["response"]["allowed"] is False
@@ -106,7 +110,7 @@ def test_it_is_alive_but_not_ready_before_it_has_read_the_cluster(tmp_path: Path
 
 
 async def _read_later(folder: Path) -> None:
-    known: list[KnownObjects] = []
+    known: list[ListedObjects] = []
     async with served(Certificate(*write_certificate(folder, "x")), known) as (_, session):
 
         async def status(path: str) -> int:
@@ -117,7 +121,7 @@ async def _read_later(folder: Path) -> None:
         async with session.post("/validate", json=REVIEW) as answer:
             assert answer.status == 503
             assert "have not been read yet" in await answer.text()
-        known.append(KnownObjects())
+        known.append(ListedObjects())
         assert await status("/healthz") == 200
 
 
@@ -126,8 +130,8 @@ def test_workers_that_were_killed_are_replaced() -> None:
 
 
 async def _kill_workers() -> None:
-    around = Surroundings(ComputeProfileSpec.model_validate(profile_spec()))
-    run = Question("run", parsed_run(), around)
+    related = RelatedObjects(ComputeProfileSpec.model_validate(profile_spec()))
+    run = AdmissionRequest("run", parsed_run(), related)
     want = admit(run)
     planning = Planning(open_workers, most=1, seconds=60.0)
     try:

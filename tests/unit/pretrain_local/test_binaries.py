@@ -1,11 +1,13 @@
-"""Programs: where they are looked for, and what is said when one cannot be built."""
+"""Programs: where they are searched, and the error when one cannot be built."""
 
 from pathlib import Path
 
 import pytest
 
-from pretrain_local import binaries
+from pretrain_local import binaries, go_builds
 from pretrain_local.errors import LocalError
+from pretrain_local.files import cache_folder
+from pretrain_local.programs import PROGRAMS, architecture
 
 
 @pytest.fixture(autouse=True)
@@ -40,25 +42,25 @@ def test_assets_of_another_version_are_refused_by_name(
 
 def test_the_newest_folder_of_setup_envtest_is_used(tmp_path: Path) -> None:
     store = tmp_path / "data" / "kubebuilder-envtest" / "k8s"
-    machine = binaries._architecture()
+    machine = architecture()
     for version in ("1.35.2", "1.35.10", "1.34.9"):
         _program(store / f"{version}-linux-{machine}" / "kubectl")
     assert binaries.find("kubectl").parent.name == f"1.35.10-linux-{machine}"
 
 
-def test_what_was_built_before_is_found_in_the_cache() -> None:
-    want = _program(binaries._cache(binaries.PROGRAMS["versitygw"]) / "versitygw")
+def test_a_program_that_was_built_before_is_taken_from_the_cache() -> None:
+    want = _program(go_builds.build_folder(PROGRAMS["versitygw"]) / "versitygw")
     assert binaries.find("versitygw") == want
-    assert want.is_relative_to(binaries.cache_folder())
+    assert want.is_relative_to(cache_folder())
 
 
-def test_a_machine_without_go_is_told_what_to_install() -> None:
+def test_the_error_on_a_machine_without_go_says_what_to_install() -> None:
     with pytest.raises(LocalError, match=r"install Go 1\.26 or newer, or set KUBEBUILDER_ASSETS"):
         binaries.find("etcd")
 
 
 def _go(tmp_path: Path, script: str) -> None:
-    """Put a program called `go` on PATH; the file that it shall write is its sixth argument."""
+    """Put a program called `go` on PATH; its sixth argument is the file to write."""
     _program(tmp_path / "no-programs" / "go").write_text(f"#!/bin/sh\n{script}\n")
 
 
@@ -97,13 +99,13 @@ def test_a_build_that_fails_leaves_nothing_half_made(tmp_path: Path) -> None:
     ],
 )
 def test_a_failed_build_says_what_to_do(output: str, advice: str) -> None:
-    message = binaries.explain_failure("etcd", f"earlier\n{output}\n")
+    message = go_builds.explain_failure("etcd", f"earlier\n{output}\n")
     assert message.startswith(f"etcd: {advice}")
     assert output in message
 
 
 def test_every_program_has_a_committed_module() -> None:
-    for program in binaries.PROGRAMS.values():
-        folder = Path(binaries.__file__).parent / "go" / program.module
+    for program in PROGRAMS.values():
+        folder = go_builds.MODULES / program.module
         assert program.package.rpartition("/cmd/")[0] in (folder / "go.mod").read_text()
         assert (folder / "go.sum").exists()

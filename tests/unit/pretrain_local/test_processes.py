@@ -1,4 +1,4 @@
-"""Processes that are found again by pid and start time, and stopped politely, then not."""
+"""Processes: found again by pid and start time, stopped by SIGTERM, then by SIGKILL."""
 
 import json
 import os
@@ -17,10 +17,10 @@ _SAY_READY = "print('ready', flush=True);"
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    found = Processes(tmp_path / "run", tmp_path / "logs")
-    yield found
+    started = Processes(tmp_path / "run", tmp_path / "logs")
+    yield started
     for record in (tmp_path / "run").glob("*.json"):
-        found.stop(record.stem, 0.0)
+        started.stop(record.stem, 0.0)
 
 
 def _start(processes: Processes, script: str) -> int:
@@ -53,7 +53,7 @@ def test_a_process_that_ignores_the_request_is_killed(processes: Processes) -> N
     assert procfs.start_ticks(pid) is None
 
 
-def test_a_dead_process_leaves_its_last_words(processes: Processes) -> None:
+def test_the_log_of_a_dead_process_is_kept(processes: Processes) -> None:
     _start(processes, f"{_SAY_READY}raise SystemExit('what went wrong')")
     deadline = time.monotonic() + 10
     while processes.pid("one") is not None:
@@ -106,8 +106,8 @@ def test_descendants_are_found_through_sessions() -> None:
         assert pid in procfs.descendants(os.getpid())
         assert len(procfs.descendants(pid)) == 1
     finally:
-        for found in [pid, *procfs.descendants(pid)]:
-            os.kill(found, 9)
+        for each in [pid, *procfs.descendants(pid)]:
+            os.kill(each, 9)
         os.waitpid(pid, 0)
         os.close(read)
         os.close(write)

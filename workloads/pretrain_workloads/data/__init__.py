@@ -2,7 +2,11 @@
 
     list ─► prepare ×N ─► match ×N ─► decide ─► write ×N ─► report
 
-Stages are datatrove pipeline steps, and hand over through files in the artifact's folder
-(`layout.py`). A stage may be killed and run again at any point: what a task gives others appears
-complete or not at all. The result does not depend on the number of tasks.
+`prepare` is a chain of datatrove steps; the other stages are plain functions. Stages hand over
+through files in the artifact's folder (`files.py`). A stage may be killed and run again at any
+time, because the files of a task appear complete or not at all. The result does not depend on the
+number of tasks.
+
+Below the stages: `sources` reads files, `text` normalises text and detects its language, `rules`
+drops documents, `dedup` finds duplicates, `reporting` describes the artifact.
 """

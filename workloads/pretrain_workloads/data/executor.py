@@ -1,8 +1,7 @@
-"""Run datatrove steps for one task in this process.
+"""Run datatrove steps for one task, in this process.
 
-datatrove's own executors import its hub client (a second for each pod), write markers that know
-neither the number of tasks nor the inputs, and leave half-written files under final names; the
-steps themselves need none of that.
+datatrove's own executors import its hub client (a second for each pod), mark tasks as done without
+regard to the number of tasks and the inputs, and leave half-written files under final names.
 """
 
 from collections import deque
@@ -13,12 +12,12 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 type Documents = Iterator[Document]
-"""What flows from step to step."""
+"""What a step takes and returns."""
 
 
 def run_steps(steps: list[PipelineStep], rank: int, tasks: int) -> None:
     """Pull every document through `steps`, in order."""
-    flow: Iterable[Any] | None = None
+    documents: Iterable[Any] | None = None
     for step in steps:
-        flow = step(flow, rank, tasks)
-    deque(flow or (), maxlen=0)
+        documents = step(documents, rank, tasks)
+    deque(documents or (), maxlen=0)

@@ -1,4 +1,8 @@
-"""`prepare`: one task reads its pieces, and writes what passes the rules with its signatures."""
+"""`prepare`: each task reads its pieces, and writes the documents that pass the rules.
+
+The stage is a chain of datatrove steps. Documents get a MinHash signature if the spec drops
+near-duplicates.
+"""
 
 import logging
 from collections import Counter
@@ -10,21 +14,21 @@ import numpy as np
 import xxhash
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
-from pydantic_core import to_json
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.executor import Documents, run_steps
-from pretrain_workloads.data.languages import DetectLanguage
-from pretrain_workloads.data.layout import Work
-from pretrain_workloads.data.listing import output_folder, read_inputs
-from pretrain_workloads.data.normalise import Normalise
-from pretrain_workloads.data.pieces import Piece
-from pretrain_workloads.data.reader import Quarantine, ReadPieces
-from pretrain_workloads.data.rules import ApplyRules, Rejects
+from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.rules.apply import ApplyRules
+from pretrain_workloads.data.rules.rejects import Rejects
 from pretrain_workloads.data.shards import PREPARED, ShardWriter
-from pretrain_workloads.storage import Folder, open_uri
-from pretrain_workloads.storage.globs import source_folder
+from pretrain_workloads.data.sources.pieces import Piece, read_share
+from pretrain_workloads.data.sources.quarantine import Quarantine
+from pretrain_workloads.data.sources.reader import ReadPieces
+from pretrain_workloads.data.text.languages import DetectLanguage
+from pretrain_workloads.data.text.normalisation import Normalise
+from pretrain_workloads.storage import Folder, open_output, open_source
+from pretrain_workloads.storage.arrays import AnyArray, write_array
 
 log = logging.getLogger(__name__)
 
@@ -32,22 +36,22 @@ _BATCH = 512
 """Documents that are signed at once."""
 
 
-class CountRead(PipelineStep):  # type: ignore[misc]
+class CountDocuments(PipelineStep):  # type: ignore[misc]
     """Counts documents, characters and bytes by language, before any rule."""
 
     name = "count"
     type = "stats"
 
-    def __init__(self, read: dict[str, Counter[str]]) -> None:
+    def __init__(self, counts: dict[str, Counter[str]]) -> None:
         super().__init__()
-        self._read = read
+        self._counts = counts
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
         """Yield all documents, with their size in bytes."""
         for document in data:
             size = len(document.text.encode())
             document.metadata["bytes"] = size
-            counts = self._read.setdefault(document.metadata["language"], Counter())
+            counts = self._counts.setdefault(document.metadata["language"], Counter())
             counts["documents"] += 1
             counts["characters"] += len(document.text)
             counts["bytes"] += size
@@ -55,7 +59,7 @@ class CountRead(PipelineStep):  # type: ignore[misc]
 
 
 class SignAndWrite(PipelineStep):  # type: ignore[misc]
-    """Writes documents to a shard, and gathers their MinHash signatures."""
+    """Writes documents to a shard, and collects their MinHash signatures."""
 
     name = "shard"
     type = "writer"
@@ -63,22 +67,22 @@ class SignAndWrite(PipelineStep):  # type: ignore[misc]
     def __init__(self, shard: ShardWriter, sign: bool) -> None:
         super().__init__()
         self._shard, self._sign = shard, sign
-        self._signatures: list[Any] = []
+        self._signatures: list[AnyArray] = []
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
-        """Yield all documents, written."""
+        """Yield all documents, after writing them."""
         for batch in batched(data, _BATCH):
             if self._sign:
-                from pretrain_workloads.data.minhash import signatures
+                from pretrain_workloads.data.dedup.minhash import signatures  # numba loads slowly
 
                 self._signatures.append(signatures([document.text for document in batch]))
             for document in batch:
                 self._shard.add(_row(document))
                 yield document
 
-    def signatures(self) -> Any:
+    def signatures(self) -> AnyArray:
         """Return the signatures of the documents, in order."""
-        from pretrain_workloads.data.minhash import PERMUTATIONS
+        from pretrain_workloads.data.dedup.minhash import PERMUTATIONS
 
         return np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *self._signatures])
 
@@ -98,70 +102,51 @@ def _row(document: Document) -> dict[str, Any]:
 
 
 def prepare(run: PipelineRun, rank: int) -> ExitReport:
-    """Run task `rank` of the stage, unless it is done already.
+    """Run task `rank` of the stage, unless it is done.
 
     Raises:
         BadData: If a file is damaged.
         UserError: If a file has changed, or lacks the text column.
     """
-    folder, work = output_folder(run), Work(run.tasks)
-    if folder.exists(work.prepared(rank)):
-        log.info("task %s was done already", rank)
-        return _report(folder.read_json(work.prepared(rank)))
-    pieces = read_inputs(folder, work, rank)
+    folder, names = open_output(run), PipelineFiles(run.tasks)
+    if folder.exists(names.prepared(rank)):
+        log.info("task %s is already done", rank)
+        return _report(folder.read_json(names.prepared(rank)))
+    pieces = read_share(folder, names.inputs, rank)
     quarantine, rejects = Quarantine(), Rejects()
     read: dict[str, Counter[str]] = {}
     sign = run.spec.deduplication.near is not None
-    with folder.publish(work.shard(rank)) as publication:
+    with folder.publish(names.shard(rank)) as publication:
         with closing(ShardWriter(publication.local, PREPARED)) as shard:
             writer = SignAndWrite(shard, sign)
             steps = [
                 ReadPieces(run.spec.sources, _folders(run, pieces), pieces, quarantine),
                 Normalise(),
                 DetectLanguage(),
-                CountRead(read),
+                CountDocuments(read),
                 ApplyRules(run.spec.rules, rejects),
                 writer,
             ]
             run_steps(steps, rank, run.tasks)
     if sign:
-        _publish_array(folder, work.signatures(rank), writer.signatures())
-    _publish_quarantine(folder, work.quarantine(rank), quarantine)
+        write_array(folder, names.signatures(rank), writer.signatures())
+    quarantine.publish(folder, names.quarantine(rank))
     done = {
         "read": {language: dict(counts) for language, counts in sorted(read.items())},
         "passed": shard.rows,
         "rejected": dict(sorted(rejects.counts.items())),
         "samples": rejects.samples,
-        "quarantined": dict(sorted(Counter(_kind(r) for r in quarantine.records).items())),
+        "quarantined": quarantine.counts(),
         "first_bad": quarantine.records[:1],
     }
-    folder.write_json(work.prepared(rank), done)
+    folder.write_json(names.prepared(rank), done)
     return _report(done)
 
 
 def _folders(run: PipelineRun, pieces: list[Piece]) -> dict[int, Folder]:
-    """Return the folders of the sources that a task reads: others need not even be open."""
-    folders = {}
-    for index in sorted({piece.source for piece in pieces}):
-        source = run.spec.sources[index]
-        reference = source.credentials_secret_ref
-        folders[index] = open_uri(source_folder(source.uri), reference.name if reference else None)
-    return folders
-
-
-def _kind(record: dict[str, Any]) -> str:
-    return str(record["reason"]).partition(":")[0]
-
-
-def _publish_array(folder: Folder, path: str, values: Any) -> None:
-    with folder.publish(path) as publication, publication.local.open("wb") as stream:
-        np.save(stream, values)
-
-
-def _publish_quarantine(folder: Folder, path: str, quarantine: Quarantine) -> None:
-    with folder.publish(path) as publication, publication.local.open("wb") as stream:
-        for record in quarantine.records:
-            stream.write(to_json(record) + b"\n")
+    """Return the folders of the sources that a task reads; it opens no others."""
+    indices = sorted({piece.source for piece in pieces})
+    return {index: open_source(run.spec.sources[index]) for index in indices}
 
 
 def _report(done: dict[str, Any]) -> ExitReport:

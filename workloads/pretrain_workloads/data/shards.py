@@ -1,4 +1,4 @@
-"""Parquet shards of documents: written in row groups, read column by column."""
+"""Parquet shards of documents: written row group by row group, read by column or row group."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from pretrain_workloads.storage import Folder
 
 _GROUP_BYTES = 16 << 20
-"""Text of a row group: what a reader holds in memory, and the unit of later work."""
+"""Text in a row group: what a reader holds in memory, and the unit that later stages share out."""
 
 PREPARED = pa.schema(
     [
@@ -39,11 +39,11 @@ DOCUMENT = pa.schema(
         ("copies", pa.int32()),
     ]
 )
-"""A document of the artifact (`layout.INDEX_COLUMNS`)."""
+"""A document of the artifact; `files.INDEX_COLUMNS` says what the columns mean."""
 
 
 class ShardWriter:
-    """Writes rows to a local parquet file; memory is bounded by one row group."""
+    """Writes rows to a local parquet file; it holds one row group in memory."""
 
     def __init__(self, path: Any, schema: pa.Schema) -> None:
         self._schema = schema
@@ -53,7 +53,7 @@ class ShardWriter:
         self.rows = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        """Add one row; `bytes` of it is the size of its text."""
+        """Add one row; its `bytes` is the size of its text."""
         self._rows.append(row)
         self._bytes += row["bytes"]
         self.rows += 1
@@ -61,7 +61,7 @@ class ShardWriter:
             self._flush()
 
     def add_table(self, table: pa.Table) -> None:
-        """Add rows that are a table already, as one row group."""
+        """Add a table, as one row group."""
         self._flush()
         self._writer.write_table(table.cast(self._schema))
         self.rows += table.num_rows
@@ -72,19 +72,19 @@ class ShardWriter:
         self._rows, self._bytes = [], 0
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the last row group, and close the file."""
         self._flush()
         self._writer.close()
 
 
 def read_columns(folder: Folder, path: str, columns: tuple[str, ...]) -> pa.Table:
-    """Return some columns of a shard; only they are read from storage."""
+    """Return some columns of a shard, without reading the others."""
     with folder.open(path) as stream:
         return pq.read_table(stream, columns=list(columns))
 
 
 def row_groups(folder: Folder, path: str) -> Iterator[pa.Table]:
-    """Yield a shard, row group by row group."""
+    """Yield the row groups of a shard."""
     with folder.open(path) as stream:
         file = pq.ParquetFile(stream)
         for group in range(file.num_row_groups):

@@ -1,43 +1,48 @@
-"""`write`: one task writes the documents of its shard that stay."""
+"""`write`: each task writes the documents of its prepared shard that stay."""
 
 from contextlib import closing
-from typing import Any
 
-import numpy.typing as npt
 import pyarrow as pa
 
+from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_workloads.data.layout import Work, documents, quarantine
-from pretrain_workloads.data.listing import output_folder
-from pretrain_workloads.data.match import read_array
+from pretrain_workloads.data.files import PipelineFiles, documents, quarantine
 from pretrain_workloads.data.shards import DOCUMENT, ShardWriter, row_groups
+from pretrain_workloads.storage import Folder, open_output
+from pretrain_workloads.storage.arrays import AnyArray, read_array
 
 
 def write(run: PipelineRun, rank: int) -> ExitReport:
     """Write the final shard and the quarantine of task `rank`, unless that is done."""
-    folder, work = output_folder(run), Work(run.tasks)
-    if folder.exists(work.written(rank)):
-        kept = int(folder.read_json(work.written(rank))["rows"])
+    folder, names = open_output(run), PipelineFiles(run.tasks)
+    if folder.exists(names.written(rank)):
+        kept = int(folder.read_json(names.written(rank))["rows"])
         return ExitReport(exit_class=ExitClass.COMPLETE, counts={"kept": kept})
-    decisions = read_array(folder, work.decisions(rank))
+    shard, kept = _write_documents(folder, names, rank)
+    files = [shard]
+    if unreadable := folder.read_bytes(names.quarantine(rank)):
+        files.append(folder.write_bytes(quarantine(rank), unreadable))
+    done = {"rows": kept, "files": [file.model_dump(by_alias=True) for file in files]}
+    folder.write_json(names.written(rank), done)
+    return ExitReport(exit_class=ExitClass.COMPLETE, counts={"kept": kept})
+
+
+def _write_documents(folder: Folder, names: PipelineFiles, rank: int) -> tuple[ArtifactFile, int]:
+    """Write the final shard; return the file and its number of documents."""
+    decisions = read_array(folder, names.decisions(rank))
     start = 0
     with folder.publish(documents(rank)) as publication:
         with closing(ShardWriter(publication.local, DOCUMENT)) as shard:
-            for group in row_groups(folder, work.shard(rank)):
-                rows = decisions[start : start + group.num_rows]
-                shard.add_table(_kept(group, rows))
+            for group in row_groups(folder, names.shard(rank)):
+                shard.add_table(_kept(group, decisions[start : start + group.num_rows]))
                 start += group.num_rows
     assert publication.file is not None
-    files = [publication.file]
-    if bad := folder.read_bytes(work.quarantine(rank)):
-        files.append(folder.write_bytes(quarantine(rank), bad))
-    done = {"rows": shard.rows, "files": [file.model_dump(by_alias=True) for file in files]}
-    folder.write_json(work.written(rank), done)
-    return ExitReport(exit_class=ExitClass.COMPLETE, counts={"kept": shard.rows})
+    return publication.file, shard.rows
 
 
-def _kept(group: pa.Table, decisions: npt.NDArray[Any]) -> pa.Table:
+def _kept(group: pa.Table, decisions: AnyArray) -> pa.Table:
+    """Return the documents of a row group that stay, with their clusters."""
     keep = decisions["keep"]
     table = group.drop_columns(["hash"]).filter(pa.array(keep))
     columns = {

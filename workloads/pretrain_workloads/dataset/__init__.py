@@ -2,6 +2,6 @@
 
     tokenize ×N ─► compose ─► block ×N ─► seal
 
-The stream of tokens is the same for any number of tasks. Only `compose` sees all documents, by
-their lengths; `block` copies tokens.
+The token stream is the same for any number of tasks. Only `compose` sees all documents, and of
+them only the lengths; `block` copies tokens.
 """

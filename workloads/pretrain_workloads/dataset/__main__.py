@@ -21,7 +21,7 @@ def run_stage(stage: str) -> ExitReport:
             from pretrain_workloads.dataset.block import write_blocks
 
             return write_blocks(run, rank)
-    from pretrain_workloads.dataset.block import seal
+    from pretrain_workloads.dataset.seal import seal
 
     return seal(run)
 

@@ -1,4 +1,4 @@
-"""What a TokenDataset reads: the artifacts of its mixture, each once, and who reads which part."""
+"""The inputs of a TokenDataset: its tokenizer, the artifacts of its mixture, and who reads what."""
 
 from dataclasses import dataclass
 
@@ -9,29 +9,30 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pretrain_api.runs import DatasetRun
-from pretrain_api.v1alpha1.tokendataset import MixturePart, TokenDatasetSpec, Where
+from pretrain_api.v1alpha1.tokendataset import MixturePart, Where
+from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.data.documents import document_shards, read_index
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.storage import Folder, open_artifact
+from pretrain_workloads.storage import Folder, open_artifact, read_manifest
 
 FIELDS = ("language", "domain", "source")
-"""What a part of the mixture chooses documents by."""
+"""Columns of the index by which a part of the mixture selects documents."""
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The artifacts that the mixture draws from."""
+class MixtureInputs:
+    """The artifacts of documents that the mixture draws from."""
 
     folders: list[Folder]
-    """Each artifact once."""
+    """Folder of each artifact, once."""
 
     part_artifact: list[int]
-    """For each part of the mixture, its artifact."""
+    """For each part of the mixture, the index of its artifact."""
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A part of a shard of documents that one task tokenizes."""
+    """A row group of a shard of documents; one task tokenizes it."""
 
     artifact: int
     path: str
@@ -39,40 +40,33 @@ class RowGroup:
     bytes: int
 
 
-def check_lengths(spec: TokenDatasetSpec) -> None:
-    """Refuse lengths that hold no sequence.
+def tokenizer_summary(run: DatasetRun) -> TokenizerSummary:
+    """Return the summary of the tokenizer of `run`.
 
     Raises:
-        UserError: Names the field, its value and what would do.
+        UserError: If its artifact is incomplete.
     """
-    length = spec.sequence_length
-    if spec.block_tokens < length:
-        raise UserError(
-            f"spec.blockTokens: {spec.block_tokens} is less than one sequence of "
-            f"{length} tokens; use {length} or more"
-        )
-    if spec.tokens < length:
-        raise UserError(
-            f"spec.tokens: {spec.tokens} is less than one sequence of {length} tokens; "
-            f"use {length} or more"
-        )
+    manifest = read_manifest(open_artifact(run.tokenizer))
+    if manifest is None:
+        raise UserError(f"{run.tokenizer.uri}: holds no complete tokenizer; run it again")
+    return TokenizerSummary.model_validate(manifest.summary)
 
 
-def open_inputs(run: DatasetRun) -> Inputs:
-    """Return the artifacts of the mixture."""
+def open_inputs(run: DatasetRun) -> MixtureInputs:
+    """Open the artifacts of the mixture."""
     uris = list(dict.fromkeys(documents.uri for documents in run.documents))
     first = {documents.uri: documents for documents in reversed(run.documents)}
-    return Inputs(
+    return MixtureInputs(
         [open_artifact(first[uri]) for uri in uris],
         [uris.index(documents.uri) for documents in run.documents],
     )
 
 
-def check_parts(run: DatasetRun, inputs: Inputs) -> None:
+def check_parts(run: DatasetRun, inputs: MixtureInputs) -> None:
     """Refuse a part of the mixture that matches no documents.
 
     Raises:
-        UserError: Names the parts, and what the documents have.
+        UserError: Names the parts, and the values that the documents have.
     """
     problems = []
     for number, part in enumerate(run.spec.mixture):
@@ -84,46 +78,46 @@ def check_parts(run: DatasetRun, inputs: Inputs) -> None:
 
 
 def _no_match(number: int, part: MixturePart, index: pa.Table) -> str:
-    wanted = ", ".join(f"{k} {v}" for k, v in part.where.model_dump(exclude_none=True).items())
-    there = "; ".join(
+    selector = ", ".join(f"{k} {v}" for k, v in part.where.model_dump(exclude_none=True).items())
+    available = "; ".join(
         f"{field}: {', '.join(sorted(pc.unique(index[field]).to_pylist())) or 'none'}"
         for field in FIELDS
     )
     return (
         f"spec.mixture[{number}]: no document of {part.pipeline_ref.name} matches "
-        f"{wanted or 'anything'}; it has {there}"
+        f"{selector or 'anything'}; it has {available}"
     )
 
 
 def matching(documents: pa.Table, where: Where) -> npt.NDArray[np.bool_]:
-    """Return which documents (columns `FIELDS`) a part of the mixture chooses."""
-    chosen = np.ones(documents.num_rows, np.bool_)
+    """Return which documents (a table with `FIELDS`) a part of the mixture selects."""
+    selected = np.ones(documents.num_rows, np.bool_)
     for field in FIELDS:
         value = getattr(where, field)
         if value is not None:
-            chosen &= np.asarray(pc.equal(documents[field], value).to_pylist(), np.bool_)
-    return chosen
+            selected &= np.asarray(pc.equal(documents[field], value).to_pylist(), np.bool_)
+    return selected
 
 
-def row_groups_of(run: DatasetRun, inputs: Inputs, rank: int) -> list[RowGroup]:
-    """Return what task `rank` tokenizes: consecutive row groups of about the same size."""
+def row_groups_of(run: DatasetRun, inputs: MixtureInputs, rank: int) -> list[RowGroup]:
+    """Return the row groups of task `rank`: consecutive ones, about as many bytes for each task."""
     groups = [
         group
         for artifact, folder in enumerate(inputs.folders)
         for path in document_shards(folder)
-        for group in _footer(folder, artifact, path)
+        for group in _row_groups(folder, artifact, path)
     ]
     total = sum(group.bytes for group in groups)
-    mine, before = [], 0
+    share, before = [], 0
     for group in groups:
         middle = before + group.bytes / 2
         if min(run.tasks - 1, int(middle / max(1, total) * run.tasks)) == rank:
-            mine.append(group)
+            share.append(group)
         before += group.bytes
-    return mine
+    return share
 
 
-def _footer(folder: Folder, artifact: int, path: str) -> list[RowGroup]:
+def _row_groups(folder: Folder, artifact: int, path: str) -> list[RowGroup]:
     with folder.open(path) as stream:
         footer = pq.ParquetFile(stream).metadata
     return [

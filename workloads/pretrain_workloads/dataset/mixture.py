@@ -1,8 +1,8 @@
-"""Which documents the stream is made of, how much of each, and in which order. Pure arithmetic.
+"""Plan the token stream: which documents, how many tokens of each, in which order. Pure functions.
 
-A part of the mixture gets its share of the stream to the token. It goes through its documents in
-an order that seed, part and epoch determine, again and again until its share is full; the uses of
-all parts are then laid side by side, so that every stretch of the stream has the mixture's shares.
+Each part of the mixture gets its share of the stream, exact to the token. It passes through its
+documents, in an order that seed, part and epoch determine, until its share is full. The uses of all
+parts are then interleaved, so that every section of the stream has the shares of the mixture.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ import numpy.typing as npt
 USE = np.dtype(
     [("document", np.int64), ("part", np.int32), ("epoch", np.int32), ("tokens", np.int64)]
 )
-"""One use of a document: its first `tokens` ids, the last of which is the end of the document."""
+"""One use of a document: its first `tokens` ids, the last of which ends the document."""
 
 type Numbers = npt.NDArray[np.int64]
+"""Numbers of documents, or one number for each document."""
+
 type Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One ingredient."""
+    """A part of the mixture."""
 
     documents: Numbers
     """Numbers of its documents."""
@@ -31,7 +33,7 @@ class Part:
 
 
 def budgets(weights: list[float], total: int) -> list[int]:
-    """Divide `total` tokens by `weights`, to the token (largest remainders)."""
+    """Divide `total` tokens in proportion to `weights`, exactly (largest remainders)."""
     exact = [weight / sum(weights) * total for weight in weights]
     floors = [int(value) for value in exact]
     left = total - sum(floors)
@@ -42,10 +44,10 @@ def budgets(weights: list[float], total: int) -> list[int]:
 
 
 def mix(hashes: Hashes, salt: int) -> Hashes:
-    """Return other hashes for the same documents; each salt gives another order.
+    """Return new hashes of the same documents; each salt gives another order.
 
-    Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014). Numpy's own shuffles may
-    change with its version; this does not.
+    Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014). Unlike the shuffles of numpy,
+    it does not change with the version.
     """
     with np.errstate(over="ignore"):
         x = hashes ^ (
@@ -59,22 +61,22 @@ def mix(hashes: Hashes, salt: int) -> Hashes:
 def plan_uses(
     parts: list[Part], lengths: Numbers, hashes: Hashes, total: int, seed: int
 ) -> npt.NDArray[Any]:
-    """Return the uses (`USE`) that make up a stream of exactly `total` tokens, in order.
+    """Return the uses (`USE`) of a stream of exactly `total` tokens, in order.
 
     Args:
         parts: The mixture; each part has at least one document.
         lengths: Tokens of each document.
         hashes: Hash of the id of each document.
         total: Tokens of the stream.
-        seed: Changes the order.
+        seed: Each seed gives another order.
     """
     shares = budgets([part.weight for part in parts], total)
     uses, positions = [], []
     for number, (part, budget) in enumerate(zip(parts, shares, strict=True)):
-        mine = _uses_of_part(number, part, lengths, hashes, budget, seed)
-        before = np.cumsum(mine["tokens"]) - mine["tokens"]
-        uses.append(mine)
-        positions.append((before + mine["tokens"] / 2) / max(1, budget))
+        of_part = _uses_of_part(number, part, lengths, hashes, budget, seed)
+        before = np.cumsum(of_part["tokens"]) - of_part["tokens"]
+        uses.append(of_part)
+        positions.append((before + of_part["tokens"] / 2) / max(1, budget))
     joined = np.concatenate(uses)
     order = np.lexsort((joined["part"], np.concatenate(positions)))
     ordered: npt.NDArray[Any] = joined[order]
@@ -89,27 +91,27 @@ def _uses_of_part(
     uses = np.empty(epochs * len(part.documents), USE)
     uses["part"] = number
     for epoch in range(epochs):
-        here = slice(epoch * len(part.documents), (epoch + 1) * len(part.documents))
+        rows = slice(epoch * len(part.documents), (epoch + 1) * len(part.documents))
         salted = mix(mix(hashes[part.documents], seed), 1_000_003 * number + epoch)
         order = np.lexsort((part.documents, salted))
-        uses["document"][here] = part.documents[order]
-        uses["epoch"][here] = epoch
+        uses["document"][rows] = part.documents[order]
+        uses["epoch"][rows] = epoch
     uses["tokens"] = lengths[uses["document"]]
     before = np.cumsum(uses["tokens"]) - uses["tokens"]
     uses = uses[before < budget]
-    if len(uses):  # the last document gives what is still missing
+    if len(uses):  # the last document is cut to fit the budget
         uses["tokens"][-1] = budget - before[len(uses) - 1]
     chosen: npt.NDArray[Any] = uses
     return chosen
 
 
 def hold_out(
-    candidates: Numbers, lengths: Numbers, hashes: Hashes, fraction: float, least: int
+    candidates: Numbers, lengths: Numbers, hashes: Hashes, fraction: float, min_tokens: int
 ) -> Numbers:
-    """Return the documents that never enter training, in the order of their hashes.
+    """Return the documents that are never trained on, in the order of their hashes.
 
-    They are those with the smallest hashes: `fraction` of them, and more until they have `least`
-    tokens, but never more than half of all tokens.
+    They are those with the smallest hashes: `fraction` of them, and more until they have
+    `min_tokens` tokens, but at most half of all tokens.
     """
     if fraction <= 0:
         return np.empty(0, np.int64)
@@ -117,7 +119,7 @@ def hold_out(
     order = np.lexsort((candidates, salted))
     ordered, salted = candidates[order], salted[order]
     tokens = np.cumsum(lengths[ordered])
-    wanted = int(np.searchsorted(salted, np.uint64(fraction * 2**64)))
-    enough = int(np.searchsorted(tokens, least)) + 1
+    of_fraction = int(np.searchsorted(salted, np.uint64(fraction * 2**64)))
+    enough = int(np.searchsorted(tokens, min_tokens)) + 1
     half = int(np.searchsorted(tokens, tokens[-1] // 2)) if len(tokens) else 0
-    return ordered[: max(wanted, min(enough, half))]
+    return ordered[: max(of_fraction, min(enough, half))]

@@ -1,4 +1,4 @@
-"""Storage errors, told as: which place, what is wrong, what would do."""
+"""Translate errors of storage clients into ours, with the URI, the problem and the remedy."""
 
 import errno
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pretrain_workloads.failures import UserError
 
 _CLIENT_ERRORS = ("botocore.", "aiobotocore.", "aiohttp.")
-"""Packages whose own errors say that a server did not answer, or not as S3 does."""
+"""Packages whose own exceptions mean that the server is unreachable or does not speak S3."""
 
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError")
 _BAD_NAMES = ("ParamValidationError", "InvalidBucketName")
@@ -20,19 +20,19 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Unreachable(OSError):
-    """The storage does not answer; time or an administrator will mend it."""
+    """The storage does not answer: retry later."""
 
 
 @contextmanager
-def told(uri: str, opener: str) -> Iterator[None]:
-    """Raise the storage errors of the body as ours.
+def translate_errors(uri: str, opener: str) -> Iterator[None]:
+    """Translate the storage errors that the body raises.
 
     Args:
-        uri: The place that is read or written.
-        opener: What opens it: `Secret s3 (http://…)`, `the volume`, …
+        uri: The location that is read or written, for messages.
+        opener: The identity that opens it, for messages: `Secret s3 (http://…)`, `the pod's user`.
 
     Raises:
-        UserError: If the place does not exist, or may not be used.
+        UserError: If the location does not exist, or access is denied.
         Unreachable: If its server does not answer.
     """
     try:
@@ -64,13 +64,13 @@ def told(uri: str, opener: str) -> Iterator[None]:
 
 
 def _user_problem(uri: str, opener: str, error: OSError) -> str | None:
-    """Return what only the user can mend, or `None` if time may."""
+    """Return the message for an error that only the user can mend, or `None` for others."""
     code = _code(error)
     if code in _BAD_NAMES:
         return f"{uri}: is no name of a bucket; correct it"
     if key := _WRONG_KEYS.get(code):
         return f"{uri}: access was refused ({code}); correct {key} of {opener}"
-    if code == "403" and opener.startswith("Secret"):  # a question about one object has no body
+    if code == "403" and opener.startswith("Secret"):  # a HEAD request has no body with a code
         return f"{uri}: access was refused; correct accessKey or secretKey of {opener}, or allow it"
     if isinstance(error, PermissionError) or error.errno in _REFUSED:
         return f"{uri}: access was refused ({_reason(error)}); give {opener} the right to use it"
@@ -78,7 +78,7 @@ def _user_problem(uri: str, opener: str, error: OSError) -> str | None:
 
 
 def _code(error: BaseException) -> str:
-    """Return the S3 error code that `error` came from, or an empty string."""
+    """Return the S3 error code behind `error`, or an empty string."""
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 

@@ -1,4 +1,4 @@
-"""A folder in storage: the same few operations on a mounted volume and on S3."""
+"""A folder in storage: the same operations on a mounted volume and on S3."""
 
 import hashlib
 import os
@@ -13,19 +13,19 @@ from typing import IO, Any
 from pydantic_core import from_json, to_json
 
 from pretrain_api.artifacts import ArtifactFile
-from pretrain_workloads.storage.errors import told
-from pretrain_workloads.storage.places import scratch_path
+from pretrain_workloads.storage.errors import translate_errors
+from pretrain_workloads.storage.local_paths import scratch_path
 
 PARTIAL = ".partial"
-"""End of the name of a file that is being written on a volume."""
+"""Suffix of a file on a volume while it is being written."""
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that was found."""
+    """A file in storage."""
 
     path: str
-    """Path below the folder it was looked for in."""
+    """Path relative to the folder that was listed."""
 
     size: int
     """Bytes."""
@@ -39,14 +39,14 @@ class Publication:
     """A file that is being written."""
 
     local: Path
-    """Where to write it."""
+    """Local file to write."""
 
     file: ArtifactFile | None = None
-    """The published file. Unset until the `with` block has ended well."""
+    """The published file. Unset until the `with` block has ended without an error."""
 
 
 class Folder:
-    """A folder at a URI. Paths are relative to it; missing folders are made when written to."""
+    """A folder at a URI. Paths are relative to it; writing creates missing folders."""
 
     def __init__(self, uri: str, filesystem: Any, base: str, opener: str) -> None:
         self.uri = uri.rstrip("/")
@@ -60,7 +60,7 @@ class Folder:
         return Folder(self.uri_of(path), self._filesystem, self._at(path), self._opener)
 
     def uri_of(self, path: str) -> str:
-        """Return the URI of `path`, as the user would write it."""
+        """Return the URI of `path`, for messages."""
         return f"{self.uri}/{path}" if path else self.uri
 
     def _at(self, path: str) -> str:
@@ -68,7 +68,7 @@ class Folder:
 
     def exists(self, path: str) -> bool:
         """Return whether there is a file or folder at `path`."""
-        with told(self.uri_of(path), self._opener):
+        with translate_errors(self.uri_of(path), self._opener):
             return bool(self._filesystem.exists(self._at(path)))
 
     def stat(self, path: str) -> StoredFile:
@@ -77,24 +77,24 @@ class Folder:
         Raises:
             UserError: If there is none.
         """
-        with told(self.uri_of(path), self._opener):
+        with translate_errors(self.uri_of(path), self._opener):
             if self.is_local:
                 return _on_volume(path, Path(self._at(path)))
             return _on_s3(path, self._filesystem.info(self._at(path)))
 
     def find(self, under: str = "") -> list[StoredFile]:
-        """Return all files below `under`, at any depth, sorted by path; none if it is absent."""
-        with told(self.uri_of(under), self._opener):
+        """Return all files below `under`, at any depth, sorted by path; none if absent."""
+        with translate_errors(self.uri_of(under), self._opener):
             if self.is_local:
                 files = [_on_volume(path, Path(self._at(path))) for path in self._walk(under)]
             else:
-                found = self._filesystem.find(self._at(under), detail=True)
+                infos = self._filesystem.find(self._at(under), detail=True)
                 start = len(self._base) + 1
-                files = [_on_s3(name[start:], info) for name, info in found.items()]
+                files = [_on_s3(name[start:], info) for name, info in infos.items()]
         return sorted((f for f in files if not _is_partial(f.path)), key=lambda f: f.path)
 
     def _walk(self, under: str) -> Iterator[str]:
-        """Yield the paths of all files of a volume below `under`, through links too."""
+        """Yield the paths of all files of a volume below `under`, following links."""
         top = Path(self._at(under))
         if top.is_file():
             yield under
@@ -103,7 +103,7 @@ class Folder:
             yield from ((inside / name).as_posix() for name in names)
 
     def is_readable(self, path: str) -> bool:
-        """Return whether this process may read a file on a volume; on S3, opening tells."""
+        """Return whether this process may read a file; always true on S3, where `open` decides."""
         return not self.is_local or os.access(self._at(path), os.R_OK)
 
     def open(self, path: str) -> IO[bytes]:
@@ -112,7 +112,7 @@ class Folder:
         Raises:
             UserError: If there is none, or it may not be read.
         """
-        with told(self.uri_of(path), self._opener):
+        with translate_errors(self.uri_of(path), self._opener):
             stream: IO[bytes] = self._filesystem.open(self._at(path), "rb")
             return stream
 
@@ -122,7 +122,7 @@ class Folder:
         Raises:
             UserError: If there is none, or it may not be read.
         """
-        with told(self.uri_of(path), self._opener):
+        with translate_errors(self.uri_of(path), self._opener):
             return bytes(self._filesystem.cat_file(self._at(path)))
 
     def read_json(self, path: str) -> Any:
@@ -152,16 +152,16 @@ class Folder:
 
     @contextmanager
     def publish(self, path: str) -> Iterator[Publication]:
-        """Give a local file to write, which appears at `path` when the body ends well.
+        """Provide a local file to write, and publish it at `path` when the body succeeds.
 
-        On a volume it is renamed; on S3 it is one upload, which S3 shows when it is complete.
+        The file appears complete or not at all: a rename on a volume, one upload on S3.
         """
         local = self._temporary(path)
         publication = Publication(local)
         try:
             yield publication
             size, checksum = local.stat().st_size, file_checksum(local)
-            with told(self.uri_of(path), self._opener):
+            with translate_errors(self.uri_of(path), self._opener):
                 self._move(local, path)
             publication.file = ArtifactFile(path=path, bytes=size, sha256=checksum)
         finally:
@@ -172,7 +172,7 @@ class Folder:
         if not self.is_local:
             return scratch_path() / name
         folder = Path(self._at(path)).parent
-        with told(self.uri_of(path), self._opener):
+        with translate_errors(self.uri_of(path), self._opener):
             folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
@@ -186,12 +186,12 @@ class Folder:
 
     @contextmanager
     def fetched(self, path: str) -> Iterator[Path]:
-        """Give a local file with the content of `path`, for reading only.
+        """Provide a local file with the content of `path`, for reading only.
 
-        It is the file itself on a volume, a copy in scratch for the time of the body on S3.
+        On a volume it is the file itself; on S3 a download that is deleted after the body.
         """
         if self.is_local:
-            with told(self.uri_of(path), self._opener):
+            with translate_errors(self.uri_of(path), self._opener):
                 os.stat(self._at(path))
             yield Path(self._at(path))
             return
@@ -206,12 +206,12 @@ class Folder:
         """Copy the file, or the files below the folder, at `path` to the local path `to`."""
         files = self.find(path)
         if not files:
-            self.stat(path)  # raises: it does not exist
+            self.stat(path)  # raises UserError: it does not exist
         for file in files:
             inside = file.path[len(path) :].lstrip("/") if path else file.path
             target = to / inside if inside else to
             target.parent.mkdir(parents=True, exist_ok=True)
-            with told(self.uri_of(file.path), self._opener):
+            with translate_errors(self.uri_of(file.path), self._opener):
                 self._filesystem.get_file(self._at(file.path), str(target))
 
     def upload(self, source: Path, path: str) -> list[ArtifactFile]:
@@ -223,8 +223,8 @@ class Folder:
         return [self._upload_file(f, start + f.relative_to(source).as_posix()) for f in files]
 
     def _upload_file(self, source: Path, path: str) -> ArtifactFile:
-        if not self.is_local:  # one put shows the file when it is complete: no copy is needed
-            with told(self.uri_of(path), self._opener):
+        if not self.is_local:  # an upload is atomic by itself: no temporary copy is needed
+            with translate_errors(self.uri_of(path), self._opener):
                 self._move(source, path)
             size = source.stat().st_size
             return ArtifactFile(path=path, bytes=size, sha256=file_checksum(source))
@@ -234,13 +234,13 @@ class Folder:
         return publication.file
 
     def delete(self, path: str) -> None:
-        """Delete the file, or the folder with all below it, at `path`, if there is one."""
-        with told(self.uri_of(path), self._opener):
+        """Delete the file or folder at `path`, if it exists."""
+        with translate_errors(self.uri_of(path), self._opener):
             if self._filesystem.exists(self._at(path)):
                 self._filesystem.rm(self._at(path), recursive=True)
 
     def delete_partial(self) -> None:
-        """Delete what killed writers left on a volume. Call it when nobody writes any more."""
+        """Delete the partial files of killed writers. Call it only when nobody is writing."""
         if self.is_local:
             for file in Path(self._base).rglob(f"*{PARTIAL}"):
                 file.unlink(missing_ok=True)
@@ -257,8 +257,8 @@ def _on_s3(path: str, info: dict[str, Any]) -> StoredFile:
 
 
 def _on_volume(path: str, file: Path) -> StoredFile:
-    found = file.stat()  # of what a link points at: ConfigMaps are mounted as links
-    return StoredFile(path, found.st_size, str(found.st_mtime_ns))
+    stat = file.stat()  # follows links: ConfigMaps are mounted as links
+    return StoredFile(path, stat.st_size, str(stat.st_mtime_ns))
 
 
 def _is_partial(path: str) -> bool:

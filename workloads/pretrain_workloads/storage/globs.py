@@ -1,4 +1,4 @@
-"""The files that a URI with `*`, `?` and `**` means, the same on a volume and on S3."""
+"""List the files that a URI with `*`, `?` and `**` matches, on a volume and on S3 alike."""
 
 import os
 import re
@@ -6,16 +6,16 @@ import re
 from pretrain_api.meta import Location
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage.folder import Folder, StoredFile
-from pretrain_workloads.storage.opening import open_uri
+from pretrain_workloads.storage.opening import open_uri, secret_name
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
-_MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_REGULAR_EXPRESSIONS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def split_glob(uri: str) -> tuple[str, str]:
-    """Divide a URI before its first part that holds `*` or `?` into folder and pattern.
+    """Split a URI into a folder and the pattern from its first part with `*` or `?` on.
 
-    The pattern is empty if there is none.
+    The pattern is empty if no part has a wildcard.
     """
     parts = uri.split("/")
     for index, part in enumerate(parts):
@@ -25,32 +25,38 @@ def split_glob(uri: str) -> tuple[str, str]:
 
 
 def glob_pattern(glob: str) -> re.Pattern[str]:
-    """Return the regular expression of a glob: `*` and `?` stay in a folder, `**` does not."""
+    """Return the regular expression of a glob; only `**` crosses folders."""
     tokens = _TOKEN.findall(glob)
-    return re.compile("".join(_MEANING.get(token) or re.escape(token) for token in tokens), re.S)
+    return re.compile(
+        "".join(_REGULAR_EXPRESSIONS.get(token) or re.escape(token) for token in tokens), re.S
+    )
 
 
-def source_folder(uri: str) -> str:
-    """Return the folder that the paths of `list_matching` are in."""
-    base, glob = split_glob(uri.rstrip("/"))
-    return base if glob else base.rpartition("/")[0]
+def open_source(location: Location) -> Folder:
+    """Return the folder that the paths of `list_matching` are relative to, without listing it.
+
+    Raises:
+        UserError: If its URI or its Secret is wrong.
+    """
+    base, glob = split_glob(location.uri.rstrip("/"))
+    folder = base if glob else base.rpartition("/")[0]
+    return open_uri(folder, secret_name(location))
 
 
 def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
-    """Return the files that a location means, sorted by path, and the folder their paths are in.
+    """Return the folder of a location and its matching files, sorted by path.
 
-    A URI without `*` or `?` means one file, or all files below a folder.
+    A URI without a wildcard matches one file, or all files below a folder.
 
     Raises:
-        UserError: If there are none, or they may not be read.
+        UserError: If no file matches, or one may not be read.
     """
     _, glob = split_glob(location.uri.rstrip("/"))
     start = "" if glob else location.uri.rstrip("/").rpartition("/")[2]
-    wanted = glob_pattern(glob or f"{start}/**")
-    reference = location.credentials_secret_ref
-    folder = open_uri(source_folder(location.uri), reference.name if reference else None)
+    pattern = glob_pattern(glob or f"{start}/**")
+    folder = open_source(location)
     files = [
-        file for file in folder.find(start) if file.path == start or wanted.fullmatch(file.path)
+        file for file in folder.find(start) if file.path == start or pattern.fullmatch(file.path)
     ]
     if not files:
         raise UserError(f"{location.uri}: no file matches; correct the URI, or upload the files")
@@ -60,9 +66,9 @@ def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
 
 
 def _check_readable(folder: Folder, files: list[StoredFile]) -> None:
-    refused = [file.path for file in files if not folder.is_readable(file.path)]
-    if refused:
+    unreadable = [file.path for file in files if not folder.is_readable(file.path)]
+    if unreadable:
         raise UserError(
-            f"{folder.uri_of(refused[0])}: may not be read by user {os.getuid()} "
-            f"({len(refused)} of {len(files)} files); allow it, or set the pod's user"
+            f"{folder.uri_of(unreadable[0])}: may not be read by user {os.getuid()} "
+            f"({len(unreadable)} of {len(files)} files); allow it, or set the pod's user"
         )

@@ -9,14 +9,14 @@ from pretrain_workloads.storage.folder import Folder
 
 
 def read_manifest(folder: Folder) -> Manifest | None:
-    """Return the manifest of the artifact in `folder`, or `None` if it is not complete."""
+    """Return the manifest of the artifact in `folder`, or `None` if it is incomplete."""
     if not folder.exists(MANIFEST):
         return None
     return Manifest.model_validate_json(folder.read_bytes(MANIFEST))
 
 
 def seal_manifest(folder: Folder, packages: tuple[str, ...] = (), **fields: Any) -> Manifest:
-    """Write the manifest with the given `fields`, the time and the versions of `packages`."""
+    """Write the manifest: the given `fields`, the time, and the versions of `packages`."""
     manifest = Manifest(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: _version(name) for name in ("pretrain-operator", *packages)},

@@ -1,4 +1,4 @@
-"""From a URI to a folder: which file system, and which Secret opens it."""
+"""Open the folder at a URI with the right file system and credentials."""
 
 from functools import lru_cache
 from typing import Any
@@ -9,22 +9,27 @@ from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage.folder import Folder
-from pretrain_workloads.storage.places import local_path
+from pretrain_workloads.storage.local_paths import local_path
 from pretrain_workloads.storage.secrets import Credentials, read_credentials, shown_endpoint
 
 
 def open_location(location: Location) -> Folder:
-    """Return the folder of a location of a spec.
+    """Return the folder of a location in a spec.
 
     Raises:
         UserError: If its URI or its Secret is wrong.
     """
+    return open_uri(location.uri, secret_name(location))
+
+
+def secret_name(location: Location) -> str | None:
+    """Return the name of the Secret that opens a location; `None` means the pod's identity."""
     reference = location.credentials_secret_ref
-    return open_uri(location.uri, reference.name if reference else None)
+    return reference.name if reference else None
 
 
 def open_artifact(artifact: ArtifactRef, secret: str | None = None) -> Folder:
-    """Return the folder of an artifact, opened by `secret` or by the Secret that comes with it.
+    """Return the folder of an artifact, opened with `secret` or with the artifact's own Secret.
 
     Raises:
         UserError: If its Secret is wrong.
@@ -35,7 +40,7 @@ def open_artifact(artifact: ArtifactRef, secret: str | None = None) -> Folder:
 
 
 def open_uri(uri: str, secret: str | None = None) -> Folder:
-    """Return the folder at `uri`, whether or not anything is there.
+    """Return the folder at `uri`, whether or not it exists.
 
     Raises:
         UserError: If the URI is neither `file:///…` nor `s3://…`, or the Secret is wrong.
@@ -65,8 +70,8 @@ def _local() -> Any:
 def _s3(credentials: Credentials | None) -> Any:
     """Return the S3 file system.
 
-    Listings are never cached: other pods write at the same time. Attempts are few and short,
-    because a pod that ends with a clear message is retried anyway.
+    Listings are not cached, because other pods write at the same time. Requests are retried only
+    twice, because a pod that fails with a clear message is retried anyway.
     """
     from s3fs import S3FileSystem
 

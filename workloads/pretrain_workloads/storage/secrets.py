@@ -1,21 +1,21 @@
-"""Credentials of an S3 location, from the files that Kubernetes makes of a Secret."""
+"""Credentials of an S3 location, from the files of a mounted Secret."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pretrain_api import paths
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.storage.places import local_path
+from pretrain_workloads.storage.local_paths import local_path
 
 _REQUIRED = ("endpoint", "accessKey", "secretKey")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What opens an S3 location."""
+    """Endpoint and keys of an S3 location."""
 
     secret: str
-    """Name of the Secret they came from, for messages."""
+    """Name of the Secret, for messages."""
 
     endpoint: str
     access_key: str = field(repr=False)
@@ -24,10 +24,10 @@ class Credentials:
 
 
 def read_credentials(secret: str) -> Credentials:
-    """Return what the mounted Secret `secret` holds.
+    """Return the credentials in the mounted Secret `secret`.
 
     Raises:
-        UserError: If the Secret or a key of it is missing or empty, or the endpoint is no URL.
+        UserError: If the Secret or one of its keys is missing, or the endpoint is not a URL.
     """
     folder = local_path(paths.SECRETS) / secret
     if not folder.is_dir():
@@ -52,14 +52,14 @@ def read_credentials(secret: str) -> Credentials:
 
 
 def shown_endpoint(endpoint: str) -> str:
-    """Return scheme, host and port for messages: the rest of a URL may be secret."""
+    """Return scheme, host and port of a URL for messages: the rest may be secret."""
     try:
         parts = urlsplit(endpoint)
     except ValueError:
         return "(not shown)"
     host = parts.netloc.rpartition("@")[2]
     if not host or "@" in endpoint.removeprefix(f"{parts.scheme}://{parts.netloc}"):
-        # A password with a slash in it ends the host early, and part of it would be shown.
+        # A password with a slash in it ends the netloc early: part of it would be shown.
         return "(not shown)"
     return f"{parts.scheme}://{host}"
 

@@ -1,8 +1,8 @@
-"""Documents become a tokenizer: a SentencePiece model, and a Hugging Face one with the same ids.
+"""Documents become a tokenizer: a SentencePiece model, and a Hugging Face one with equal ids.
 
     sample ─► train ─► convert ─► measure
 
-Encoding loses nothing: text comes back as it was, spaces, tabs and line ends included, and
-characters that are no pieces are spelled in bytes. (SentencePiece writes a space as U+2581; that
-one character comes back as a space.)
+Encoding is lossless: decoding gives the same text with its spaces, tabs and line ends, and
+characters outside the vocabulary are encoded as bytes. The exception is U+2581, by which
+SentencePiece represents a space: it is decoded as a space.
 """

@@ -6,7 +6,7 @@ from pretrain_workloads.task import load_run, run_program
 
 
 def run() -> ExitReport:
-    """Make the tokenizer that the mounted run asks for."""
+    """Make the tokenizer that the mounted run describes."""
     from pretrain_workloads.tokenizer.build import build
 
     return build(load_run(TokenizerRun))

@@ -1,4 +1,4 @@
-"""Make the tokenizer artifact."""
+"""Build the artifact: sample, train, convert, measure, publish."""
 
 import logging
 
@@ -7,47 +7,41 @@ from pretrain_api.runs import TokenizerRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.data.documents import read_index
-from pretrain_workloads.storage import open_artifact, read_manifest, seal_manifest
+from pretrain_workloads.storage import open_artifact, open_output, read_manifest, seal_manifest
 from pretrain_workloads.tokenizer.conversion import configuration, convert
+from pretrain_workloads.tokenizer.files import CONFIGURATION, HUGGING_FACE, MODEL
 from pretrain_workloads.tokenizer.measure import measure
-from pretrain_workloads.tokenizer.sample import LEARN, MEASURE, draw, texts
+from pretrain_workloads.tokenizer.sample import EVALUATE, TRAIN, draw_sample, texts
 from pretrain_workloads.tokenizer.training import train, training_lines
 from pretrain_workloads.tokenizer.vocabulary import END
 
 log = logging.getLogger(__name__)
 
-MODEL = "tokenizer.model"
-"""The SentencePiece model."""
-
-HUGGING_FACE = "tokenizer.json"
-CONFIGURATION = "tokenizer_config.json"
-
 
 def build(run: TokenizerRun) -> ExitReport:
-    """Train, convert, measure and publish, unless that is done.
+    """Build the tokenizer, unless that is done.
 
     Raises:
         UserError: If the documents do not fit the spec.
     """
-    reference = run.spec.output.credentials_secret_ref
-    folder = open_artifact(run.artifact, reference.name if reference else None)
+    folder = open_output(run)
     if manifest := read_manifest(folder):
-        log.info("%s is complete already", run.artifact.uri)
+        log.info("%s is already complete", run.artifact.uri)
         return _report(run, TokenizerSummary.model_validate(manifest.summary), reused=True)
     documents = open_artifact(run.documents)
-    drawing = draw(read_index(documents, ("id", "language", "bytes")), run.spec.corpus)
-    log.info("learning from %.1f MB", drawing.bytes / 1e6)
-    lines = list(training_lines(text for _, text in texts(documents, drawing.uses, LEARN)))
+    sample = draw_sample(read_index(documents, ("id", "language", "bytes")), run.spec.corpus)
+    log.info("training on %.1f MB", sample.train_bytes / 1e6)
+    lines = list(training_lines(text for _, text in texts(documents, sample.uses, TRAIN)))
     model = train(run.spec, lines)
-    log.info("%s pieces", run.spec.vocabulary_size)
+    log.info("trained %s pieces", run.spec.vocabulary_size)
     huggingface = convert(model)
-    found = measure(model, huggingface, texts(documents, drawing.uses, MEASURE))
+    measures = measure(model, huggingface, texts(documents, sample.uses, EVALUATE))
     summary = TokenizerSummary(
         vocabulary_size=run.spec.vocabulary_size,
         end_of_document=END,
-        sampled_bytes=drawing.bytes,
-        characters_per_token=found.characters_per_token,
-        byte_fallback=found.byte_fallback,
+        sampled_bytes=sample.train_bytes,
+        characters_per_token=measures.characters_per_token,
+        byte_fallback=measures.byte_fallback,
     )
     files = [
         folder.write_bytes(MODEL, model),

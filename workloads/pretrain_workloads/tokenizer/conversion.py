@@ -1,38 +1,38 @@
-"""The SentencePiece model as a Hugging Face tokenizer with the same ids for the same text."""
+"""Convert a SentencePiece model to a Hugging Face tokenizer that gives the same ids."""
 
 from typing import Any
 
 import sentencepiece
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
-from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, LAYOUT, SPACE, UNKNOWN
+from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, SPACE, UNKNOWN, WHITESPACE
 
 _SPECIAL = ("<unk>", "<s>", "</s>")
 
 _NEVER = -10_000.0
-"""Score of what no text may become: control pieces, and bytes as text."""
+"""Score of pieces that no text may be encoded as: control pieces, and byte pieces as text."""
 
 
 def convert(model: bytes) -> Tokenizer:
-    """Return the Hugging Face tokenizer of a SentencePiece `model`."""
+    """Return the Hugging Face form of a SentencePiece `model`."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     size = processor.vocab_size()
     pieces = [processor.id_to_piece(number) for number in range(size)]
-    learnt = {
+    learned = {
         piece: number
         for number, piece in enumerate(pieces)
-        if _is_text(processor, number) and not _is_layout(processor, number)
+        if _is_text(processor, number) and not _is_whitespace(processor, number)
     }
-    tokenizer = Tokenizer(_model(processor, pieces, learnt))
+    tokenizer = Tokenizer(_model(processor, pieces, learned))
     tokenizer.normalizer = normalizers.Replace(" ", SPACE)
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    if not _is_unigram(processor, learnt):
-        # SentencePiece cuts text at them first (in a unigram model they are pieces like others).
-        # `normalized`: they are looked for after spaces were replaced, as SentencePiece does.
-        layout = [pieces[number] for number in range(size) if _is_layout(processor, number)]
-        tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in layout])
+    if not _is_unigram(processor, learned):
+        # SentencePiece first splits text at these (in a unigram model they are ordinary pieces).
+        # `normalized`: they are matched after spaces are replaced, as in SentencePiece.
+        whitespace = [pieces[number] for number in range(size) if _is_whitespace(processor, number)]
+        tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in whitespace])
     tokenizer.add_special_tokens(
         [AddedToken(piece, normalized=False, special=True) for piece in _SPECIAL]
     )
@@ -40,19 +40,19 @@ def convert(model: bytes) -> Tokenizer:
 
 
 def _is_text(processor: Any, number: int) -> bool:
-    """Return whether a piece stands for its own text."""
+    """Return whether a piece is text, not a control, unknown or byte piece."""
     return not (
         processor.is_control(number) or processor.is_unknown(number) or processor.is_byte(number)
     )
 
 
-def _is_layout(processor: Any, number: int) -> bool:
-    """Return whether a piece is one of `LAYOUT`."""
-    return _is_text(processor, number) and processor.id_to_piece(number) in LAYOUT
+def _is_whitespace(processor: Any, number: int) -> bool:
+    """Return whether a piece is one of `WHITESPACE`."""
+    return _is_text(processor, number) and processor.id_to_piece(number) in WHITESPACE
 
 
-def _model(processor: Any, pieces: list[str], learnt: dict[str, int]) -> Any:
-    if _is_unigram(processor, learnt):
+def _model(processor: Any, pieces: list[str], learned: dict[str, int]) -> Any:
+    if _is_unigram(processor, learned):
         scores = [
             (piece, processor.get_score(number) if _is_text(processor, number) else _NEVER)
             for number, piece in enumerate(pieces)
@@ -60,30 +60,30 @@ def _model(processor: Any, pieces: list[str], learnt: dict[str, int]) -> Any:
         return models.Unigram(scores, unk_id=UNKNOWN, byte_fallback=True)
     return models.BPE(
         vocab={piece: number for number, piece in enumerate(pieces)},
-        merges=merges(learnt),
+        merges=merges(learned),
         unk_token=pieces[UNKNOWN],
         fuse_unk=True,
         byte_fallback=True,
     )
 
 
-def _is_unigram(processor: Any, learnt: dict[str, int]) -> bool:
-    """Return whether scores are log-probabilities: those of BPE are ranks, whole numbers."""
-    return any(not float(processor.get_score(number)).is_integer() for number in learnt.values())
+def _is_unigram(processor: Any, learned: dict[str, int]) -> bool:
+    """Return whether scores are log-probabilities; the scores of BPE are ranks, whole numbers."""
+    return any(not float(processor.get_score(number)).is_integer() for number in learned.values())
 
 
-def merges(learnt: dict[str, int]) -> list[tuple[str, str]]:
-    """Return the merge rules of BPE pieces, the first learnt first.
+def merges(learned: dict[str, int]) -> list[tuple[str, str]]:
+    """Return the merge rules of BPE pieces, by rank.
 
-    SentencePiece merges any two neighbours whose concatenation is a piece, the first learnt piece
-    first; so each way to cut a piece into two pieces is a rule of the piece's rank.
+    SentencePiece merges two neighbours if their concatenation is a piece, the piece of lowest rank
+    first. So each way to split a piece into two pieces is a rule with the rank of the piece.
     """
     rules = []
-    for piece in sorted(learnt, key=learnt.__getitem__):
+    for piece in sorted(learned, key=learned.__getitem__):
         rules += [
             (piece[:cut], piece[cut:])
             for cut in range(1, len(piece))
-            if piece[:cut] in learnt and piece[cut:] in learnt
+            if piece[:cut] in learned and piece[cut:] in learned
         ]
     return rules
 
@@ -91,7 +91,7 @@ def merges(learnt: dict[str, int]) -> list[tuple[str, str]]:
 def configuration() -> dict[str, Any]:
     """Return `tokenizer_config.json`.
 
-    `split_special_tokens`: the text `</s>` in a document is text, not the end of the document.
+    With `split_special_tokens`, the text `</s>` in a document does not become the end token.
     """
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

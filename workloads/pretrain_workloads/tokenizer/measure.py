@@ -1,4 +1,4 @@
-"""What a tokenizer is worth, on text that it did not learn from, and that it loses nothing."""
+"""Measure a tokenizer on text that it was not trained on, and check that it is lossless."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,25 +12,25 @@ from pretrain_workloads.tokenizer.vocabulary import SPACE
 
 
 @dataclass(frozen=True)
-class Measures:
-    """What was measured."""
+class TokenizerMeasures:
+    """The measures of a tokenizer."""
 
     characters_per_token: dict[str, float]
     """By language."""
 
     byte_fallback: float
-    """Share of tokens that are single bytes."""
+    """Share of tokens that are byte pieces."""
 
 
-class NotEqual(RuntimeError):
-    """A tokenizer lost text, or its two forms disagree: our bug, never the user's."""
+class TokenizerMismatch(RuntimeError):
+    """Decoded text or the ids of the two forms differ: a bug of ours, not an error of the user."""
 
 
-def measure(model: bytes, huggingface: Any, texts: Iterable[tuple[str, str]]) -> Measures:
-    """Return the measures over `texts`, (language, text) pairs.
+def measure(model: bytes, huggingface: Any, texts: Iterable[tuple[str, str]]) -> TokenizerMeasures:
+    """Return the measures over `texts`, pairs of language and text.
 
     Raises:
-        NotEqual: If a text does not come back, or the Hugging Face form gives other ids.
+        TokenizerMismatch: If decoding gives another text, or the Hugging Face form other ids.
     """
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     size = processor.vocab_size()
@@ -45,7 +45,7 @@ def measure(model: bytes, huggingface: Any, texts: Iterable[tuple[str, str]]) ->
         characters[language] += len(text)
         tokens[language] += len(ids)
         in_bytes[language] += int(is_byte[ids].sum()) if ids else 0
-    return Measures(
+    return TokenizerMeasures(
         {name: round(characters[name] / max(1, tokens[name]), 4) for name in sorted(characters)},
         round(sum(in_bytes.values()) / max(1, tokens.total()), 6),
     )
@@ -53,6 +53,6 @@ def measure(model: bytes, huggingface: Any, texts: Iterable[tuple[str, str]]) ->
 
 def _check(processor: Any, huggingface: Any, text: str, ids: list[int]) -> None:
     if SPACE not in text and processor.decode(ids) != text:
-        raise NotEqual(f"the tokenizer does not give back {text[:80]!r}…")
+        raise TokenizerMismatch(f"the tokenizer does not give back {text[:80]!r}…")
     if huggingface.encode(text, add_special_tokens=False).ids != ids:
-        raise NotEqual(f"the Hugging Face tokenizer gives other ids for {text[:80]!r}…")
+        raise TokenizerMismatch(f"the Hugging Face tokenizer gives other ids for {text[:80]!r}…")

@@ -12,47 +12,47 @@ from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.vocabulary import (
     BEGIN,
     END,
-    LAYOUT,
     UNKNOWN,
+    WHITESPACE,
+    learnable_pieces,
     reserved_tokens,
-    room,
 )
 
-_LINE = 1000
-"""Longest line that is learnt from, in characters; longer ones are cut."""
+_LINE_CHARACTERS = 1000
+"""Longest line for training; longer ones are cut."""
 
 _COVERAGE = 0.9995
-"""Share of the characters of the sample that become pieces, if there is room for them."""
+"""Share of the characters of the sample that pieces cover, if the vocabulary is large enough."""
 
 _CHARACTER_SHARE = 0.5
-"""Share of the learnt pieces that may be single characters: rarer ones are spelled in bytes."""
+"""Share of the learned pieces that may be single characters; rarer ones are encoded as bytes."""
 
 _THREADS = 4
-"""Fixed, because the sums of the unigram algorithm depend on it."""
+"""Threads of the trainer. Fixed: the floating-point sums of the unigram algorithm depend on it."""
 
 _TOO_LARGE = re.compile(r"set it to a value <= ?(\d+)")
 
 
 def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
-    """Return the SentencePiece model that `lines` give.
+    """Return a SentencePiece model trained on `lines`.
 
     Raises:
-        UserError: If the vocabulary is too small for its fixed part, or too large for the text.
+        UserError: If the vocabulary is too small for its fixed pieces, or too large for the text.
     """
-    pieces = room(spec)
+    pieces = learnable_pieces(spec)
     if not lines:
         raise UserError("spec.corpus: the sample holds no text; raise sampleBytes")
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(without_rare(lines, int(pieces * _CHARACTER_SHARE))),
+            sentence_iterator=iter(without_rare_characters(lines, int(pieces * _CHARACTER_SHARE))),
             model_writer=model,
             model_type=spec.algorithm,
             vocab_size=spec.vocabulary_size,
-            character_coverage=1.0,  # of what `without_rare` leaves
+            character_coverage=1.0,  # of what `without_rare_characters` leaves
             byte_fallback=True,
             split_digits=spec.split_digits,
-            # Lossless: no change of the text, no space before it, no lost space in it.
+            # Lossless: text is not normalised, no space is added, none is removed.
             normalization_rule_name="identity",
             add_dummy_prefix=False,
             remove_extra_whitespaces=False,
@@ -61,28 +61,28 @@ def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
             eos_id=END,
             pad_id=-1,
             control_symbols=reserved_tokens(spec.reserved_tokens),
-            user_defined_symbols=list(LAYOUT),
-            max_sentence_length=4 * _LINE + 1,
+            user_defined_symbols=list(WHITESPACE),
+            max_sentence_length=4 * _LINE_CHARACTERS + 1,
             num_threads=_THREADS,
             minloglevel=2,
         )
     except RuntimeError as error:
-        found = _TOO_LARGE.search(str(error))
-        if found is None:
+        too_large = _TOO_LARGE.search(str(error))
+        if too_large is None:
             raise
         raise UserError(
             f"spec.vocabularySize: {spec.vocabulary_size} is too large for the "
-            f"{sum(map(len, lines)):,} characters of the sample; use {found[1]} or less, "
+            f"{sum(map(len, lines)):,} characters of the sample; use {too_large[1]} or less, "
             "or more text"
         ) from error
     return model.getvalue()
 
 
-def without_rare(lines: list[str], most: int) -> list[str]:
-    """Cut `lines` at their rarest characters, so that at most `most` different ones are left.
+def without_rare_characters(lines: list[str], max_characters: int) -> list[str]:
+    """Split `lines` at rare characters, so that at most `max_characters` distinct ones remain.
 
-    SentencePiece makes a piece of nearly every character that it sees, whatever the size of the
-    vocabulary: the many rare characters of Chinese would leave no room for words.
+    SentencePiece makes a piece of nearly every character in its input, whatever the size of the
+    vocabulary: without this, the many rare characters of Chinese would displace words.
     """
     counts = np.zeros(0x110000, np.int64)
     for start in range(0, len(lines), 10_000):
@@ -91,7 +91,7 @@ def without_rare(lines: list[str], most: int) -> list[str]:
     frequent = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
     covered = np.cumsum(counts[frequent])
     enough = int(np.searchsorted(covered, _COVERAGE * covered[-1])) + 1 if len(covered) else 0
-    rare = frequent[min(most, enough) :].tolist()
+    rare = frequent[min(max_characters, enough) :].tolist()
     if not rare:
         return lines
     cut = re.compile("[" + "".join(re.escape(chr(point)) for point in rare) + "]")
@@ -99,8 +99,8 @@ def without_rare(lines: list[str], most: int) -> list[str]:
 
 
 def training_lines(texts: Iterable[str]) -> Iterator[str]:
-    """Yield what is learnt from: lines, since no piece crosses a line end."""
+    """Yield the lines of `texts`, for training: no piece crosses a line end."""
     for text in texts:
         for line in text.split("\n"):
-            for start in range(0, len(line), _LINE):
-                yield line[start : start + _LINE]
+            for start in range(0, len(line), _LINE_CHARACTERS):
+                yield line[start : start + _LINE_CHARACTERS]

@@ -1,42 +1,42 @@
-"""Ids that every tokenizer of ours has, and what is left for pieces."""
+"""The fixed pieces of every vocabulary, and the number of pieces left to learn."""
 
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_workloads.failures import UserError
 
 UNKNOWN, BEGIN, END = 0, 1, 2
-"""Ids of `<unk>` (never produced: there are bytes), `<s>` and `</s>`, which ends every document."""
+"""Ids of `<unk>` (byte pieces make it unused), `<s>` and `</s>`, which ends every document."""
 
 BYTES = 256
-"""Pieces `<0x00>` … `<0xFF>`."""
+"""Number of byte pieces, `<0x00>` … `<0xFF>`."""
 
 SPACE = "\u2581"
-"""How SentencePiece writes a space."""
+"""The character by which SentencePiece represents a space."""
 
-LAYOUT = ("\n", "\n\n", "\t", "\t\t", "\t\t\t", *(SPACE * width for width in range(2, 17)))
-"""Pieces for line ends and indentation. They are always there, and never part of another piece:
-so code keeps its layout at one id for each line's indentation."""
+WHITESPACE = ("\n", "\n\n", "\t", "\t\t", "\t\t\t", *(SPACE * width for width in range(2, 17)))
+"""Pieces for line ends and indentation. Every vocabulary has them, and they are never part of
+another piece: the indentation of a line of code is one id."""
 
-_FEWEST_PIECES = 100
-"""Pieces that must be left to learn."""
+_MIN_LEARNED = 100
+"""Fewest pieces that must be left to learn."""
 
 
 def reserved_tokens(count: int) -> list[str]:
-    """Return the spare ids' pieces; no text is ever encoded as one."""
+    """Return the pieces of spare ids; no text is encoded as one."""
     return [f"<reserved_{number}>" for number in range(count)]
 
 
-def room(spec: TokenizerSpec) -> int:
-    """Return how many pieces can be learnt.
+def learnable_pieces(spec: TokenizerSpec) -> int:
+    """Return the number of pieces that are left to learn.
 
     Raises:
-        UserError: If that is too few.
+        UserError: If it is too small.
     """
-    fixed = 3 + spec.reserved_tokens + len(LAYOUT) + BYTES
+    fixed = 3 + spec.reserved_tokens + len(WHITESPACE) + BYTES
     left = spec.vocabulary_size - fixed
-    if left < _FEWEST_PIECES:
+    if left < _MIN_LEARNED:
         raise UserError(
             f"spec.vocabularySize: {spec.vocabulary_size} leaves {max(0, left)} pieces to learn "
             f"beside {fixed} fixed ones ({BYTES} bytes, {spec.reserved_tokens} reserved, "
-            f"{3 + len(LAYOUT)} others); use {fixed + _FEWEST_PIECES} or more, or reserve fewer"
+            f"{3 + len(WHITESPACE)} others); use {fixed + _MIN_LEARNED} or more, or reserve fewer"
         )
     return left

@@ -13,8 +13,8 @@ from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
 from pretrain_api.v1alpha1.progress import CurvePoint
 from pretrain_api.v1alpha1.tokenizer import TokenizerStatus
-from pretrain_local.demo import corpus, manifests, results, view
-from pretrain_local.demo.objects import Seen, is_over
+from pretrain_local.demo import manifests, results, text_sources, view
+from pretrain_local.demo.snapshots import ObjectSnapshot, is_over
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -23,16 +23,16 @@ def condition(kind: str, status: str = "True") -> dict[str, str]:
     return {"type": kind, "status": status, "reason": "Why", "lastTransitionTime": NOW}
 
 
-def seen_run(**status: Any) -> Seen:
-    return Seen("PretrainJob", "run", PretrainJobStatus.model_validate(status))
+def seen_run(**status: Any) -> ObjectSnapshot:
+    return ObjectSnapshot("PretrainJob", "run", PretrainJobStatus.model_validate(status))
 
 
 def test_the_demo_is_over_when_the_run_is_complete_or_anything_has_failed() -> None:
-    waiting = Seen("Tokenizer", "tokens", None)
+    waiting = ObjectSnapshot("Tokenizer", "tokens", None)
     assert not is_over([waiting, seen_run()])
     assert is_over([waiting, seen_run(conditions=[condition("Complete")])])
     failed = TokenizerStatus.model_validate({"conditions": [condition("Stalled")]})
-    assert is_over([Seen("Tokenizer", "tokens", failed), seen_run()])
+    assert is_over([ObjectSnapshot("Tokenizer", "tokens", failed), seen_run()])
 
 
 def test_a_running_run_is_described_by_its_step_loss_and_speed() -> None:
@@ -46,7 +46,7 @@ def test_a_running_run_is_described_by_its_step_loss_and_speed() -> None:
 def test_a_stage_is_described_by_its_counts() -> None:
     stage = {"name": "train", "job": "j", "tasks": 2, "succeeded": 1, "counts": {"read": 1234}}
     status = TokenizerStatus.model_validate({"phase": "Running", "stages": [stage]})
-    one = Seen("Tokenizer", "tokens", status)
+    one = ObjectSnapshot("Tokenizer", "tokens", status)
     assert view.describe(one) == "train 1/2  read 1,234"
     assert view.progress(one) == (1, 2)
 
@@ -110,4 +110,4 @@ def test_a_cluster_without_a_usable_profile_is_refused(
 def test_cutting_a_book_loses_no_paragraph(paragraphs: list[str]) -> None:
     words = " ".join(paragraphs).split()
     text = "\n\n".join(paragraphs)
-    assert " ".join(corpus.pages(text)).split() == words
+    assert " ".join(text_sources.pages(text)).split() == words

@@ -1,4 +1,4 @@
-"""Decisions: what starts when, and what the API server hears."""
+"""Which containers start when, when a pod must stop, and the status that is reported."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +8,9 @@ import pytest
 
 from pods import make_container, make_pod_spec
 from pretrain_local.node import lifecycle, status
-from pretrain_local.node.containers import Attempt, Exit
-from pretrain_local.node.pods import Pod
+from pretrain_local.node.api.pods import Pod
+from pretrain_local.node.runtime.attempts import Attempt, ObservedAttempts
+from pretrain_local.node.runtime.exits import Exit
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUNNING = -1
@@ -33,15 +34,18 @@ def attempt(code: int, number: int = 0, ended_ago: float = 1.0, reason: str = "E
     return Attempt(Path("/x"), number, started, exit_)
 
 
-def observe(pod: Pod, codes: dict[str, int], **fields: Any) -> status.Observed:
+def observe(
+    pod: Pod, codes: dict[str, int], messages: dict[str, str] | None = None, **fields: Any
+) -> status.RuntimeStatus:
     names = [c.name for c in (*pod.spec.init_containers, *pod.spec.containers)]
     attempts = {name: attempt(codes[name]) if name in codes else None for name in names}
-    return status.Observed("127.9.1.1", "127.9.0.1", NOW, attempts, {}, **fields)
+    observed = ObservedAttempts(attempts, messages=messages or {})
+    return status.RuntimeStatus("127.9.1.1", "127.9.0.1", NOW, observed, **fields)
 
 
 def starts(pod: Pod, codes: dict[str, int]) -> list[tuple[str, int]]:
-    steps = lifecycle.plan_steps(pod, observe(pod, codes).attempts, NOW)
-    return [(start.container.name, start.number) for start in steps.starts]
+    plan = lifecycle.plan_starts(pod, observe(pod, codes).attempts.latest, NOW)
+    return [(start.container.name, start.number) for start in plan.starts]
 
 
 @pytest.mark.parametrize(
@@ -78,14 +82,14 @@ def test_the_restart_policy_decides(policy: str, code: int, again: bool) -> None
 
 @pytest.mark.parametrize(("number", "want"), [(0, 0), (1, 10), (2, 20), (6, 300), (9999, 300)])
 def test_each_restart_waits_twice_as_long_up_to_five_minutes(number: int, want: float) -> None:
-    assert lifecycle.back_off_seconds(number) == want
+    assert lifecycle.backoff_seconds(number) == want
 
 
-def test_a_container_that_rests_says_how_long() -> None:
+def test_a_container_in_backoff_waits_for_the_rest_of_it() -> None:
     pod = make_pod("Always")
     attempts = {"main0": attempt(1, number=1, ended_ago=4.0)}
-    steps = lifecycle.plan_steps(pod, attempts, NOW)
-    assert (steps.starts, dict(steps.back_offs)) == ((), {"main0": 6.0})
+    plan = lifecycle.plan_starts(pod, attempts, NOW)
+    assert (plan.starts, dict(plan.backoffs)) == ((), {"main0": 6.0})
 
 
 @pytest.mark.parametrize(
@@ -124,26 +128,51 @@ def test_a_stopped_pod_ends_by_what_its_containers_did(
     codes: dict[str, int], reason: str, want: str
 ) -> None:
     pod = make_pod("Always")
-    observed = observe(pod, codes, ended=status.Ended(reason, reason))
+    observed = observe(pod, codes, termination=lifecycle.PodTermination(reason, reason))
     assert status.pod_phase(pod, observed) == want
+
+
+@pytest.mark.parametrize(
+    ("fields", "age", "want"),
+    [
+        ({}, 1e6, None),
+        ({"deadline": 60}, 59.0, None),
+        ({"deadline": 60}, 60.0, "DeadlineExceeded"),
+        ({"phase": "Failed"}, 0.0, ""),
+        ({"deleted": True}, 0.0, ""),
+        ({"deleted": True, "deadline": 60}, 61.0, ""),
+    ],
+)
+def test_a_pod_must_stop_when_it_is_deleted_finished_or_past_its_deadline(
+    fields: dict[str, Any], age: float, want: str | None
+) -> None:
+    pod = make_pod(status={"phase": fields.get("phase", "Running")})
+    metadata, spec = pod.metadata, pod.spec
+    if "deleted" in fields:
+        metadata = metadata.model_copy(update={"deletion_timestamp": NOW})
+    if "deadline" in fields:
+        spec = spec.model_copy(update={"active_deadline_seconds": fields["deadline"]})
+    pod = pod.model_copy(update={"metadata": metadata, "spec": spec})
+    planned = lifecycle.plan_termination(pod, NOW - timedelta(seconds=age), NOW)
+    assert (None if planned is None else planned.reason) == want
 
 
 def test_a_running_pod_is_ready() -> None:
     pod = make_pod()
-    found = status.build_status(pod, observe(pod, {"main0": RUNNING}), NOW)
-    assert {c["type"]: c["status"] for c in found["conditions"]} == {
+    built = status.build_status(pod, observe(pod, {"main0": RUNNING}), NOW)
+    assert {c["type"]: c["status"] for c in built["conditions"]} == {
         "PodScheduled": "True", "Initialized": "True", "ContainersReady": "True", "Ready": "True",
     }  # fmt: skip
-    assert found["containerStatuses"][0]["state"] == {
+    assert built["containerStatuses"][0]["state"] == {
         "running": {"startedAt": "2026-01-01T11:58:59Z"}
     }
 
 
-def test_an_ended_container_tells_how_and_why() -> None:
+def test_an_ended_container_has_its_exit_code_reason_and_message() -> None:
     pod = make_pod()
     observed = observe(pod, {"main0": 65}, messages={"main0": "a report"})
-    found = status.build_status(pod, observed, NOW)
-    assert found["containerStatuses"][0]["state"]["terminated"] == {
+    built = status.build_status(pod, observed, NOW)
+    assert built["containerStatuses"][0]["state"]["terminated"] == {
         "exitCode": 65,
         "reason": "Error",
         "message": "a report",
@@ -151,22 +180,22 @@ def test_an_ended_container_tells_how_and_why() -> None:
         "finishedAt": "2026-01-01T11:59:59Z",
         "containerID": "process://u/main0/0",
     }
-    ready = next(c for c in found["conditions"] if c["type"] == "Ready")
+    ready = next(c for c in built["conditions"] if c["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "PodFailed")
 
 
-def test_a_resting_container_shows_its_last_end() -> None:
+def test_a_container_in_backoff_shows_its_last_end() -> None:
     pod = make_pod("Always")
-    waiting = {"main0": status.back_off("main0", pod, 6.0)}
-    found = status.build_status(pod, observe(pod, {"main0": 7}, waiting=waiting), NOW)
-    (container,) = found["containerStatuses"]
+    waiting = {"main0": status.crash_loop_backoff("main0", pod, 6.0)}
+    built = status.build_status(pod, observe(pod, {"main0": 7}, waiting=waiting), NOW)
+    (container,) = built["containerStatuses"]
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert container["lastState"]["terminated"]["exitCode"] == 7
 
 
 def test_a_condition_keeps_its_time_until_it_changes() -> None:
-    known = [{"type": "Ready", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z"}]
-    pod = make_pod(status={"conditions": known})
+    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z"}]
+    pod = make_pod(status={"conditions": conditions})
     same = status.build_status(pod, observe(pod, {"main0": RUNNING}), NOW)["conditions"]
     other = status.build_status(pod, observe(pod, {"main0": 0}), NOW)["conditions"]
     times = [next(c for c in found if c["type"] == "Ready")["lastTransitionTime"]

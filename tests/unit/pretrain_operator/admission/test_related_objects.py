@@ -5,7 +5,8 @@ import pytest
 from builders import dataset_spec, make_object, parsed_run, ready_status
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.admission.related_objects import DatasetFacts, KnownObjects, surroundings_of
+from pretrain_operator.admission.related_objects import DatasetInfo, related_objects
+from pretrain_operator.observed.objects import ListedObjects
 
 PROFILE = make_object("ComputeProfile", "cpu")
 TOKENIZER = make_object("Tokenizer", "tokens")
@@ -18,41 +19,41 @@ SUMMARY = {
 
 
 def test_what_is_declared_counts_until_the_dataset_is_complete() -> None:
-    around = surroundings_of(parsed_run(), "default", KnownObjects([PROFILE, TOKENIZER, DATASET]))
-    assert around.dataset == DatasetFacts("blocks", 128, 10**6, None)
-    assert around.vocabulary == 1024
-    assert around.profile is not None
-    assert around.missing == ()
+    related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, TOKENIZER, DATASET]))
+    assert related.dataset == DatasetInfo("blocks", 128, 10**6, None)
+    assert related.vocabulary == 1024
+    assert related.profile is not None
+    assert related.missing == ()
 
 
 def test_a_complete_dataset_knows_its_ids_and_different_tokens() -> None:
     status = ready_status("blocks", summary=SUMMARY)
     complete = make_object("TokenDataset", "blocks", status=status)
-    around = surroundings_of(parsed_run(), "default", KnownObjects([PROFILE, complete]))
-    assert around.dataset == DatasetFacts("blocks", 128, 10**6, 700)
-    assert around.vocabulary == 1000
-    assert around.missing == ()
+    related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, complete]))
+    assert related.dataset == DatasetInfo("blocks", 128, 10**6, 700)
+    assert related.vocabulary == 1000
+    assert related.missing == ()
 
 
 def test_what_an_edited_dataset_held_before_no_longer_counts() -> None:
     status = ready_status("blocks", summary=SUMMARY)
     edited = make_object("TokenDataset", "blocks", status=status, generation=2)
-    around = surroundings_of(parsed_run(), "default", KnownObjects([PROFILE, TOKENIZER, edited]))
-    assert around.vocabulary == 1024
+    related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, TOKENIZER, edited]))
+    assert related.vocabulary == 1024
 
 
 def test_an_object_of_another_namespace_is_another_object() -> None:
-    around = surroundings_of(parsed_run(), "team", KnownObjects([PROFILE, TOKENIZER, DATASET]))
-    assert around.dataset is None
-    assert around.missing == (
+    related = related_objects(parsed_run(), "team", ListedObjects([PROFILE, TOKENIZER, DATASET]))
+    assert related.dataset is None
+    assert related.missing == (
         "spec.data.datasetRef.name: there is no TokenDataset 'blocks', so it is not compared with",
     )
 
 
 def test_everything_that_is_missing_is_named() -> None:
-    around = surroundings_of(parsed_run(), "default", KnownObjects([DATASET]))
-    assert around.profile is None
-    profile, tokenizer = around.missing
+    related = related_objects(parsed_run(), "default", ListedObjects([DATASET]))
+    assert related.profile is None
+    profile, tokenizer = related.missing
     assert profile.startswith("spec.profileRef is not set: ")
     assert profile.endswith("; memory and time are not checked")
     assert tokenizer == (
@@ -65,8 +66,8 @@ def test_everything_that_is_missing_is_named() -> None:
 def test_an_invalid_object_is_not_compared_with(kind: str) -> None:
     objects = {found.key.kind: found for found in (PROFILE, TOKENIZER, DATASET)}
     broken = make_object(kind, objects[kind].key.name, spec={"nonsense": 1})
-    around = surroundings_of(parsed_run(), "default", KnownObjects([*objects.values(), broken]))
-    [line] = around.missing
+    related = related_objects(parsed_run(), "default", ListedObjects([*objects.values(), broken]))
+    [line] = related.missing
     assert f"{kind} {broken.key.name} is invalid" in line
 
 
@@ -77,19 +78,19 @@ def test_the_default_profile_is_the_one_that_is_marked() -> None:
         annotations={DEFAULT_PROFILE_ANNOTATION: "true"},
         spec={"accelerator": {"name": "h100", "perNode": 8}},
     )
-    around = surroundings_of(parsed_run(), "default", KnownObjects([PROFILE, gpu]))
-    assert around.profile is not None
-    assert around.profile.accelerator.name == "h100"
+    related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, gpu]))
+    assert related.profile is not None
+    assert related.profile.accelerator.name == "h100"
 
 
 def test_nodes_that_are_given_win_over_profiles() -> None:
     given = ComputeProfileSpec.model_validate({"accelerator": {"name": "b200", "perNode": 8}})
-    around = surroundings_of(parsed_run(), "default", KnownObjects(), given)
-    assert around.profile is given
+    related = related_objects(parsed_run(), "default", ListedObjects(), given)
+    assert related.profile is given
 
 
 def test_the_later_of_two_manifests_of_one_object_counts() -> None:
     first = make_object("TokenDataset", "blocks", spec=dataset_spec(sequenceLength=256))
-    around = surroundings_of(parsed_run(), "default", KnownObjects([first, DATASET]))
-    assert around.dataset is not None
-    assert around.dataset.sequence_length == 128
+    related = related_objects(parsed_run(), "default", ListedObjects([first, DATASET]))
+    assert related.dataset is not None
+    assert related.dataset.sequence_length == 128

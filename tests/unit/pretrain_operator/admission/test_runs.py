@@ -10,14 +10,14 @@ from builders import gpu_profile_spec, run_spec
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
-from pretrain_operator.admission.related_objects import DatasetFacts, Surroundings
-from pretrain_operator.admission.runs import Question, admit, admit_unplanned, keep_layout
+from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects
+from pretrain_operator.admission.runs import AdmissionRequest, admit, admit_unplanned, keep_layout
 from spec_strategies import specs
 
 TWO = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 2}})
 GPUS = ComputeProfileSpec.model_validate(gpu_profile_spec())
-BLOCKS = DatasetFacts("blocks", sequence_length=128, tokens=10**6)
-KNOWN = Surroundings(TWO, BLOCKS, 512)
+BLOCKS = DatasetInfo("blocks", sequence_length=128, tokens=10**6)
+KNOWN = RelatedObjects(TWO, BLOCKS, 512)
 
 
 def _spec(**layout: int) -> PretrainJobSpec:
@@ -32,7 +32,7 @@ def _trained(model: str | None = None, **training: Any) -> PretrainJobSpec:
 
 
 def test_a_run_without_degrees_gets_those_of_its_plan() -> None:
-    verdict = admit(Question("run", _spec(), KNOWN))
+    verdict = admit(AdmissionRequest("run", _spec(), KNOWN))
     assert verdict.errors == []
     assert verdict.plan is not None
     assert verdict.spec is not None
@@ -41,22 +41,22 @@ def test_a_run_without_degrees_gets_those_of_its_plan() -> None:
 
 
 def test_degrees_of_the_manifest_are_left_alone() -> None:
-    verdict = admit(Question("run", _spec(tensor=2), KNOWN))
+    verdict = admit(AdmissionRequest("run", _spec(tensor=2), KNOWN))
     assert verdict.spec is not None
     assert verdict.spec.model_dump() == _spec(tensor=2).model_dump()
 
 
 def test_the_same_question_is_answered_from_memory() -> None:
-    assert admit(Question("run", _spec(tensor=2), KNOWN)) is admit(
-        Question("run", _spec(tensor=2), KNOWN)
+    assert admit(AdmissionRequest("run", _spec(tensor=2), KNOWN)) is admit(
+        AdmissionRequest("run", _spec(tensor=2), KNOWN)
     )
-    assert admit(Question("run", _spec(tensor=2), KNOWN)) is not admit(
-        Question("other", _spec(tensor=2), KNOWN)
+    assert admit(AdmissionRequest("run", _spec(tensor=2), KNOWN)) is not admit(
+        AdmissionRequest("other", _spec(tensor=2), KNOWN)
     )
 
 
 def test_a_run_that_has_started_keeps_its_layout() -> None:
-    first = admit(Question("run", _spec(), KNOWN))
+    first = admit(AdmissionRequest("run", _spec(), KNOWN))
     assert first.plan is not None
     later = keep_layout(_spec(), first.plan)
     assert later.spec == first.spec
@@ -65,7 +65,7 @@ def test_a_run_that_has_started_keeps_its_layout() -> None:
 
 def test_a_run_that_gets_more_tokens_is_told_how_long_it_takes_now() -> None:
     first = admit(
-        Question("run", _trained(tokens="100G", precision="bf16"), Surroundings(GPUS))
+        AdmissionRequest("run", _trained(tokens="100G", precision="bf16"), RelatedObjects(GPUS))
     ).plan
     assert first is not None
     assert first.days
@@ -78,7 +78,7 @@ def test_a_run_that_gets_more_tokens_is_told_how_long_it_takes_now() -> None:
 
 
 def test_more_devices_than_the_profile_has_are_refused_with_the_number() -> None:
-    [error] = admit(Question("run", _spec(gpusPerNode=4), KNOWN)).errors
+    [error] = admit(AdmissionRequest("run", _spec(gpusPerNode=4), KNOWN)).errors
     assert error == (
         "spec.parallelism.gpusPerNode: 4 is more than spec.accelerator.perNode = 2 of the"
         " ComputeProfile; use at most 2"
@@ -88,8 +88,8 @@ def test_more_devices_than_the_profile_has_are_refused_with_the_number() -> None
 def test_a_run_that_does_not_fit_its_dataset_is_told_what_would() -> None:
     model = {**run_spec()["model"], "vocabularySize": 500}
     spec = parse(PretrainJobSpec, run_spec(model=model))
-    around = Surroundings(TWO, DatasetFacts("blocks", 256, 10**5), 512)
-    verdict = admit(Question("run", spec, around))
+    related = RelatedObjects(TWO, DatasetInfo("blocks", 256, 10**5), 512)
+    verdict = admit(AdmissionRequest("run", spec, related))
     assert verdict.errors == [
         "spec.model.vocabularySize: 500 is less than the tokenizer's 512 ids; use 512 or more,"
         " or leave it out",
@@ -105,9 +105,9 @@ def test_a_run_that_does_not_fit_its_dataset_is_told_what_would() -> None:
 
 
 def test_no_error_hides_another_one() -> None:
-    around = Surroundings(GPUS, DatasetFacts("blocks", 4096, 10**6, unique_tokens=10), 512)
+    related = RelatedObjects(GPUS, DatasetInfo("blocks", 4096, 10**6, unique_tokens=10), 512)
     spec = _trained("llama3-405b", sequenceLength=8192, precision="bf16")
-    verdict = admit(Question("Run", spec, around))
+    verdict = admit(AdmissionRequest("Run", spec, related))
     fields = [error.partition(":")[0] for error in verdict.errors]
     assert set(fields) >= {
         "metadata.name",
@@ -118,29 +118,29 @@ def test_no_error_hides_another_one() -> None:
 
 
 def test_without_a_profile_the_rules_and_the_dataset_still_hold() -> None:
-    absent = Surroundings(None, BLOCKS, 512, ("there is no ComputeProfile",))
-    verdict = admit(Question("run", _spec(), absent))
+    absent = RelatedObjects(None, BLOCKS, 512, ("there is no ComputeProfile",))
+    verdict = admit(AdmissionRequest("run", _spec(), absent))
     assert (verdict.errors, verdict.plan) == ([], None)
     assert verdict.missing[0] == "there is no ComputeProfile"
-    assert admit(Question("run", _spec(gpusPerNode=4, tensor=3), absent)).errors
+    assert admit(AdmissionRequest("run", _spec(gpusPerNode=4, tensor=3), absent)).errors
     training = _trained(sequenceLength=64)
-    assert "sequenceLength" in admit(Question("run", training, absent)).errors[0]
+    assert "sequenceLength" in admit(AdmissionRequest("run", training, absent)).errors[0]
 
 
 def test_without_time_for_a_plan_everything_else_is_said() -> None:
     spec = _trained(sequenceLength=64)
-    verdict = admit_unplanned(Question("Run", spec, KNOWN), "too busy")
-    assert verdict.errors == admit(Question("Run", spec, KNOWN)).errors
+    verdict = admit_unplanned(AdmissionRequest("Run", spec, KNOWN), "too busy")
+    assert verdict.errors == admit(AdmissionRequest("Run", spec, KNOWN)).errors
     assert verdict.missing == ("too busy",)
     assert verdict.plan is None
 
 
 AROUND = st.builds(
-    Surroundings,
+    RelatedObjects,
     st.sampled_from([None, TWO, GPUS]),
     st.none()
     | st.builds(
-        DatasetFacts,
+        DatasetInfo,
         st.just("blocks"),
         st.sampled_from([1, 4096, 2**24]),
         st.sampled_from([0, 1, 10**12]),
@@ -152,16 +152,16 @@ AROUND = st.builds(
 
 
 @settings(deadline=None, max_examples=40)
-@given(value=specs(), around=AROUND, name=st.text(max_size=70))
+@given(value=specs(), related=AROUND, name=st.text(max_size=70))
 def test_any_run_among_anything_gets_a_verdict(
-    value: dict[str, Any], around: Surroundings, name: str
+    value: dict[str, Any], related: RelatedObjects, name: str
 ) -> None:
     try:
         spec = parse(PretrainJobSpec, value)
     except InvalidManifest:
         return
-    verdict = admit(Question(name, spec, around))
-    if around.profile is not None:
+    verdict = admit(AdmissionRequest(name, spec, related))
+    if related.profile is not None:
         assert verdict.plan is not None or verdict.errors
-    unplanned = admit_unplanned(Question(name, spec, around), "too busy")
+    unplanned = admit_unplanned(AdmissionRequest(name, spec, related), "too busy")
     assert bool(verdict.errors) >= bool(unplanned.errors), "what is said at once still holds"

@@ -9,18 +9,25 @@ from builders import (
     artifact,
     gpu_profile_spec,
     make_object,
+    make_observed_run,
     parsed_pipeline,
+    parsed_profile,
     parsed_run,
     profile_spec,
 )
 from pretrain_api.runs import OpenedArtifact, PipelineRun, TrainingRun
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.build.service import build_service
+from pretrain_api.v1alpha1.pretrainjob import AttemptStatus
+from pretrain_operator.build.children import build_children
 from pretrain_operator.build.stage_job import build_stage
-from pretrain_operator.build.trainer_job import build_attempt
+from pretrain_operator.plan.data.chains import plan_chain
+from pretrain_operator.plan.data.objects import DataObject
+from pretrain_operator.plan.names import attempt_job_name
 from pretrain_operator.plan.placement import Placement, plan_placement
-from pretrain_operator.plan.run_inputs import OpenedInputs, pin_inputs, training_run
-from pretrain_operator.plan.work import Work, plan_chain
+from pretrain_operator.plan.runs.attempt_job import AttemptJob
+from pretrain_operator.plan.runs.observed_run import ObservedRun
+from pretrain_operator.plan.runs.run_inputs import OpenedInputs
+from pretrain_operator.plan.runs.training_run import training_run
 
 Snapshot = Callable[[str, list[Any]], None]
 
@@ -35,16 +42,25 @@ def stage(name: str) -> list[dict[str, Any]]:
     owner = make_object("DataPipeline", "documents")
     source = {"name": "web", "uri": "s3://raw/*.jsonl", "credentialsSecretRef": {"name": "raw"}}
     spec = parsed_pipeline(sources=[source], output={"uri": "s3://corpus", **S3}, parallelism=1)
-    placement = plan_placement(ComputeProfileSpec.model_validate(profile_spec()), "data")
-    chain = plan_chain(Work(owner, spec, {}), placement.digest)
-    return [*build_stage(owner, chain.build(name, artifact()), placement)]
+    chain = plan_chain(DataObject(owner, spec, {}), plan_placement(parsed_profile(), "data"))
+    return [*build_stage(owner, chain.job(name, artifact()))]
 
 
 def attempt(profile: dict[str, Any], **labels: str) -> list[dict[str, Any]]:
     owner = make_object("PretrainJob", "llama", labels=labels)
-    parsed, spec = ComputeProfileSpec.model_validate(profile), parsed_run()
-    run = training_run(owner, spec, parsed, (pin_inputs(spec, OPENED), OPENED), 2)
-    return [build_service(owner), *build_attempt(owner, run, plan_placement(parsed, "trainer"))]
+    job = attempt_job(make_observed_run(owner), ComputeProfileSpec.model_validate(profile), 2)
+    return [*build_children(owner, job)]
+
+
+def attempt_job(run: ObservedRun, profile: ComputeProfileSpec, number: int) -> AttemptJob:
+    name = attempt_job_name(run.owner.key.name, number)
+    return AttemptJob(
+        name=name,
+        run=training_run(run, profile, OPENED, number),
+        placement=plan_placement(profile, "trainer"),
+        secrets=("s3",),
+        status=AttemptStatus(number=number, job=name),
+    )
 
 
 def pods(manifests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,11 +97,11 @@ def test_what_pods_are_told_is_read_back_as_it_was_written() -> None:
 
 
 def test_an_edited_spec_is_told_in_a_config_map_of_its_own() -> None:
-    owner, parsed = make_object("PretrainJob", "l" * 80), ComputeProfileSpec()
+    owner = make_object("PretrainJob", "l" * 80)
     names = set()
     for spec in (parsed_run(), parsed_run(recovery={"budgets": {"user": {"max": 7}}})):
-        run = training_run(owner, spec, parsed, (pin_inputs(spec, OPENED), OPENED), 99_999)
-        config_map, job = build_attempt(owner, run, plan_placement(parsed, "trainer"))
+        run = make_observed_run(owner, spec)
+        _, config_map, job = build_children(owner, attempt_job(run, ComputeProfileSpec(), 99_999))
         name = config_map["metadata"]["name"]
         assert len(name) <= 63
         assert pods([job])["volumes"][0]["configMap"]["name"] == name
@@ -150,8 +166,8 @@ def test_a_claim_may_be_mounted_read_only() -> None:
         ComputeProfileSpec.model_validate({"pods": {"volumes": [volume]}}), "data"
     )
     owner = make_object("DataPipeline", "documents")
-    chain = plan_chain(Work(owner, parsed_pipeline(), {}), placement.digest)
-    (_, job) = build_stage(owner, chain.build("list", None), placement)
+    chain = plan_chain(DataObject(owner, parsed_pipeline(), {}), placement)
+    (_, job) = build_stage(owner, chain.job("list", None))
     spec = pods([job])
     assert spec["volumes"][-1]["persistentVolumeClaim"] == {"claimName": "raw", "readOnly": True}
     assert spec["containers"][0]["volumeMounts"][-1]["readOnly"] is True

@@ -4,7 +4,7 @@ import pytest
 
 from builders import make_body, make_object, pipeline_spec, ready_status, tokenizer_spec
 from pretrain_operator.cluster.store import Store
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.observed.objects import Key
 
 OWNER = make_object("DataPipeline", "documents")
 DOCUMENTS = Key("DataPipeline", "default", "documents")
@@ -42,9 +42,9 @@ def versioned(version: str, **changes: Any) -> dict[str, Any]:
 def test_only_a_newer_version_is_news() -> None:
     heard = Heard()
     store = Store(heard)
-    store.put("DataPipeline", versioned("10"))
-    store.put("DataPipeline", versioned("9", spec=pipeline_spec(tasks=9)))
-    store.put("DataPipeline", versioned("10"))
+    store.upsert("DataPipeline", versioned("10"))
+    store.upsert("DataPipeline", versioned("9", spec=pipeline_spec(tasks=9)))
+    store.upsert("DataPipeline", versioned("10"))
     assert heard == [("documents", True)]
     observed = store.get(DOCUMENTS)
     assert observed is not None
@@ -53,19 +53,19 @@ def test_only_a_newer_version_is_news() -> None:
 
 def test_a_deleted_object_does_not_come_back_with_a_late_version() -> None:
     store = Store(Heard())
-    store.put("DataPipeline", versioned("1"))
+    store.upsert("DataPipeline", versioned("1"))
     store.drop("DataPipeline", versioned("2"))
-    store.put("DataPipeline", versioned("3"))
+    store.upsert("DataPipeline", versioned("3"))
     assert store.get(DOCUMENTS) is None
 
 
 def test_a_successor_of_the_same_name_is_another_object() -> None:
     store = Store(Heard())
-    store.put("DataPipeline", versioned("5"))
+    store.upsert("DataPipeline", versioned("5"))
     successor = make_body(
         "DataPipeline", "documents", metadata={"uid": "another", "resourceVersion": "7"}
     )
-    store.put("DataPipeline", successor)
+    store.upsert("DataPipeline", successor)
     store.drop("DataPipeline", versioned("6"))
     observed = store.get(DOCUMENTS)
     assert observed is not None
@@ -75,9 +75,9 @@ def test_a_successor_of_the_same_name_is_another_object() -> None:
 def test_children_are_found_by_their_labels_and_tell_their_owner() -> None:
     heard = Heard()
     store = Store(heard)
-    store.put("Job", child("Job", "documents-list-1"))
+    store.upsert("Job", child("Job", "documents-list-1"))
     pod = child("Pod", "p-0", controller=controlled_by("Job", "documents-list-1"))
-    store.put("Pod", pod)
+    store.upsert("Pod", pod)
     assert heard == [("documents", False)] * 2
     (job,) = store.jobs(OWNER)
     assert [pod.name for pod in job.pods] == ["p-0"]
@@ -88,7 +88,7 @@ def test_children_are_found_by_their_labels_and_tell_their_owner() -> None:
 
 def test_jobs_that_carry_copied_labels_are_nobodys() -> None:
     store = Store(Heard())
-    store.put("Job", child("Job", "theirs", controller=controlled_by("CronJob", "nightly")))
+    store.upsert("Job", child("Job", "theirs", controller=controlled_by("CronJob", "nightly")))
     assert store.jobs(OWNER) == ()
 
 
@@ -107,12 +107,12 @@ def test_pods_count_for_who_controls_them_and_not_for_their_labels(
     controller: dict[str, Any], counts: bool
 ) -> None:
     store = Store(Heard())
-    store.put("Job", child("Job", "mine"))
+    store.upsert("Job", child("Job", "mine"))
     earlier = {**controlled_by("DataPipeline", "documents"), "uid": "another"}
-    store.put("Job", child("Job", "earlier", controller=earlier))
-    store.put("Job", child("Job", "copied", controller={}))
+    store.upsert("Job", child("Job", "earlier", controller=earlier))
+    store.upsert("Job", child("Job", "copied", controller={}))
     name = {"batch.kubernetes.io/job-name": "mine"}
-    store.put("Pod", child("Pod", "p-0", labels=name, controller=controller))
+    store.upsert("Pod", child("Pod", "p-0", labels=name, controller=controller))
     assert len(store.pods(OWNER)) == counts
     (job,) = store.jobs(OWNER)
     assert len(job.pods) == (controller == controlled_by("Job", "mine"))
@@ -120,9 +120,9 @@ def test_pods_count_for_who_controls_them_and_not_for_their_labels(
 
 def test_a_list_tells_what_is_gone_but_not_what_came_after_it() -> None:
     store = Store(Heard())
-    store.put("Job", child("Job", "old", "5"))
-    store.put("Job", child("Job", "kept", "6"))
-    store.put("Job", child("Job", "new", "12"))
+    store.upsert("Job", child("Job", "old", "5"))
+    store.upsert("Job", child("Job", "kept", "6"))
+    store.upsert("Job", child("Job", "new", "12"))
     store.replace("Job", [child("Job", "kept", "6")], "10")
     assert [job.name for job in store.jobs(OWNER)] == ["kept", "new"]
 
@@ -130,23 +130,23 @@ def test_a_list_tells_what_is_gone_but_not_what_came_after_it() -> None:
 def test_progress_is_nobody_elses_business_but_an_artifact_is() -> None:
     heard = Heard()
     store = Store(heard)
-    store.put("DataPipeline", versioned("1"))
-    store.put("DataPipeline", versioned("2", status={"stages": [{"name": "list", "job": "x"}]}))
-    store.put("DataPipeline", versioned("3", status=ready_status("documents")))
+    store.upsert("DataPipeline", versioned("1"))
+    store.upsert("DataPipeline", versioned("2", status={"stages": [{"name": "list", "job": "x"}]}))
+    store.upsert("DataPipeline", versioned("3", status=ready_status("documents")))
     assert heard == [("documents", True), ("documents", False), ("documents", True)]
 
 
 def test_dependents_follow_the_references_of_the_newest_version() -> None:
     store = Store(Heard())
-    store.put("Tokenizer", make_body("Tokenizer", "tokens"))
+    store.upsert("Tokenizer", make_body("Tokenizer", "tokens"))
     assert store.dependents(DOCUMENTS) == {TOKENS}
     elsewhere = tokenizer_spec(corpus={"pipelineRef": {"name": "other"}})
     body = make_body("Tokenizer", "tokens", spec=elsewhere, metadata={"resourceVersion": "2"})
-    store.put("Tokenizer", body)
+    store.upsert("Tokenizer", body)
     assert store.dependents(DOCUMENTS) == set()
 
 
 def test_every_profile_concerns_objects_that_name_none() -> None:
     store = Store(Heard())
-    store.put("Tokenizer", make_body("Tokenizer", "tokens"))
+    store.upsert("Tokenizer", make_body("Tokenizer", "tokens"))
     assert store.dependents(Key("ComputeProfile", "", "gpu")) == {TOKENS}

@@ -2,7 +2,8 @@ from typing import Any
 
 from builders import make_report
 from pretrain_api.reports import ExitClass
-from pretrain_operator.observed.observed import parse_job, parse_pod
+from pretrain_operator.observed.jobs import parse_job
+from pretrain_operator.observed.pods import parse_pod
 
 POD: dict[str, Any] = {
     "metadata": {

@@ -2,10 +2,10 @@ import pytest
 
 from builders import artifact, dataset_spec, make_object, pipeline_spec, ready_status, run_spec
 from pretrain_api.conditions import Reason
-from pretrain_operator.observed.observed import Key
+from pretrain_operator.observed.objects import Key, ListedObjects
 from pretrain_operator.observed.references import ANY_PROFILE, references
-from pretrain_operator.plan.dependencies import merge_unmet, require_artifact
-from pretrain_operator.plan.situation import Unmet
+from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.plan.dependencies import require_artifact, require_artifacts
 
 KEY = Key("DataPipeline", "default", "documents")
 
@@ -23,9 +23,9 @@ def test_the_artifact_of_a_ready_object_comes_with_its_secret() -> None:
 
 
 def test_a_missing_object_is_named_with_the_field_that_refers_to_it() -> None:
-    with pytest.raises(Unmet) as caught:
+    with pytest.raises(DependencyNotReady) as caught:
         require_artifact("spec.corpus.pipelineRef", KEY, None)
-    assert caught.value.situation.reason is Reason.DEPENDENCY_NOT_FOUND
+    assert caught.value.reason is Reason.DEPENDENCY_NOT_FOUND
     assert str(caught.value) == (
         "spec.corpus.pipelineRef: there is no DataPipeline documents in namespace default; "
         "create it"
@@ -36,9 +36,9 @@ def test_an_edited_object_is_waited_for_although_it_has_an_older_artifact() -> N
     edited = make_object(
         "DataPipeline", "documents", generation=2, status=ready_status("documents")
     )
-    with pytest.raises(Unmet, match="waits for DataPipeline documents") as caught:
+    with pytest.raises(DependencyNotReady, match="waits for DataPipeline documents") as caught:
         require_artifact("spec.corpus.pipelineRef", KEY, edited)
-    assert caught.value.situation.reason is Reason.WAITING_FOR_DEPENDENCY
+    assert caught.value.reason is Reason.WAITING_FOR_DEPENDENCY
 
 
 def test_why_an_object_failed_is_passed_on() -> None:
@@ -54,20 +54,26 @@ def test_why_an_object_failed_is_passed_on() -> None:
         "documents",
         status={"observedGeneration": 1, "conditions": [stalled]},
     )
-    with pytest.raises(Unmet, match="no file matches") as caught:
+    with pytest.raises(DependencyNotReady, match="no file matches") as caught:
         require_artifact("spec.corpus.pipelineRef", KEY, failed)
-    assert caught.value.situation.reason is Reason.DEPENDENCY_FAILED
+    assert caught.value.reason is Reason.DEPENDENCY_FAILED
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:
-    problems = [
-        Unmet(Reason.WAITING_FOR_DEPENDENCY, "waits for Tokenizer tokens"),
-        Unmet(Reason.DEPENDENCY_NOT_FOUND, "there is no DataPipeline documents"),
-        Unmet(Reason.DEPENDENCY_NOT_FOUND, "there is no DataPipeline documents"),
+    fields = {
+        "spec.tokenizerRef": Key("Tokenizer", "default", "tokens"),
+        "spec.mixture[0].pipelineRef": KEY,
+        "spec.mixture[1].pipelineRef": KEY,
+    }
+    with pytest.raises(DependencyNotReady) as caught:
+        require_artifacts(fields, ListedObjects([make_object("Tokenizer", "tokens")]))
+    assert caught.value.reason is Reason.DEPENDENCY_NOT_FOUND
+    first, *others = str(caught.value).split("; spec")
+    assert first == "waits for Tokenizer tokens"
+    assert [line.split(":")[0] for line in others] == [
+        ".mixture[0].pipelineRef",
+        ".mixture[1].pipelineRef",
     ]
-    merged = merge_unmet(problems)
-    assert merged.situation.reason is Reason.DEPENDENCY_NOT_FOUND
-    assert str(merged) == "waits for Tokenizer tokens; there is no DataPipeline documents"
 
 
 def test_references_name_everything_that_may_wake_an_object() -> None:

@@ -3,7 +3,7 @@ import pytest
 from builders import failed_pod, make_job, make_pod
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
-from pretrain_operator.observed.observed import ObservedPod
+from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.plan.failures import (
     UNREPORTED,
     job_failure,

@@ -5,15 +5,14 @@ import pytest
 
 from builders import NOW, at, make_job, make_pod, succeeded_pod
 from pretrain_operator.observed.clock import format_time
-from pretrain_operator.observed.observed import ObservedPod
+from pretrain_operator.observed.events import ObservedEvent, parse_event
+from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.plan.waiting import (
     PATIENCE_SECONDS,
-    ObservedEvent,
     creation_refusal,
     is_between_tasks,
     lacks_pods,
-    look_again_seconds,
-    parse_event,
+    missing_pods_seconds,
     waiting_reason,
 )
 
@@ -114,9 +113,9 @@ def test_a_job_lacks_pods_when_they_have_not_come_for_a_while(job: Any, lacks: b
 
 def test_missing_pods_are_asked_for_again_ever_more_seldom() -> None:
     ages = (0, 60, 6000)
-    waits = [look_again_seconds([job_since(age)], NOW) for age in ages]
+    waits = [missing_pods_seconds([job_since(age)], NOW) for age in ages]
     assert waits == [PATIENCE_SECONDS, 60, 120]
-    assert look_again_seconds([job_since(60, pods=[make_pod(0)])], NOW) is None
+    assert missing_pods_seconds([job_since(60, pods=[make_pod(0)])], NOW) is None
 
 
 def ended_pod(seconds: float) -> ObservedPod:
@@ -143,7 +142,7 @@ def test_pods_that_wait_for_their_turn_are_looked_at_again_when_it_should_have_c
 ) -> None:
     job = job_since(600, pods=pods, completions=9, succeeded=2)
     assert is_between_tasks(job, NOW) is want
-    assert look_again_seconds([job], NOW) == again
+    assert missing_pods_seconds([job], NOW) == again
 
 
 def refused(seconds: float, message: str = QUOTA) -> ObservedEvent:

@@ -2,42 +2,41 @@ import pytest
 
 from builders import NOW, at
 from pretrain_api.conditions import ConditionType, Reason
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.observed.statuses import last_end, last_failure
 from pretrain_operator.status.conditions import (
     Statement,
     build_conditions,
-    last_end,
-    last_failure,
     state_conditions,
 )
 
 
-def situation(phase: Phase, reason: Reason = Reason.STAGE_RUNNING) -> Situation:
-    return Situation(phase, reason, "because")
+def state(phase: Phase, reason: Reason = Reason.STAGE_RUNNING) -> State:
+    return State(phase, reason, "because")
 
 
 @pytest.mark.parametrize(
     ("at_hand", "want"),
     [
-        (situation(Phase.INVALID, Reason.INVALID_SPEC), {"Stalled"}),
-        (situation(Phase.WAITING), {"Reconciling", "Accepted"}),
-        (situation(Phase.WAITING, Reason.DEPENDENCY_FAILED), {"Stalled", "Accepted"}),
-        (situation(Phase.RUNNING), {"Reconciling", "Accepted", "DataReady"}),
-        (situation(Phase.RESTARTING), {"Reconciling", "Accepted", "DataReady"}),
-        (situation(Phase.BLOCKED), {"Stalled", "Accepted", "DataReady"}),
-        (situation(Phase.SUSPENDED), {"Accepted", "DataReady"}),
-        (situation(Phase.COMPLETE), {"Ready", "Accepted", "DataReady", "Complete"}),
-        (situation(Phase.FAILED), {"Stalled", "Accepted", "DataReady", "Failed"}),
+        (state(Phase.INVALID, Reason.INVALID_SPEC), {"Stalled"}),
+        (state(Phase.WAITING), {"Reconciling", "Accepted"}),
+        (state(Phase.WAITING, Reason.DEPENDENCY_FAILED), {"Stalled", "Accepted"}),
+        (state(Phase.RUNNING), {"Reconciling", "Accepted", "DataReady"}),
+        (state(Phase.RESTARTING), {"Reconciling", "Accepted", "DataReady"}),
+        (state(Phase.BLOCKED), {"Stalled", "Accepted", "DataReady"}),
+        (state(Phase.SUSPENDED), {"Accepted", "DataReady"}),
+        (state(Phase.COMPLETE), {"Ready", "Accepted", "DataReady", "Complete"}),
+        (state(Phase.FAILED), {"Stalled", "Accepted", "DataReady", "Failed"}),
     ],
 )
-def test_each_phase_has_its_conditions(at_hand: Situation, want: set[str]) -> None:
+def test_each_phase_has_its_conditions(at_hand: State, want: set[str]) -> None:
     said = state_conditions(at_hand)
     assert {kind.value for kind, statement in said.items() if statement.status == "True"} == want
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_conditions_are_always_the_whole_set_with_the_generation(phase: Phase) -> None:
-    conditions = build_conditions(state_conditions(situation(phase)), [], 7, NOW)
+    conditions = build_conditions(state_conditions(state(phase)), [], 7, NOW)
     assert {condition.type for condition in conditions} == {
         "Ready",
         "Reconciling",
@@ -63,11 +62,11 @@ def test_the_time_of_a_condition_changes_only_with_its_status() -> None:
 
 
 def test_an_end_is_read_back_from_its_condition() -> None:
-    failed = Situation(Phase.FAILED, Reason.BAD_DATA, "a.gz is cut")
+    failed = State(Phase.FAILED, Reason.BAD_DATA, "a.gz is cut")
     conditions = build_conditions(state_conditions(failed), [], 1, NOW)
     assert last_failure(conditions) == failed
     assert last_end(conditions) == failed
-    complete = Situation(Phase.COMPLETE, Reason.COMPLETE, "done")
+    complete = State(Phase.COMPLETE, Reason.COMPLETE, "done")
     conditions = build_conditions(state_conditions(complete), [], 1, NOW)
     assert last_failure(conditions) is None
     assert last_end(conditions) == complete

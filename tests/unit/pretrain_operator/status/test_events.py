@@ -9,20 +9,22 @@ from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
 from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
-from pretrain_operator.build.event import Announcement, build_event
-from pretrain_operator.plan.pretrainjob import RunPlan
-from pretrain_operator.plan.situation import Phase, Situation
+from pretrain_operator.build.event import EventRecord, build_event
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.plan.plans import Plan
+from pretrain_operator.plan.runs.run_plan import RunPlan
+from pretrain_operator.status.computeprofile import computeprofile_status
 from pretrain_operator.status.conditions import build_conditions, state_conditions
-from pretrain_operator.status.events import announcements
-from pretrain_operator.status.pretrainjob import RunOutcome, run_status
-from pretrain_operator.status.profile import profile_status
+from pretrain_operator.status.events import status_events
+from pretrain_operator.status.pretrainjob import pretrainjob_status
 
-ACCEPTED = Announcement("Accepted", "the spec is valid")
+ACCEPTED = EventRecord("Accepted", "the spec is valid")
 
 
 def work(phase: Phase, reason: Reason, message: str = "why", generation: int = 1) -> DataStatus:
-    situation = Situation(phase, reason, message)
-    conditions = build_conditions(state_conditions(situation), [], generation, NOW)
+    state = State(phase, reason, message)
+    conditions = build_conditions(state_conditions(state), [], generation, NOW)
     return DataStatus(conditions=conditions)
 
 
@@ -44,104 +46,110 @@ RUNNING = work(Phase.RUNNING, Reason.STAGE_RUNNING)
         pytest.param(
             DataStatus(),
             work(Phase.INVALID, Reason.INVALID_SPEC),
-            [Announcement("InvalidSpec", "why", True)],
+            [EventRecord("InvalidSpec", "why", True)],
             id="refused",
         ),
         pytest.param(
             work(Phase.INVALID, Reason.INVALID_SPEC),
             work(Phase.INVALID, Reason.INVALID_SPEC, "still", generation=2),
-            [Announcement("InvalidSpec", "still", True)],
+            [EventRecord("InvalidSpec", "still", True)],
             id="edited, and refused again",
         ),
         pytest.param(
             RUNNING,
             work(Phase.WAITING, Reason.SECRET_NOT_FOUND),
-            [Announcement("SecretNotFound", "why")],
+            [EventRecord("SecretNotFound", "why")],
             id="waits for something",
         ),
         pytest.param(
             RUNNING,
             work(Phase.RUNNING, Reason.WAITING_FOR_PODS),
-            [Announcement("WaitingForPods", "why", True)],
+            [EventRecord("WaitingForPods", "why", True)],
             id="pods do not come",
         ),
         pytest.param(
             RUNNING,
             work(Phase.BLOCKED, Reason.NAME_TAKEN),
-            [Announcement("NameTaken", "why", True)],
+            [EventRecord("NameTaken", "why", True)],
             id="blocked",
         ),
         pytest.param(
             RUNNING,
             work(Phase.FAILED, Reason.BAD_DATA),
-            [Announcement("BadData", "why", True)],
+            [EventRecord("BadData", "why", True)],
             id="failed, which is told once",
         ),
         pytest.param(
             RUNNING,
             work(Phase.COMPLETE, Reason.COMPLETE),
-            [Announcement("Complete", "why")],
+            [EventRecord("Complete", "why")],
             id="complete",
         ),
     ],
 )
 def test_a_condition_that_turns_is_told_once(
-    before: DataStatus, after: DataStatus, want: list[Announcement]
+    before: DataStatus, after: DataStatus, want: list[EventRecord]
 ) -> None:
-    assert list(announcements(before, after)) == want
+    assert list(status_events(before, after)) == want
 
 
 def test_a_stage_is_told_of_when_all_its_tasks_are_done() -> None:
     fields: dict[str, Any] = {"name": "prepare", "job": "x-prepare", "tasks": 2, "seconds": 61.4}
     half = DataStatus(stages=[StageStatus(**fields, succeeded=1)])
     done = DataStatus(stages=[StageStatus(**fields, succeeded=2, finished_at="2026-01-01")])
-    assert announcements(DataStatus(), half) == ()
-    assert announcements(half, done) == (
-        Announcement("StageFinished", "stage prepare is done: 2 tasks, 61 s of work"),
+    assert status_events(DataStatus(), half) == ()
+    assert status_events(half, done) == (
+        EventRecord("StageFinished", "stage prepare is done: 2 tasks, 61 s of work"),
     )
-    assert announcements(done, done) == ()
+    assert status_events(done, done) == ()
 
 
 def test_a_restart_is_told_with_its_cause() -> None:
     first = AttemptStatus(number=1, job="run-a1")
     ended = first.model_copy(update={"reason": "infrastructure", "message": "the node is lost"})
     second = AttemptStatus(number=2, job="run-a2")
-    assert announcements(run(), run(first)) == (
-        Announcement("AttemptStarted", "attempt 1 is Job run-a1"),
+    assert status_events(run(), run(first)) == (
+        EventRecord("AttemptStarted", "attempt 1 is Job run-a1"),
     )
-    assert announcements(run(first), run(ended, second)) == (
-        Announcement("AttemptEnded", "attempt 1 ended (infrastructure): the node is lost", True),
-        Announcement("AttemptStarted", "attempt 2 is Job run-a2"),
+    assert status_events(run(first), run(ended, second)) == (
+        EventRecord("AttemptEnded", "attempt 1 ended (infrastructure): the node is lost", True),
+        EventRecord("AttemptStarted", "attempt 2 is Job run-a2"),
     )
-    assert announcements(run(ended, second), run(ended, second)) == ()
+    assert status_events(run(ended, second), run(ended, second)) == ()
 
 
 def test_a_run_that_is_held_says_so() -> None:
-    held = RunPlan(Situation(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"), ())
-    status = run_status(run(), RunOutcome(held, None, None, 10), 1, NOW)
-    assert announcements(run(), status) == (
+    held = RunPlan(State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"))
+    observed = Observation(make_object("PretrainJob", "run"))
+    status = pretrainjob_status(observed, held, NOW)
+    assert status_events(run(), status) == (
         ACCEPTED,
-        Announcement("Suspended", "spec.suspend is true"),
+        EventRecord("Suspended", "spec.suspend is true"),
     )
 
 
 @pytest.mark.parametrize("reason", [ExitClass.COMPLETE.value, "suspended", "replaced"])
 def test_an_end_that_is_nobodys_fault_is_no_warning(reason: str) -> None:
     first = AttemptStatus(number=1, job="run-a1")
-    (told,) = announcements(run(first), run(first.model_copy(update={"reason": reason})))
+    (told,) = status_events(run(first), run(first.model_copy(update={"reason": reason})))
     assert not told.is_warning
 
 
 def test_a_profile_is_accepted_or_refused() -> None:
-    good, bad = (profile_status([], problems, 1, NOW) for problems in ([], ["wrong"]))
-    assert announcements(ComputeProfileStatus(), good) == (ACCEPTED,)
-    assert announcements(good, bad) == (Announcement("InvalidSpec", "wrong", True),)
+    states = (
+        State(Phase.COMPLETE, Reason.VALID),
+        State(Phase.INVALID, Reason.INVALID_SPEC, "wrong"),
+    )
+    observed = Observation(make_object("ComputeProfile"))
+    good, bad = (computeprofile_status(observed, Plan(state), NOW) for state in states)
+    assert status_events(ComputeProfileStatus(), good) == (ACCEPTED,)
+    assert status_events(good, bad) == (EventRecord("InvalidSpec", "wrong", True),)
 
 
 def test_what_is_said_twice_of_one_version_has_one_name() -> None:
     owner = make_object("PretrainJob", "run")
     later = replace(owner, resource_version="2")
-    said, other = Announcement("Complete", "done"), Announcement("Complete", "done again")
+    said, other = EventRecord("Complete", "done"), EventRecord("Complete", "done again")
     names = [
         build_event(who, what, NOW, "host")["metadata"]["name"]
         for who, what in ((owner, said), (owner, said), (owner, other), (later, said))
@@ -151,7 +159,7 @@ def test_what_is_said_twice_of_one_version_has_one_name() -> None:
 
 
 def test_a_long_message_is_cut_to_what_the_api_server_takes() -> None:
-    note = build_event(make_object("PretrainJob"), Announcement("R", "ü" * 2000), NOW, "h")["note"]
+    note = build_event(make_object("PretrainJob"), EventRecord("R", "ü" * 2000), NOW, "h")["note"]
     assert len(note.encode()) <= 1024
     assert note.endswith("ü…")
 

@@ -1,9 +1,19 @@
 import math
+from dataclasses import replace
 
-from builders import NOW, artifact, make_report
+from builders import (
+    DIGEST,
+    NOW,
+    artifact,
+    make_object,
+    make_observed_run,
+    make_report,
+    parsed_profile,
+)
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
-from pretrain_api.v1alpha1.data_status import StageStatus
+from pretrain_api.runs import OpenedArtifact
+from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.datapipeline import DataPipelineStatus, PipelineSummary
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import (
@@ -12,57 +22,77 @@ from pretrain_api.v1alpha1.progress import (
     Progress,
     TrainingSummary,
 )
-from pretrain_operator.plan.pretrainjob import RunPlan
-from pretrain_operator.plan.situation import Phase, Situation
-from pretrain_operator.plan.stages import WorkPlan
-from pretrain_operator.status.pretrainjob import RunOutcome, run_status
-from pretrain_operator.status.profile import profile_status
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.plan.data.data_plan import DataPlan
+from pretrain_operator.plan.placement import plan_placement
+from pretrain_operator.plan.plans import Plan
+from pretrain_operator.plan.runs.attempt_job import AttemptJob
+from pretrain_operator.plan.runs.run_inputs import OpenedInputs
+from pretrain_operator.plan.runs.run_plan import RunPlan
+from pretrain_operator.plan.runs.training_run import training_run
+from pretrain_operator.status.computeprofile import computeprofile_status
+from pretrain_operator.status.data_kinds import data_status
+from pretrain_operator.status.pretrainjob import pretrainjob_status
 from pretrain_operator.status.wire import to_wire
-from pretrain_operator.status.work import WorkOutcome, work_status
 
-RUNNING = Situation(Phase.RUNNING, Reason.STAGE_RUNNING, "stage list: 0 of 1 tasks done")
-COMPLETE = Situation(Phase.COMPLETE, Reason.COMPLETE, "complete")
+OPENED = OpenedInputs(
+    OpenedArtifact(uri="s3://b/blocks", digest=DIGEST),
+    OpenedArtifact(uri="s3://b/tokens", digest=DIGEST),
+)
+RUNNING = State(Phase.RUNNING, Reason.STAGE_RUNNING, "stage list: 0 of 1 tasks done")
+COMPLETE = State(Phase.COMPLETE, Reason.COMPLETE, "complete")
 SAVED = CheckpointStatus(step=8, uri="s3://b/8", at="2026-01-02T03:04:05Z")
+
+
+def observed(kind: str, status: DataStatus | PretrainJobStatus, generation: int = 1) -> Observation:
+    """Return an object with the status that an earlier reconcile wrote."""
+    return Observation(make_object(kind, status=to_wire(status), generation=generation))
+
+
+def pipeline(status: DataPipelineStatus, plan: DataPlan, generation: int = 1) -> DataPipelineStatus:
+    after = data_status(observed("DataPipeline", status, generation), plan, NOW)
+    assert isinstance(after, DataPipelineStatus)
+    return after
+
+
+def run(
+    status: PretrainJobStatus, plan: RunPlan, progress: Progress | None = None
+) -> PretrainJobStatus:
+    before = replace(observed("PretrainJob", status), progress=progress)
+    return pretrainjob_status(before, plan, NOW)
 
 
 def test_an_older_artifact_stays_until_the_new_one_is_complete() -> None:
     summary = PipelineSummary(read=3, kept=2)
     old = DataPipelineStatus(artifact=artifact("old"), spec_digest="a", summary=summary)
-    during = work_status(old, WorkOutcome(WorkPlan(RUNNING), "b"), 2, NOW)
-    assert isinstance(during, DataPipelineStatus)
+    during = pipeline(old, DataPlan(RUNNING, digest="b"), 2)
     assert (during.artifact, during.spec_digest, during.summary) == (artifact("old"), "a", summary)
     report = make_report(artifact=artifact("new"), pipeline=PipelineSummary(read=9))
-    plan = WorkPlan(COMPLETE, artifact=artifact("new"), report=report)
-    after = work_status(during, WorkOutcome(plan, "b"), 2, NOW)
-    assert isinstance(after, DataPipelineStatus)
+    plan = DataPlan(COMPLETE, artifact=artifact("new"), report=report, digest="b")
+    after = pipeline(during, plan, 2)
     assert (after.artifact, after.spec_digest) == (artifact("new"), "b")
     assert after.summary == PipelineSummary(read=9)
 
 
 def test_a_reused_artifact_says_so() -> None:
     report = make_report(artifact=artifact(), reused=True)
-    plan = WorkPlan(COMPLETE, artifact=artifact(), report=report)
-    assert work_status(DataPipelineStatus(), WorkOutcome(plan, "a"), 1, NOW).reused
+    plan = DataPlan(COMPLETE, artifact=artifact(), report=report, digest="a")
+    assert pipeline(DataPipelineStatus(), plan).reused
 
 
 def test_a_status_that_says_the_same_again_is_equal() -> None:
     stage = StageStatus(name="list", job="x-list-1")
-    outcome = WorkOutcome(WorkPlan(RUNNING, stages=(stage,)), "a")
-    first = work_status(DataPipelineStatus(), outcome, 1, NOW)
-    assert to_wire(work_status(first, outcome, 1, NOW)) == to_wire(first)
-
-
-def outcome(
-    situation: Situation, plan: RunPlan | None = None, progress: Progress | None = None
-) -> RunOutcome:
-    return RunOutcome(plan or RunPlan(situation, ()), None, progress, train_iters=10)
+    plan = DataPlan(RUNNING, stages=(stage,), digest="a")
+    first = pipeline(DataPipelineStatus(), plan)
+    assert to_wire(pipeline(first, plan)) == to_wire(first)
 
 
 def test_progress_and_checkpoint_are_what_rank_0_said() -> None:
     said = Progress(step=9, loss=2.5, checkpoint=SAVED)
-    status = run_status(PretrainJobStatus(), outcome(RUNNING, progress=said), 1, NOW)
+    status = run(PretrainJobStatus(), RunPlan(RUNNING), progress=said)
     assert (status.progress, status.checkpoint) == (said, SAVED)
-    silent = run_status(status, outcome(RUNNING), 1, NOW)
+    silent = run(status, RunPlan(RUNNING))
     assert (silent.progress, silent.checkpoint) == (said, SAVED)
     assert {c.type: c.status for c in silent.conditions}["CheckpointHealthy"] == "True"
 
@@ -70,16 +100,38 @@ def test_progress_and_checkpoint_are_what_rank_0_said() -> None:
 def test_an_attempt_that_died_tells_what_it_lost() -> None:
     ended = AttemptStatus(number=1, job="run-a1", reason="infrastructure")
     before = PretrainJobStatus(progress=Progress(attempt=1, step=11, checkpoint=SAVED))
-    status = run_status(before, outcome(RUNNING, RunPlan(RUNNING, (ended,))), 1, NOW)
+    status = run(before, RunPlan(RUNNING, attempts=(ended,)))
     assert (status.attempts[-1].to_step, status.attempts[-1].lost_steps) == (11, 3)
+
+
+def test_steps_belong_to_the_attempt_that_did_them_and_not_to_the_one_that_starts() -> None:
+    ended = AttemptStatus(number=1, job="run-a1", reason="preempted")
+    started = AttemptStatus(number=2, job="run-a2")
+    job = AttemptJob(
+        name="run-a2",
+        run=training_run(make_observed_run(), parsed_profile(), OPENED, 2),
+        placement=plan_placement(parsed_profile(), "trainer"),
+        secrets=(),
+        status=started,
+    )
+    report = make_report(
+        ExitClass.PREEMPTED, training=TrainingSummary(from_step=2, to_step=11), checkpoint=SAVED
+    )
+    status = run(
+        PretrainJobStatus(), RunPlan(RUNNING, create=job, attempts=(ended,), report=report)
+    )
+    first, second = status.attempts
+    assert (first.from_step, first.to_step, first.lost_steps) == (2, 11, 3)
+    assert second == started
+    assert status.inputs == job.run.inputs
 
 
 def test_a_complete_run_shows_what_it_reached() -> None:
     ended = AttemptStatus(number=2, job="run-a2", reason="complete")
     reached = TrainingSummary(from_step=8, to_step=10, loss=1.5, perplexity=4.5, export=artifact())
     report = make_report(training=reached, checkpoint=SAVED, curve=[CurvePoint(step=1, loss=9.0)])
-    plan = RunPlan(COMPLETE, (ended,), report=report)
-    status = run_status(PretrainJobStatus(), outcome(COMPLETE, plan), 1, NOW)
+    plan = RunPlan(COMPLETE, attempts=(ended,), report=report, train_iters=10)
+    status = run(PretrainJobStatus(), plan)
     assert (status.summary, status.export) == (reached, artifact())
     assert status.progress is not None
     assert (status.progress.phase, status.progress.step) == ("complete", 10)
@@ -88,8 +140,8 @@ def test_a_complete_run_shows_what_it_reached() -> None:
 
 
 def test_a_held_run_is_suspended_and_neither_stalled_nor_reconciling() -> None:
-    held = Situation(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
-    status = run_status(PretrainJobStatus(), outcome(held), 1, NOW)
+    held = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
+    status = run(PretrainJobStatus(), RunPlan(held))
     said = {condition.type: condition.status for condition in status.conditions}
     assert (said["Suspended"], said["Stalled"], said["Reconciling"]) == ("True", "False", "False")
 
@@ -103,18 +155,22 @@ def test_numbers_that_json_does_not_have_are_left_out() -> None:
 
 
 def test_a_profile_is_ready_unless_it_is_wrong() -> None:
-    good = profile_status([], [], 1, NOW)
+    valid = Plan(State(Phase.COMPLETE, Reason.VALID))
+    profile = make_object("ComputeProfile")
+    good = computeprofile_status(Observation(profile), valid, NOW)
     assert {c.type: c.status for c in good.conditions} == {
         "Ready": "True",
         "Reconciling": "False",
         "Stalled": "False",
         "Accepted": "True",
     }
-    bad = profile_status(good.conditions, ["spec.a: wrong", "spec.b: wrong"], 2, NOW)
+    wrong = Plan(State(Phase.INVALID, Reason.INVALID_SPEC, "spec.a: wrong; spec.b: wrong"))
+    before = replace(profile, status=to_wire(good), generation=2)
+    bad = computeprofile_status(Observation(before), wrong, NOW)
     accepted = next(c for c in bad.conditions if c.type == "Accepted")
     assert (accepted.status, accepted.message) == ("False", "spec.a: wrong; spec.b: wrong")
 
 
 def test_every_reason_to_fail_has_a_name() -> None:
     for known in ExitClass:
-        assert Situation(Phase.FAILED, Reason.STAGE_FAILED, known.value).is_finished
+        assert State(Phase.FAILED, Reason.STAGE_FAILED, known.value).is_finished

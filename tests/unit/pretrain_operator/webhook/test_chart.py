@@ -3,7 +3,7 @@
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import GROUP, VERSION
 from pretrain_operator.cluster.resources import OURS
-from pretrain_operator.webhook.world import READ
+from pretrain_operator.webhook.object_cache import READ
 from webhooks import chart_manifests, chart_webhook
 
 

@@ -13,14 +13,14 @@ from builders import parsed_run, profile_spec, run_spec
 from pretrain_api.kinds import PRETRAIN_JOB
 from pretrain_api.rules import check
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.admission.related_objects import DatasetFacts, Surroundings
-from pretrain_operator.admission.runs import Question, Verdict, admit
+from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects
+from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit
 from pretrain_operator.webhook.planning import SAMPLE, Planning
 
-AROUND = Surroundings(
-    ComputeProfileSpec.model_validate(profile_spec()), DatasetFacts("blocks", 128, 10**6), 1024
+AROUND = RelatedObjects(
+    ComputeProfileSpec.model_validate(profile_spec()), DatasetInfo("blocks", 128, 10**6), 1024
 )
-RUN = Question("run", parsed_run(), AROUND)
+RUN = AdmissionRequest("run", parsed_run(), AROUND)
 WRONG = replace(RUN, spec=parsed_run(training={**run_spec()["training"], "sequenceLength": 64}))
 SECONDS = 60.0
 
@@ -65,7 +65,7 @@ def test_with_no_time_left_the_rules_and_the_dataset_still_hold(
 
 
 def test_one_too_many_is_answered_at_once(thread: ThreadPoolExecutor) -> None:
-    async def crowd() -> tuple[Verdict, Verdict]:
+    async def crowd() -> tuple[AdmissionResult, AdmissionResult]:
         planning = Planning(lambda: thread, most=1, seconds=SECONDS)
         with busy(thread):
             waiting = asyncio.create_task(planning.admit(RUN))
@@ -97,10 +97,10 @@ def test_a_search_that_nobody_waits_for_keeps_its_place_until_it_is_done(
 
 def test_an_error_of_ours_is_raised_and_gives_its_place_back(thread: ThreadPoolExecutor) -> None:
     planning = Planning(lambda: thread, most=1, seconds=SECONDS)
-    dataset = DatasetFacts("blocks", 128, tokens=None)  # type: ignore[arg-type]
+    dataset = DatasetInfo("blocks", 128, tokens=None)  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(TypeError):
-            asyncio.run(planning.admit(replace(RUN, around=Surroundings(dataset=dataset))))
+            asyncio.run(planning.admit(replace(RUN, related=RelatedObjects(dataset=dataset))))
 
 
 def test_who_asks_again_does_not_wait_behind_others(thread: ThreadPoolExecutor) -> None:

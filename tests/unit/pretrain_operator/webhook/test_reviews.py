@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from builders import make_object, run_spec
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.admission.related_objects import KnownObjects, Objects
+from pretrain_operator.observed.objects import ListedObjects, ObjectReader
 from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.server import answer_review
 
 SPEC = run_spec()
-KNOWN = KnownObjects(
+KNOWN = ListedObjects(
     [
         make_object("ComputeProfile", "cpu"),
         make_object("TokenDataset", "blocks"),
@@ -38,7 +38,7 @@ def review(spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str,
     return {"request": request}
 
 
-def answered(asked: object, objects: Objects = KNOWN) -> dict[str, Any]:
+def answered(asked: object, objects: ObjectReader = KNOWN) -> dict[str, Any]:
     """Return the response to a review."""
     with ThreadPoolExecutor(1) as threads:
         planning = Planning(lambda: threads, most=1, seconds=60.0)
@@ -61,7 +61,7 @@ def test_all_errors_are_one_refusal() -> None:
 
 
 def test_objects_that_do_not_exist_yet_are_warnings() -> None:
-    response = answered(review(SPEC), KnownObjects())
+    response = answered(review(SPEC), ListedObjects())
     assert response["allowed"] is True
     assert any("there is no TokenDataset 'blocks'" in line for line in response["warnings"])
 

@@ -13,9 +13,9 @@ weights = st.floats(0.01, 100)
 
 @given(st.lists(weights, min_size=1, max_size=8), st.integers(0, 10**9))
 def test_budgets_are_exact_to_the_token(shares: list[float], total: int) -> None:
-    found = budgets(shares, total)
-    assert sum(found) == total
-    for share, budget in zip(shares, found, strict=True):
+    parts = budgets(shares, total)
+    assert sum(parts) == total
+    for share, budget in zip(shares, parts, strict=True):
         assert abs(budget - share / sum(shares) * total) <= 1
 
 
@@ -47,12 +47,12 @@ def test_the_stream_has_the_shares_and_loses_nothing(
     given_tokens = np.bincount(uses["part"], uses["tokens"], len(parts)).astype(int)
     assert given_tokens.tolist() == budgets([part.weight for part in parts], total)
     for number, part in enumerate(parts):
-        mine = uses[uses["part"] == number]
-        counts = np.bincount(mine["document"], minlength=len(lengths))[part.documents]
-        if len(mine):
+        of_part = uses[uses["part"] == number]
+        counts = np.bincount(of_part["document"], minlength=len(lengths))[part.documents]
+        if len(of_part):
             assert counts.max() - counts.min() <= 1  # all are used before one is used again
-            assert (np.diff(mine["epoch"]) >= 0).all()
-            whole = mine["tokens"] == lengths[mine["document"]]
+            assert (np.diff(of_part["epoch"]) >= 0).all()
+            whole = of_part["tokens"] == lengths[of_part["document"]]
             assert whole[:-1].all()  # only the last may be cut
 
 
@@ -85,10 +85,10 @@ def test_the_order_is_that_of_ids_not_of_files() -> None:
     assert hashes[straight].tolist() == hashes[order][shuffled].tolist()
 
 
-def held(count: int, fraction: float, least: int = 1) -> list[int]:
+def held(count: int, fraction: float, min_tokens: int = 1) -> list[int]:
     lengths = np.full(count, 10)
-    found: list[int] = hold_out(np.arange(count), lengths, names(count), fraction, least).tolist()
-    return found
+    documents = hold_out(np.arange(count), lengths, names(count), fraction, min_tokens)
+    return [int(number) for number in documents]
 
 
 def test_about_the_fraction_is_held_out() -> None:
@@ -102,10 +102,10 @@ def test_a_document_stays_held_out_when_others_come() -> None:
 
 
 def test_enough_for_one_sequence_is_held_out_but_never_more_than_half() -> None:
-    assert len(held(100, 0.0001, least=45)) == 5
-    assert len(held(10, 0.0001, least=1_000)) == 4
+    assert len(held(100, 0.0001, min_tokens=45)) == 5
+    assert len(held(10, 0.0001, min_tokens=1_000)) == 4
 
 
 def test_the_mixing_of_hashes_never_changes() -> None:
-    found = mix(np.array([0, 1, 2**63], np.uint64), 7).tolist()
-    assert found == [4659817285964113758, 16920444926201547018, 6591543692610946555]
+    mixed = mix(np.array([0, 1, 2**63], np.uint64), 7).tolist()
+    assert mixed == [4659817285964113758, 16920444926201547018, 6591543692610946555]

@@ -21,7 +21,7 @@ from pretrain_workloads.storage.secrets import read_credentials, shown_endpoint
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test its own `/pretrain`."""
+    """Give each test its own `/pretrain`."""
     monkeypatch.setenv("PRETRAIN_ROOT", str(tmp_path))
     return tmp_path
 
@@ -49,7 +49,7 @@ def test_what_is_written_can_be_read_and_found(root: Path) -> None:
     checksum = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
     assert file == ArtifactFile(path="a/b.bin", bytes=5, sha256=checksum)
     assert folder.read_bytes("a/b.bin") == (root / "data/a/b.bin").read_bytes() == b"hello"
-    assert [found.path for found in folder.find()] == ["a/b.bin"]
+    assert [file.path for file in folder.find()] == ["a/b.bin"]
     assert folder.child("a").exists("b.bin")
     assert not folder.exists("c")
     folder.delete("a")
@@ -84,10 +84,10 @@ def test_folders_are_uploaded_and_downloaded_whole(root: Path, tmp_path: Path) -
     (source / "deep" / "a").write_bytes(b"1")
     (source / "b").write_bytes(b"22")
     folder = open_uri("file:///pretrain/data")
-    assert [file.path for file in folder.upload(source, "copy")] == ["copy/b", "copy/deep/a"]
-    folder.download("copy", tmp_path / "back")
+    assert [file.path for file in folder.upload(source, "all")] == ["all/b", "all/deep/a"]
+    folder.download("all", tmp_path / "back")
     assert (tmp_path / "back" / "deep" / "a").read_bytes() == b"1"
-    folder.download("copy/b", tmp_path / "file")
+    folder.download("all/b", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == b"22"
 
 
@@ -216,10 +216,10 @@ def test_links_are_the_files_that_they_point_at(root: Path) -> None:
     (root / "data" / "b.txt").symlink_to(root / "real" / "a.txt")
     (root / "data" / "deep").symlink_to(root / "real")
     folder = open_uri("file:///pretrain/data")
-    found = folder.find()
-    assert [file.path for file in found] == ["b.txt", "deep/a.txt"]
-    assert {file.size for file in found} == {7}
-    assert [folder.stat(file.path) for file in found] == found
+    files = folder.find()
+    assert [file.path for file in files] == ["b.txt", "deep/a.txt"]
+    assert {file.size for file in files} == {7}
+    assert [folder.stat(file.path) for file in files] == files
 
 
 def test_an_artifact_is_there_only_with_its_manifest() -> None:

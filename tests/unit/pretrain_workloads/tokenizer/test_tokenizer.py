@@ -4,21 +4,18 @@ import json
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_runs import code, english, poems, tokenizer_spec
-from pretrain_api.v1alpha1.tokenizer import TokenizerCorpus, TokenizerSpec
+from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.conversion import configuration, convert
-from pretrain_workloads.tokenizer.measure import NotEqual, measure
-from pretrain_workloads.tokenizer.sample import LEARN, MEASURE, draw
-from pretrain_workloads.tokenizer.training import train, training_lines, without_rare
-from pretrain_workloads.tokenizer.vocabulary import LAYOUT, SPACE
+from pretrain_workloads.tokenizer.measure import TokenizerMismatch, measure
+from pretrain_workloads.tokenizer.training import train, training_lines, without_rare_characters
+from pretrain_workloads.tokenizer.vocabulary import SPACE, WHITESPACE
 
 
 def spec(**changes: Any) -> TokenizerSpec:
@@ -94,9 +91,9 @@ def test_the_first_ids_are_fixed() -> None:
     assert (processor.eos_id(), huggingface.token_to_id("</s>")) == (2, 2)
 
 
-def test_layout_is_one_id_each() -> None:
+def test_each_piece_of_whitespace_is_one_id() -> None:
     processor, _ = both("bpe")
-    for piece in LAYOUT:
+    for piece in WHITESPACE:
         assert len(processor.encode(piece.replace(SPACE, " "))) == 1
 
 
@@ -133,27 +130,27 @@ def test_too_many_reserved_tokens_say_what_is_left() -> None:
 
 def test_rare_characters_do_not_fill_the_vocabulary() -> None:
     lines = ["天地玄黄" * 10 + "宇" + "天地" * 10, "洪"]
-    assert without_rare(lines, 2) == ["天地"] * 10 + ["天地" * 10]
-    assert without_rare(lines, 100) == lines
-    assert without_rare([], 5) == []
+    assert without_rare_characters(lines, 2) == ["天地"] * 10 + ["天地" * 10]
+    assert without_rare_characters(lines, 100) == lines
+    assert without_rare_characters([], 5) == []
 
 
 def test_long_lines_are_cut_and_line_ends_left_out() -> None:
-    found = list(training_lines(["a\n\nb", "x" * 2500]))
-    assert found == ["a", "b", "x" * 1000, "x" * 1000, "x" * 500]
+    lines = list(training_lines(["a\n\nb", "x" * 2500]))
+    assert lines == ["a", "b", "x" * 1000, "x" * 1000, "x" * 500]
 
 
 def test_measures_are_taken_by_language() -> None:
     texts = [("zh", poems()[0]["text"]), ("en", english(16)[5]["text"])]
-    found = measure(model(), convert(model()), texts)
-    assert set(found.characters_per_token) == {"zh", "en"}
-    assert 0.5 < found.characters_per_token["zh"] < found.characters_per_token["en"] < 6
-    assert 0.0 <= found.byte_fallback < 0.5
+    measures = measure(model(), convert(model()), texts)
+    assert set(measures.characters_per_token) == {"zh", "en"}
+    assert 0.5 < measures.characters_per_token["zh"] < measures.characters_per_token["en"] < 6
+    assert 0.0 <= measures.byte_fallback < 0.5
 
 
-def test_a_form_that_disagrees_is_found_out() -> None:
+def test_forms_that_disagree_are_an_error() -> None:
     other = convert(model("unigram"))
-    with pytest.raises(NotEqual, match="other ids"):
+    with pytest.raises(TokenizerMismatch, match="other ids"):
         measure(model(), other, [("en", english(16)[5]["text"])])
 
 
@@ -161,53 +158,3 @@ def test_the_configuration_keeps_special_tokens_out_of_text() -> None:
     assert configuration()["split_special_tokens"] is True
     assert configuration()["eos_token"] == "</s>"
     assert json.loads(convert(model()).to_str())["model"]["type"] == "BPE"
-
-
-def index(**counts: int) -> pa.Table:
-    names = [(language, n) for language, count in counts.items() for n in range(count)]
-    return pa.table(
-        {
-            "id": [f"{language}/{n}" for language, n in names],
-            "language": [language for language, _ in names],
-            "bytes": pa.array([100] * len(names), pa.int64()),
-        }
-    )
-
-
-def sampled(table: pa.Table, corpus: dict[str, Any]) -> dict[str, int]:
-    drawing = draw(table, TokenizerCorpus.model_validate({"pipelineRef": {"name": "d"}} | corpus))
-    languages = np.array(table["language"].to_pylist())
-    learnt = (drawing.uses & LEARN) > 0
-    return {name: int((languages[learnt] == name).sum()) for name in sorted(set(languages))}
-
-
-def test_the_sample_follows_the_weights() -> None:
-    corpus = {"sampleBytes": 30_000, "languageWeights": {"zh": 2, "en": 1}}
-    assert sampled(index(zh=900, en=900), corpus) == {"en": 100, "zh": 200}
-
-
-def test_without_weights_all_languages_have_the_same_share() -> None:
-    corpus = {"sampleBytes": 20_000}
-    assert sampled(index(zh=900, en=900), corpus) == {"en": 100, "zh": 100}
-
-
-def test_a_weighted_language_without_documents_is_refused() -> None:
-    with pytest.raises(UserError, match=r"languageWeights: fr: the documents are in en, zh"):
-        sampled(index(zh=9, en=9), {"languageWeights": {"zh": 1, "fr": 1}})
-
-
-def test_what_is_measured_was_not_learnt_where_there_is_enough() -> None:
-    corpus = TokenizerCorpus.model_validate({"pipelineRef": {"name": "d"}})
-    many = draw(index(zh=900), corpus).uses
-    assert not ((many & LEARN) & (many & MEASURE) // MEASURE).any()
-    assert (many & MEASURE).any()
-    few = draw(index(zh=1), corpus).uses
-    assert few.tolist() == [LEARN | MEASURE]
-
-
-def test_the_sample_does_not_depend_on_the_order_of_documents() -> None:
-    table = index(zh=300, en=300)
-    order = np.random.default_rng(0).permutation(table.num_rows)
-    corpus = TokenizerCorpus.model_validate({"pipelineRef": {"name": "d"}, "sampleBytes": 9_000})
-    uses = draw(table, corpus).uses
-    assert (draw(table.take(pa.array(order)), corpus).uses == uses[order]).all()

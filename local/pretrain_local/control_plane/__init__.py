@@ -1,0 +1,1 @@
+"""The control plane: certificates, kubeconfigs and command lines of the Kubernetes servers."""

@@ -1,0 +1,55 @@
+"""Which ComputeProfile an object uses."""
+
+from collections.abc import Sequence
+
+from pretrain_api.conditions import Reason
+from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady
+
+
+def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) -> ComputeProfileSpec:
+    """Return the profile that `ref` names; without one, the default or the only one there is.
+
+    Raises:
+        DependencyNotReady: If there is none, more than one default, or it is invalid.
+    """
+    profile = _named(ref.name, profiles) if ref else _default(profiles)
+    try:
+        return parse(ComputeProfileSpec, dict(profile.spec))
+    except InvalidManifest as error:
+        name = profile.key.name
+        raise DependencyNotReady(
+            Reason.PROFILE_NOT_FOUND, f"ComputeProfile {name} is invalid: {error}"
+        ) from None
+
+
+def _named(name: str, profiles: Sequence[ObservedObject]) -> ObservedObject:
+    for profile in profiles:
+        if profile.key.name == name:
+            return profile
+    raise DependencyNotReady(
+        Reason.PROFILE_NOT_FOUND,
+        f"spec.profileRef.name: there is no ComputeProfile {name!r}; {_available(profiles)}",
+    )
+
+
+def _default(profiles: Sequence[ObservedObject]) -> ObservedObject:
+    marked = [p for p in profiles if p.annotations.get(DEFAULT_PROFILE_ANNOTATION) == "true"]
+    candidates = marked or list(profiles)
+    if len(candidates) == 1:
+        return candidates[0]
+    marking = f'the annotation {DEFAULT_PROFILE_ANNOTATION}: "true"'
+    if marked:
+        names = ", ".join(sorted(p.key.name for p in marked))
+        why = f"the ComputeProfiles {names} all carry {marking}; leave it on one"
+    else:
+        why = f"set it, or give one ComputeProfile {marking}; {_available(profiles)}"
+    raise DependencyNotReady(Reason.PROFILE_NOT_FOUND, f"spec.profileRef is not set: {why}")
+
+
+def _available(profiles: Sequence[ObservedObject]) -> str:
+    names = sorted(profile.key.name for profile in profiles)
+    return f"there are {', '.join(names)}" if names else "there is no ComputeProfile at all"

@@ -1,0 +1,23 @@
+"""All children of an object: what belongs to the Job that its plan creates."""
+
+from typing import Any
+
+from pretrain_operator.build.service import build_service
+from pretrain_operator.build.stage_job import build_stage
+from pretrain_operator.build.trainer_job import build_attempt
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.plan.data.stage_job import StageJob
+from pretrain_operator.plan.runs.attempt_job import AttemptJob
+
+
+def build_children(
+    owner: ObservedObject, job: StageJob | AttemptJob | None
+) -> tuple[dict[str, Any], ...]:
+    """Return the manifests to apply, in order; a Job comes after what its pods need."""
+    match job:
+        case StageJob():
+            return build_stage(owner, job)
+        case AttemptJob():
+            return (build_service(owner), *build_attempt(owner, job))
+        case None:
+            return ()

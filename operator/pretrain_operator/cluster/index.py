@@ -1,0 +1,56 @@
+"""An index over the objects of one kind; a version that arrives late is recognised and ignored."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.pods import ObservedPod
+
+type Item = ObservedObject | ObservedJob | ObservedPod
+
+type NamespacedName = tuple[str, str]
+"""Namespace, empty for cluster-scoped kinds, and name."""
+
+
+@dataclass
+class Index[T: Item]:
+    """The newest version of each object of one kind, by name and by owner."""
+
+    items: dict[NamespacedName, T] = field(default_factory=dict)
+    owners: dict[NamespacedName, Key] = field(default_factory=dict)
+    owned: defaultdict[Key, set[NamespacedName]] = field(default_factory=lambda: defaultdict(set))
+
+    def upsert(self, key: NamespacedName, item: T, owner: Key | None) -> bool:
+        """Insert or replace an object, unless it is older; return whether it was news."""
+        old = self.items.get(key)
+        if old is not None and old.uid == item.uid and not is_newer(item, old):
+            return False
+        self.items[key] = item
+        if owner is not None:
+            self.owners[key] = owner
+            self.owned[owner].add(key)
+        return True
+
+    def drop(self, key: NamespacedName) -> None:
+        """Remove an object."""
+        self.items.pop(key, None)
+        owner = self.owners.pop(key, None)
+        if owner is not None:
+            self.owned[owner].discard(key)
+            if not self.owned[owner]:
+                del self.owned[owner]
+
+    def of(self, owner: Key) -> list[T]:
+        """Return the objects of one owner, by name."""
+        return [self.items[key] for key in sorted(self.owned.get(owner, ()))]
+
+
+def is_newer(item: Item, old: Item) -> bool:
+    """Return whether `item` is a later version than `old`."""
+    return version_number(item.resource_version) > version_number(old.resource_version)
+
+
+def version_number(version: str) -> int:
+    """Return a resourceVersion as the number that it is, since Kubernetes 1.35 by contract."""
+    return int(version) if version.isdigit() else 0

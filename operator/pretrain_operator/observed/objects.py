@@ -1,0 +1,89 @@
+"""Objects of our kinds, as the API server sent them: parsed once, without their specs."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Which object of our kinds; cluster-scoped kinds have no namespace."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the key as people write it."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else self.title
+
+    @property
+    def title(self) -> str:
+        """Return kind and name, without the namespace."""
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class ObservedObject:
+    """An object of one of our kinds; `spec` and `status` are parsed by their own types later."""
+
+    key: Key
+    uid: str
+    generation: int
+    resource_version: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    deleting: bool
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+
+class ObjectReader(Protocol):
+    """Where objects of our kinds are looked up: a store, a list, the manifests of a file."""
+
+    def get(self, key: Key) -> ObservedObject | None:
+        """Return the object `key`, if there is one."""
+
+    def all(self, kind: str) -> Sequence[ObservedObject]:
+        """Return all objects of one kind."""
+
+
+class ListedObjects:
+    """ObjectReader from a list or from manifests; of two with one key the later one wins."""
+
+    def __init__(self, objects: Iterable[ObservedObject] = ()) -> None:
+        self._objects: Mapping[Key, ObservedObject] = {item.key: item for item in objects}
+
+    def __iter__(self) -> Iterator[ObservedObject]:
+        """Yield all of them."""
+        return iter(self._objects.values())
+
+    def get(self, key: Key) -> ObservedObject | None:
+        """Return the object `key`, if there is one."""
+        return self._objects.get(key)
+
+    def all(self, kind: str) -> list[ObservedObject]:
+        """Return all objects of one kind."""
+        return [item for item in self._objects.values() if item.key.kind == kind]
+
+
+def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
+    """Return an object of one of our kinds."""
+    meta = body["metadata"]
+    return ObservedObject(
+        key=Key(kind, meta.get("namespace") or "", meta["name"]),
+        uid=meta["uid"],
+        generation=int(meta.get("generation") or 0),
+        resource_version=str(meta.get("resourceVersion") or ""),
+        labels=dict(meta.get("labels") or {}),
+        annotations=dict(meta.get("annotations") or {}),
+        deleting=meta.get("deletionTimestamp") is not None,
+        spec=body.get("spec") or {},
+        status=body.get("status") or {},
+    )
+
+
+def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the reference to the object that controls another; empty if nothing does."""
+    owners = metadata.get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), {})

@@ -1,0 +1,61 @@
+"""Statuses of our objects, read back: an unreadable one is an empty one."""
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ValidationError
+
+from pretrain_api.conditions import Condition, ConditionType, Reason
+from pretrain_api.v1alpha1.data_status import DataStatus
+from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.states import Phase, State
+
+
+def read_status[S: BaseModel](model: type[S], observed: ObservedObject) -> S:
+    """Return the status of `observed`; an empty one if it is missing or of another version.
+
+    Nothing is lost by that: whatever matters is rebuilt from Jobs and artifacts.
+    """
+    try:
+        return model.model_validate(dict(observed.status), extra="ignore")
+    except ValidationError:
+        return model()
+
+
+def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+    """Return the condition of one type, if it is there."""
+    return next((c for c in conditions if c.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
+    """Return whether the condition of one type is there and true."""
+    condition = find_condition(conditions, kind)
+    return condition is not None and condition.status == "True"
+
+
+def is_ready(status: DataStatus, observed: ObservedObject) -> bool:
+    """Return whether `status` says that the artifact of the current spec is complete."""
+    return (
+        status.observed_generation == observed.generation
+        and status.artifact is not None
+        and is_true(status.conditions, ConditionType.READY)
+    )
+
+
+def last_failure(conditions: Iterable[Condition]) -> State | None:
+    """Return how an object failed, if its last status says that it did."""
+    return _ended(find_condition(conditions, ConditionType.FAILED), Phase.FAILED)
+
+
+def last_end(conditions: Iterable[Condition]) -> State | None:
+    """Return how an object ended, if its last status says that it did."""
+    listed = list(conditions)
+    complete = _ended(find_condition(listed, ConditionType.COMPLETE), Phase.COMPLETE)
+    return complete or last_failure(listed)
+
+
+def _ended(condition: Condition | None, phase: Phase) -> State | None:
+    if condition is None or condition.status != "True":
+        return None
+    known = condition.reason in Reason.__members__.values()
+    reason = Reason(condition.reason) if known else Reason.STAGE_FAILED
+    return State(phase, reason, condition.message)

@@ -1,0 +1,25 @@
+"""Plan a ComputeProfile: nothing is created for it, only its spec is checked."""
+
+from datetime import datetime
+
+from pretrain_api.conditions import Reason
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.admission.objects import object_problems, refusals
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.plan.blocked import blocked_state
+from pretrain_operator.plan.plans import Plan
+
+
+def plan_computeprofile(observed: Observation, now: datetime) -> Plan:
+    """Return whether the profile can be used."""
+    owner = observed.owner
+    try:
+        spec = parse(ComputeProfileSpec, dict(owner.spec))
+        problems = refusals(object_problems(owner.key.kind, owner.key.name, spec))
+    except InvalidManifest as error:
+        problems = error.problems
+    if problems:
+        return Plan(blocked_state(owner, InvalidManifest(problems)))
+    return Plan(State(Phase.COMPLETE, Reason.VALID))

@@ -1,0 +1,241 @@
+"""The stage machine: which stage of a data object is the first unfinished one, and what it needs.
+
+A stage is one Indexed Job, named after a digest of all that its pods read. So the same work is
+never done twice, an edited spec gets other Jobs, and a restarted operator finds its place again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pretrain_api.conditions import Reason
+from pretrain_api.reports import ExitReport
+from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
+from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.plan.data.chains import Chain
+from pretrain_operator.plan.data.data_plan import DataPlan
+from pretrain_operator.plan.data.stage_job import StageJob
+from pretrain_operator.plan.data.stage_status import is_finished, stage_status
+from pretrain_operator.plan.failures import (
+    Failure,
+    eviction_failure,
+    job_failure,
+    most_informative,
+)
+from pretrain_operator.plan.plans import JobSize
+from pretrain_operator.plan.retry import retry_hint
+from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One stage: the Job that it needs, the Job that there is, and what the last status says."""
+
+    planned: StageJob
+    job: ObservedJob | None
+    remembered: StageStatus | None
+    artifact: ArtifactRef | None
+    """The artifact, if this stage or an earlier one has named it."""
+    is_first: bool
+    is_last: bool
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether all its tasks have succeeded, though its Job may be gone."""
+        if self.job is not None:
+            return self.job.complete
+        return self.remembered is not None and is_finished(self.remembered)
+
+    @property
+    def report(self) -> ExitReport | None:
+        """Return the report of its pods that says most: one with an artifact, else any."""
+        pods = [pod for pod in self.job.pods if pod.phase == "Succeeded"] if self.job else []
+        reports = [pod.report for pod in pods if pod.report is not None]
+        return max(reports, key=lambda report: report.artifact is not None, default=None)
+
+    @property
+    def ends_chain(self) -> bool:
+        """Return whether nothing is left to do after it: an artifact may be there already."""
+        is_reused = self.is_first and self.report is not None and self.report.reused
+        return self.is_last or is_reused
+
+    @property
+    def lacks_report(self) -> bool:
+        """Return whether it is done, but its pods are gone, and what they reported with them."""
+        return self.artifact is None or (self.ends_chain and self.report is None)
+
+    @property
+    def status(self) -> StageStatus:
+        """Return its status."""
+        planned = self.planned
+        return stage_status(planned.stage, planned.name, planned.tasks, self.job, self.remembered)
+
+    @property
+    def is_stale(self) -> bool:
+        """Return whether the pods of its Job were placed by an older ComputeProfile."""
+        annotations = self.job.annotations if self.job else {}
+        return annotations.get(PLACEMENT_ANNOTATION) != self.planned.placement.digest
+
+
+def plan_stages(
+    chain: Chain,
+    jobs: Sequence[ObservedJob],
+    previous: Sequence[StageStatus],
+    failure: State | None,
+    now: datetime,
+) -> DataPlan:
+    """Return what is done now, given the Jobs of the object and the stages of its last status.
+
+    `failure` is that of the last status, if any: it stays although its Job is gone.
+    """
+    *finished, current = _views(chain, {job.name: job for job in jobs}, previous)
+    done = tuple(view.status for view in finished)
+    if not current.is_done:
+        plan = _unfinished(chain, current, failure, now)
+    elif current.lacks_report:
+        plan = _again(current)
+    else:
+        plan = _complete(current)
+    plan = replace(plan, stages=(*done, *plan.stages))
+    first = (*finished, current)[0]
+    is_named = first.is_done and first.artifact is not None
+    views = (*finished, current)
+    needed = _all_names(chain, first) if is_named else {view.planned.name for view in views}
+    outdated = {
+        job.name
+        for job in jobs
+        if not job.deleting and job.name not in needed and (is_named or not job.is_finished)
+    }
+    return replace(plan, delete=tuple(sorted({*plan.delete, *outdated})))
+
+
+def _views(
+    chain: Chain, jobs: Mapping[str, ObservedJob], previous: Sequence[StageStatus]
+) -> Iterator[StageView]:
+    """Yield the stages in order, up to the first that is unfinished, or the end of the chain."""
+    remembered = {stage.job: stage for stage in previous}
+    artifact = chain.artifact
+    for stage in chain.stages:
+        planned = chain.job(stage, artifact)
+        view = StageView(
+            planned=planned,
+            job=jobs.get(planned.name),
+            remembered=remembered.get(planned.name),
+            artifact=artifact,
+            is_first=stage == chain.stages[0],
+            is_last=stage == chain.stages[-1],
+        )
+        if view.is_done:
+            artifact = artifact or view.status.artifact
+            view = replace(view, artifact=artifact)
+        yield view
+        if not view.is_done or view.lacks_report or view.ends_chain:
+            return
+
+
+def _all_names(chain: Chain, first: StageView) -> set[str]:
+    """Return the Jobs of all stages: they are known once the first has named the artifact."""
+    later = {chain.job(stage, first.artifact).name for stage in chain.stages[1:]}
+    return {first.planned.name, *later}
+
+
+def _complete(view: StageView) -> DataPlan:
+    assert view.artifact is not None
+    message = "found complete" if view.report and view.report.reused else "complete"
+    return DataPlan(
+        State(Phase.COMPLETE, Reason.COMPLETE, f"{message}: {view.artifact.uri}"),
+        stages=(view.status,),
+        artifact=view.artifact,
+        report=view.report,
+    )
+
+
+def _again(view: StageView) -> DataPlan:
+    """Run a finished stage once more because what its pods reported is gone."""
+    stage, job = view.planned.stage, view.job
+    if job is not None and any(pod.phase == "Succeeded" for pod in job.pods):
+        message = (
+            f"stage {stage} ended well, but its pods named no artifact; the image does not fit"
+            " this operator: set spec.images.data of the ComputeProfile"
+        )
+        return DataPlan(State(Phase.FAILED, Reason.STAGE_FAILED, message))
+    message = f"stage {stage} runs again: the reports of its pods are gone"
+    state = State(Phase.RUNNING, Reason.STAGE_RUNNING, message)
+    if job is None:
+        return DataPlan(state, create=view.planned)
+    return DataPlan(state, delete=(job.name,))
+
+
+def _unfinished(chain: Chain, view: StageView, failure: State | None, now: datetime) -> DataPlan:
+    """Return what the first unfinished stage needs."""
+    planned, job = view.planned, view.job
+    if job is None:
+        if view.remembered is not None and failure is not None:
+            return DataPlan(failure, stages=(view.remembered,))
+        message = f"stage {planned.stage} starts"
+        state = State(Phase.RUNNING, Reason.STAGE_RUNNING, message)
+        fresh = replace(view, remembered=None)
+        return DataPlan(state, stages=(fresh.status,), create=planned)
+    if job.failed or job.failing:
+        return _failed(chain, view, job, now)
+    if evicted := eviction_failure(job):
+        return _evicted(chain, view, evicted, now)
+    if job.deleting:
+        return _running(view, job, now, note=f"waits until the old Job {job.name} is gone")
+    if view.is_stale and not job.has_started:
+        return _replaced(view, job, now)
+    plan = _running(view, job, now)
+    if job.parallelism != planned.parallelism and not job.suspended:
+        return replace(plan, resize=JobSize(job.name, planned.parallelism))
+    return plan
+
+
+def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -> DataPlan:
+    planned, status = view.planned, view.status
+    notes = [note, waiting := waiting_reason(job)]
+    retried = most_informative(job.pods)
+    if retried is not None and not waiting:
+        notes.append(f"task {retried.rank} is tried again: {retried.message}")
+    # Tasks are independent: while one pod runs, work goes on.
+    runs = not waiting or is_between_tasks(job, now)
+    tasks = f"stage {planned.stage}: {status.succeeded} of {planned.tasks} tasks done"
+    state = State(
+        Phase.RUNNING,
+        Reason.STAGE_RUNNING if runs else Reason.WAITING_FOR_PODS,
+        "; ".join([tasks, *(text for text in notes if text)]),
+    )
+    return DataPlan(state, stages=(status,))
+
+
+def _replaced(view: StageView, job: ObservedJob, now: datetime) -> DataPlan:
+    """Delete a Job whose old ComputeProfile may be why it does not go on."""
+    plan = _running(view, job, now, note="starts again: the ComputeProfile has changed")
+    return replace(plan, delete=(job.name,))
+
+
+def _failed(chain: Chain, view: StageView, job: ObservedJob, now: datetime) -> DataPlan:
+    failure = job_failure(job)
+    if view.is_stale and job.failed and not failure.is_final:
+        return _replaced(view, job, now)
+    return _failed_with(chain, view, failure)
+
+
+def _evicted(chain: Chain, view: StageView, failure: Failure, now: datetime) -> DataPlan:
+    """Stop a Job whose pods nodes evict for ever; the pods stay, to be looked at."""
+    assert view.job is not None
+    if view.is_stale:
+        return _replaced(view, view.job, now)
+    stop = JobSize(view.job.name, 0) if view.job.parallelism else None
+    return replace(_failed_with(chain, view, failure), resize=stop)
+
+
+def _failed_with(chain: Chain, view: StageView, failure: Failure) -> DataPlan:
+    planned = view.planned
+    task = f", task {failure.rank}" if failure.rank is not None and planned.tasks > 1 else ""
+    message = f"stage {planned.stage}{task}: {failure.message}"
+    if failure.reason is Reason.OUT_OF_MEMORY:
+        message += "; raise spec.pods.data.memory of the ComputeProfile, or spec.tasks"
+    message += retry_hint(chain.item.owner)
+    return DataPlan(State(Phase.FAILED, failure.reason, message), stages=(view.status,))

@@ -1,0 +1,32 @@
+"""When an object is reconciled again although no watch reports a change."""
+
+from datetime import datetime
+
+from pretrain_api.conditions import Reason
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.plan.plans import Plan
+from pretrain_operator.plan.waiting import missing_pods_seconds
+
+_SOON_SECONDS, _LATER_SECONDS = 5.0, 30.0
+
+
+def requeue_after_seconds(plan: Plan, observed: Observation, now: datetime) -> float | None:
+    """Return the seconds until the next reconcile; `None` if a watch reports what comes next."""
+    if plan.requeue_after_seconds is not None:
+        return plan.requeue_after_seconds
+    return state_seconds(plan.state) or missing_pods_seconds(observed.jobs, now)
+
+
+def state_seconds(state: State) -> float | None:
+    """Return the seconds until the next reconcile, for a state whose end no watch reports.
+
+    Secrets are not watched, and the children of an earlier object disappear soon. A foreign
+    object, or a refusal of the API server, stays until a person acts.
+    """
+    match state.phase, state.reason:
+        case (_, Reason.SECRET_NOT_FOUND) | (Phase.RUNNING, Reason.NAME_TAKEN):
+            return _SOON_SECONDS
+        case (_, Reason.CHILD_REJECTED | Reason.NAME_TAKEN):
+            return _LATER_SECONDS
+    return None

@@ -1,0 +1,1 @@
+"""What a PretrainJob needs now: its attempts, one after the other."""

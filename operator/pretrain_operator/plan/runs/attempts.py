@@ -1,0 +1,157 @@
+"""Restarts of a run: how an attempt ended, who is charged for it, and whether another one follows.
+
+An attempt is one Indexed Job. Its number never goes backwards and is never used twice, so pods of
+two attempts have different names, and nothing of an old one is mistaken for a new one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Literal
+
+from pretrain_api.conditions import Reason
+from pretrain_api.reports import ExitClass
+from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
+from pretrain_operator.observed.clock import parse_time
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.plan.failures import UNREPORTED, Failure
+
+SHOWN_ATTEMPTS = 20
+"""Newest attempts that the status shows with all that is known of them."""
+
+SUSPENDED = "suspended"
+"""End of an attempt because the spec holds the run."""
+
+REPLACED = "replaced"
+"""End of an attempt that never ran, because its ComputeProfile changed."""
+
+_MAX_BACKOFF_SECONDS = 60
+_RECENT = timedelta(minutes=10)
+"""Ends that are free of charge slow the next attempt down if there are many within this time."""
+
+Budget = Literal["infrastructure", "user"]
+
+_CHARGES: dict[str, Budget] = {
+    ExitClass.INFRASTRUCTURE.value: "infrastructure",
+    ExitClass.HANG.value: "infrastructure",
+    UNREPORTED: "user",
+    ExitClass.PROGRAM_ERROR.value: "user",
+    ExitClass.OUT_OF_MEMORY.value: "user",
+    ExitClass.NOT_A_NUMBER.value: "user",
+    ExitClass.LOSS_SPIKE.value: "user",
+}
+"""Which budget pays for an end; preemptions, suspensions and completions are free."""
+
+
+@dataclass(frozen=True)
+class NextAttempt:
+    """Another attempt is due."""
+
+    number: int
+    not_before: datetime | None
+    """Repeated failures are answered more and more slowly."""
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The run failed."""
+
+    reason: Reason
+    message: str
+
+
+def next_number(attempts: Iterable[AttemptStatus], jobs: Iterable[ObservedJob]) -> int:
+    """Return a number that no attempt had: neither in the status nor on a Job."""
+    used = [attempt.number for attempt in attempts] + [job.attempt for job in jobs]
+    return max(used, default=0) + 1
+
+
+def keep_attempts(attempts: Sequence[AttemptStatus], budgets: Budgets) -> tuple[AttemptStatus, ...]:
+    """Return the attempts to remember: the newest in full, older ones if a budget counts them.
+
+    Each budget keeps its own: ends that are free, or that another budget pays for, must not push
+    them out, or a run that is preempted now and then would fail for ever.
+    """
+    counted = _newest(attempts, "infrastructure", budgets.infrastructure.max + 1)
+    counted |= _newest(attempts, "user", budgets.user.max + 1)
+    older = [
+        attempt.model_copy(update={"message": ""})
+        for attempt in attempts[:-SHOWN_ATTEMPTS]
+        if attempt.number in counted
+    ]
+    return (*older, *attempts[-SHOWN_ATTEMPTS:])
+
+
+def _newest(attempts: Sequence[AttemptStatus], budget: Budget, count: int) -> set[int]:
+    """Return the numbers of the newest `count` attempts that `budget` pays for."""
+    charged = [a.number for a in attempts if _CHARGES.get(a.reason or "") == budget]
+    return set(charged[-count:])
+
+
+def decide_next_attempt(
+    attempts: Sequence[AttemptStatus],
+    jobs: Sequence[ObservedJob],
+    budgets: Budgets,
+    now: datetime,
+    retry: str | None = None,
+) -> NextAttempt | GiveUp:
+    """Return what follows after `attempts`, all of which have ended.
+
+    Ends before `retry`, the value of the annotation, had its present value are forgiven.
+    """
+    number = next_number(attempts, jobs)
+    attempts = [*takewhile(lambda attempt: attempt.retry == retry, reversed(attempts))][::-1]
+    last = attempts[-1] if attempts else None
+    if last is None or last.reason is None:
+        return NextAttempt(number, None)
+    if last.reason in (ExitClass.USER_ERROR, ExitClass.BAD_DATA):
+        return GiveUp(Failure(last.reason, "").reason, last.message)
+    budget = _CHARGES.get(last.reason)
+    recent = _recent(attempts, now)
+    if budget is None:
+        return NextAttempt(number, _not_before(last, recent))
+    limit = budgets.infrastructure if budget == "infrastructure" else budgets.user
+    charged = _charged(attempts, budget, limit, now)
+    if len(charged) > limit.max:
+        return GiveUp(_reason(last), _exhausted(budget, limit, len(charged), last))
+    return NextAttempt(number, _not_before(last, max(recent, len(charged))))
+
+
+def _charged(
+    attempts: Sequence[AttemptStatus], budget: Budget, limit: RestartBudget, now: datetime
+) -> list[AttemptStatus]:
+    start = None if limit.window is None else now - timedelta(seconds=limit.window)
+    return [
+        attempt
+        for attempt in attempts
+        if _CHARGES.get(attempt.reason or "") == budget
+        and (start is None or attempt.ended_at is None or parse_time(attempt.ended_at) >= start)
+    ]
+
+
+def _reason(last: AttemptStatus) -> Reason:
+    is_memory = last.reason == ExitClass.OUT_OF_MEMORY
+    return Reason.OUT_OF_MEMORY if is_memory else Reason.RESTART_BUDGET_EXHAUSTED
+
+
+def _exhausted(budget: Budget, limit: RestartBudget, count: int, last: AttemptStatus) -> str:
+    within = f" within {limit.window} s" if limit.window else ""
+    return (
+        f"{count} attempts ended with an error of the class {budget!r}{within}, and "
+        f"spec.recovery.budgets.{budget}.max = {limit.max} allows {limit.max}; "
+        f"the last one ({last.job}, {last.reason}): {last.message}"
+    )
+
+
+def _recent(attempts: Sequence[AttemptStatus], now: datetime) -> int:
+    """Return how many attempts ended just now, whoever pays for them."""
+    ends = [parse_time(attempt.ended_at) for attempt in attempts if attempt.ended_at]
+    return sum(end >= now - _RECENT for end in ends)
+
+
+def _not_before(last: AttemptStatus, ends: int) -> datetime | None:
+    if ends < 2 or last.ended_at is None:
+        return None
+    delay = min(_MAX_BACKOFF_SECONDS, 2 ** min(ends - 1, 10))
+    return parse_time(last.ended_at) + timedelta(seconds=delay)

@@ -1,0 +1,111 @@
+"""A PretrainJob as it is observed: its spec, its last status, its Jobs and what it reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
+from pretrain_operator.admission.profiles import choose_profile
+from pretrain_operator.observed.annotations import INPUTS_ANNOTATION
+from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.objects import ListedObjects, ObservedObject
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.pods import ObservedPod
+from pretrain_operator.observed.states import DependencyNotReady, Phase, State
+from pretrain_operator.observed.statuses import last_end
+from pretrain_operator.plan.placement import plan_placement
+from pretrain_operator.plan.retry import retry_value
+
+COMPLETE_PHASE = "complete"
+"""`progress.phase` of a complete run."""
+
+
+@dataclass(frozen=True)
+class ObservedRun:
+    """What a run is planned from."""
+
+    owner: ObservedObject
+    spec: PretrainJobSpec
+    """With the layout that the planner chose."""
+    status: PretrainJobStatus
+    jobs: tuple[ObservedJob, ...]
+    pods: tuple[ObservedPod, ...]
+    """All its pods, also of Jobs that are gone, and those of an earlier object of its name."""
+    placement: str | None
+    """Digest of the current placement. `None` if the profile cannot be read now."""
+    finished: State | None
+    """How the run ended, if the last status says that it did."""
+    inputs: RunInputs | None = None
+    """What the run has been bound to. `None` before its first attempt."""
+    related: ListedObjects = field(default_factory=ListedObjects)
+    """What it refers to."""
+
+    @property
+    def is_retried(self) -> bool:
+        """Return whether the user wants a run that failed to be tried again."""
+        attempts = self.status.attempts
+        return (
+            self.finished is not None
+            and self.finished.phase is Phase.FAILED
+            and bool(attempts)
+            and attempts[-1].retry != retry_value(self.owner)
+        )
+
+    @property
+    def has_grown(self) -> bool:
+        """Return whether a complete run is asked for more tokens than it was."""
+        progress, attempts = self.status.progress, self.status.attempts
+        return (
+            progress is not None
+            and progress.phase == COMPLETE_PHASE
+            and bool(attempts)
+            and attempts[-1].number == progress.attempt
+            and 0 < progress.total_steps < self.spec.training.train_iters
+        )
+
+
+def read_run(
+    observed: Observation, spec: PretrainJobSpec, status: PretrainJobStatus
+) -> ObservedRun:
+    """Return the run that `observed` shows, with `spec` as its layout was admitted."""
+    return ObservedRun(
+        owner=observed.owner,
+        spec=spec,
+        status=status,
+        jobs=observed.jobs,
+        pods=observed.pods,
+        placement=_placement(spec, observed.related),
+        finished=last_end_of(observed.owner, status),
+        inputs=pinned_inputs(status, observed.jobs),
+        related=observed.related,
+    )
+
+
+def last_end_of(owner: ObservedObject, status: PretrainJobStatus) -> State | None:
+    """Return how the run ended; a failure no longer counts once the user changes the spec."""
+    end = last_end(status.conditions)
+    is_edited = status.observed_generation != owner.generation
+    return None if end and end.phase is Phase.FAILED and is_edited else end
+
+
+def pinned_inputs(status: PretrainJobStatus, jobs: Sequence[ObservedJob]) -> RunInputs | None:
+    """Return what the run is bound to: by its status, else by the newest Job that says it."""
+    if status.inputs is not None:
+        return status.inputs
+    for job in sorted(jobs, key=lambda job: -job.attempt):
+        text = job.annotations.get(INPUTS_ANNOTATION)
+        if text is not None:
+            try:
+                return RunInputs.model_validate_json(text, extra="ignore")
+            except ValidationError:
+                continue
+    return None
+
+
+def _placement(spec: PretrainJobSpec, related: ListedObjects) -> str | None:
+    try:
+        profile = choose_profile(spec.profile_ref, related.all("ComputeProfile"))
+    except DependencyNotReady:
+        return None
+    return plan_placement(profile, "trainer", spec.parallelism.gpus_per_node).digest

@@ -1,0 +1,115 @@
+"""The token blocks and the tokenizer of a run: pinned when it starts, opened by each attempt."""
+
+from dataclasses import dataclass
+
+from pretrain_api.conditions import Reason
+from pretrain_api.digests import digest
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.runs import OpenedArtifact
+from pretrain_api.v1alpha1.data_status import ArtifactRef
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, RunInputs
+from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetStatus
+from pretrain_operator.admission.objects import refusals
+from pretrain_operator.admission.related_objects import related_objects
+from pretrain_operator.admission.runs import input_problems
+from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
+from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.plan.data.objects import DataObject, input_fields
+from pretrain_operator.plan.dependencies import artifact_secret, require_artifact, require_artifacts
+from pretrain_operator.plan.runs.observed_run import ObservedRun
+
+_DATASET_FIELD = "spec.data.datasetRef"
+
+
+@dataclass(frozen=True)
+class OpenedInputs:
+    """The token blocks and the tokenizer of a run, with the Secrets that open them."""
+
+    dataset: OpenedArtifact
+    tokenizer: OpenedArtifact
+
+
+def pin_inputs(spec: PretrainJobSpec, opened: OpenedInputs) -> RunInputs:
+    """Return what a run that starts now is bound to.
+
+    The digest names its checkpoints: deleted and applied again, the same run goes on where it was.
+    `tokens` is left out, for it may grow; so are fields at their defaults, so that a new field of a
+    later version changes nothing.
+    """
+    shape = spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    learning = spec.training.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, exclude={"tokens"}
+    )
+    dataset, tokenizer = opened.dataset, opened.tokenizer
+    return RunInputs(
+        dataset=ArtifactRef(uri=dataset.uri, digest=dataset.digest),
+        tokenizer=ArtifactRef(uri=tokenizer.uri, digest=tokenizer.digest),
+        digest=digest(shape, learning, dataset.digest, tokenizer.digest),
+    )
+
+
+def open_inputs(run: ObservedRun) -> OpenedInputs:
+    """Return the token blocks and the tokenizer of a run, with the Secrets of their makers.
+
+    Raises:
+        DependencyNotReady: If they are not ready, and the run has not been bound to older ones.
+        InvalidManifest: If they do not fit the run.
+    """
+    namespace = run.owner.key.namespace
+    key = Key("TokenDataset", namespace, run.spec.data.dataset_ref.name)
+    dataset = run.related.get(key)
+    tokenizer_key = _tokenizer_key(dataset)
+    if run.inputs is not None:
+        tokenizer = run.related.get(tokenizer_key) if tokenizer_key else None
+        return OpenedInputs(
+            dataset=_reopen(run.inputs.dataset, dataset),
+            tokenizer=_reopen(run.inputs.tokenizer, tokenizer),
+        )
+    blocks = require_artifact(_DATASET_FIELD, key, dataset)
+    assert dataset is not None
+    assert tokenizer_key is not None
+    tokenizer_field = f"spec.tokenizerRef of {key.title}"
+    vocabulary = require_artifact(tokenizer_field, tokenizer_key, run.related.get(tokenizer_key))
+    _require_current(dataset, run.related)
+    # They are compared here too: a run that has started before was not admitted again.
+    related = related_objects(run.spec, namespace, run.related)
+    if problems := refusals(input_problems(run.spec, related)):
+        raise InvalidManifest(problems)
+    return OpenedInputs(dataset=blocks, tokenizer=vocabulary)
+
+
+def _tokenizer_key(dataset: ObservedObject | None) -> Key | None:
+    if dataset is None:
+        return None
+    try:
+        spec = parse(TokenDatasetSpec, dict(dataset.spec))
+    except InvalidManifest:
+        return None
+    return Key("Tokenizer", dataset.key.namespace, spec.tokenizer_ref.name)
+
+
+def _reopen(pinned: ArtifactRef, maker: ObservedObject | None) -> OpenedArtifact:
+    secret = artifact_secret(maker) if maker else None
+    return OpenedArtifact(uri=pinned.uri, digest=pinned.digest, credentials_secret=secret)
+
+
+def _require_current(dataset: ObservedObject, objects: ObjectReader) -> None:
+    """Check that the token blocks were made with the tokenizer and documents that there are now.
+
+    Otherwise the dataset is about to be made again, but was not reconciled since they changed.
+
+    Raises:
+        DependencyNotReady: If they were not.
+    """
+    spec = parse(TokenDatasetSpec, dict(dataset.spec))
+    try:
+        inputs = require_artifacts(input_fields(dataset.key, spec), objects)
+    except DependencyNotReady as error:
+        if error.reason is Reason.DEPENDENCY_NOT_FOUND:
+            return  # finished, and what it was made from has been deleted
+        raise
+    status = read_status(TokenDatasetStatus, dataset)
+    if status.spec_digest != DataObject(dataset, spec, inputs).digest:
+        message = f"waits for {dataset.key.title} (its inputs have changed)"
+        raise DependencyNotReady(Reason.WAITING_FOR_DEPENDENCY, message)

@@ -1,0 +1,84 @@
+"""One reconcile, the same for every kind: observe, plan, carry out, write the status, requeue."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+
+from pretrain_operator.build.children import build_children
+from pretrain_operator.cluster.cluster import Cluster
+from pretrain_operator.observed.errors import NameConflict, Refused
+from pretrain_operator.observed.objects import Key, ObservedObject
+from pretrain_operator.observed.observation import Observation
+from pretrain_operator.observed.references import collect_related
+from pretrain_operator.plan.blocked import blocked_state
+from pretrain_operator.plan.plans import Plan
+from pretrain_operator.plan.requeue import requeue_after_seconds
+from pretrain_operator.plan.runs.next_attempt import progress_pod
+from pretrain_operator.plan.secrets import secrets_to_look_up
+from pretrain_operator.reconcile.kinds import KIND_FUNCTIONS, KindFunctions
+
+_SEARCHES = ThreadPoolExecutor(2, "search")
+"""A search shares the interpreter with the event loop: more at once would starve other objects,
+above all after a restart, when every run that waits is planned at once."""
+
+
+async def reconcile(cluster: Cluster, key: Key, now: datetime) -> float | None:
+    """Bring an object one step further; return when to reconcile it again, in seconds, if at all.
+
+    Idempotent, and without memory of its own: after a crash between any two writes the next call
+    goes on from what is there.
+    """
+    owner = cluster.store.get(key)
+    if owner is None or owner.deleting:
+        cluster.progress.forget(key)
+        return None
+    kind = KIND_FUNCTIONS[key.kind]
+    observed = await observe(cluster, owner, kind, now)
+    plan = await make_plan(kind, observed, now)
+    plan = await carry_out(cluster, owner, plan)
+    await cluster.write_status(owner, kind.status(observed, plan, now), now)
+    return requeue_after_seconds(plan, observed, now)
+
+
+async def observe[P: Plan](
+    cluster: Cluster, owner: ObservedObject, kind: KindFunctions[P], now: datetime
+) -> Observation:
+    """Return all that the reconcile of `owner` reads."""
+    jobs = await cluster.jobs(owner, now)
+    observed = Observation(
+        owner=owner,
+        jobs=jobs,
+        pods=cluster.store.pods(owner),
+        related=collect_related(cluster.store, owner),
+        progress=await cluster.read_progress(owner, progress_pod(jobs)),
+        poll_seconds=cluster.progress.interval_seconds,
+    )
+    names = () if kind.is_settled(observed) else secrets_to_look_up(observed)
+    try:
+        missing = await cluster.missing_secrets(owner.key.namespace, names)
+    except Refused as refusal:
+        return replace(observed, secrets_refusal=str(refusal))
+    return replace(observed, missing_secrets=frozenset(missing))
+
+
+async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now: datetime) -> P:
+    """Return the plan; a search for a layout runs beside the event loop."""
+    if not kind.needs_search(observed):
+        return kind.plan(observed, now)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_SEARCHES, kind.plan, observed, now)
+
+
+async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -> P:
+    """Do what `plan` says; return it, with what blocks it if the API server refuses."""
+    try:
+        await cluster.delete_jobs(owner, plan.delete)
+        if plan.resize is not None:
+            await cluster.resize_job(owner, plan.resize.job, plan.resize.parallelism)
+        await cluster.apply(owner, *build_children(owner, plan.create))
+        if plan.delete_owner:
+            await cluster.delete_object(owner)
+    except (NameConflict, Refused) as error:
+        return plan.blocked(blocked_state(owner, error))
+    return plan

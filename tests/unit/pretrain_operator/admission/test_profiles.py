@@ -1,0 +1,78 @@
+import pytest
+
+from builders import gpu_profile_spec, make_object
+from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.admission.profiles import choose_profile
+from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.plan.placement import plan_placement
+
+MARKED = {DEFAULT_PROFILE_ANNOTATION: "true"}
+
+
+def test_the_named_profile_is_used() -> None:
+    gpu = make_object("ComputeProfile", "gpu", spec=gpu_profile_spec())
+    profiles = [make_object("ComputeProfile", "cpu", annotations=MARKED), gpu]
+    assert choose_profile(Reference(name="gpu"), profiles).accelerator.name == "h100"
+
+
+def test_without_a_name_the_marked_profile_is_used() -> None:
+    gpu = make_object("ComputeProfile", "gpu", spec=gpu_profile_spec(), annotations=MARKED)
+    assert choose_profile(None, [make_object("ComputeProfile", "cpu"), gpu]).accelerator.resource
+
+
+def test_without_a_name_the_only_profile_is_used() -> None:
+    assert choose_profile(None, [make_object("ComputeProfile", "cpu")]).accelerator.name == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("names", "marked", "want"),
+    [
+        ([], [], "there is no ComputeProfile at all"),
+        (["a", "b"], [], "there are a, b"),
+        (["a", "b"], ["a", "b"], "a, b all carry"),
+    ],
+)
+def test_no_single_default_is_told_with_what_would_do(
+    names: list[str], marked: list[str], want: str
+) -> None:
+    profiles = [
+        make_object("ComputeProfile", name, annotations=MARKED if name in marked else {})
+        for name in names
+    ]
+    with pytest.raises(DependencyNotReady, match=want):
+        choose_profile(None, profiles)
+
+
+def test_a_missing_profile_is_told_with_those_there_are() -> None:
+    with pytest.raises(DependencyNotReady, match="there is no ComputeProfile 'gpu'; there are cpu"):
+        choose_profile(Reference(name="gpu"), [make_object("ComputeProfile", "cpu")])
+
+
+def test_an_invalid_profile_is_told_with_its_problems() -> None:
+    broken = make_object("ComputeProfile", "cpu", spec={"accelerator": {"perNode": 0}})
+    with pytest.raises(DependencyNotReady, match=r"cpu is invalid: spec\.accelerator\.perNode: 0"):
+        choose_profile(None, [broken])
+
+
+@pytest.mark.parametrize(("cpu", "want"), [("64", "8"), ("500m", "1"), ("20.5", "2")])
+def test_threads_of_a_process_follow_from_the_cores_of_its_pod(cpu: str, want: str) -> None:
+    profile = ComputeProfileSpec.model_validate(
+        gpu_profile_spec(pods={"trainer": {"cpu": cpu, "memory": "1Gi"}})
+    )
+    assert plan_placement(profile, "trainer").env["OMP_NUM_THREADS"] == want
+
+
+def test_only_trainers_get_devices() -> None:
+    profile = ComputeProfileSpec.model_validate(gpu_profile_spec())
+    assert plan_placement(profile, "trainer", 4).devices == 4
+    assert plan_placement(profile, "data").device_resource is None
+
+
+def test_a_placement_has_another_digest_when_the_image_changes() -> None:
+    profile = ComputeProfileSpec.model_validate(gpu_profile_spec())
+    images = profile.images.model_copy(update={"trainer": "registry.example/other:1"})
+    changed = profile.model_copy(update={"images": images})
+    one, other = plan_placement(profile, "trainer"), plan_placement(changed, "trainer")
+    assert one.digest != other.digest
+    assert plan_placement(profile, "data").digest == plan_placement(changed, "data").digest

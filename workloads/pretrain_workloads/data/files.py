@@ -1,0 +1,81 @@
+"""Paths of the files in an artifact of documents, and of those between its stages."""
+
+INDEX = "index.parquet"
+"""All documents of the artifact, without their text."""
+
+REPORT = "report.json"
+PAGE = "report.html"
+
+WORK = "work"
+"""Folder of the files between stages; it is deleted when the artifact is complete."""
+
+PREPARED_COLUMNS = ("id", "language", "domain", "source", "bytes", "characters", "hash")
+"""Columns of a prepared shard except `text`; `hash` is that of the text."""
+
+INDEX_COLUMNS = (
+    "id",
+    "language",
+    "domain",
+    "source",
+    "quality",
+    "bytes",
+    "characters",
+    "cluster",
+    "copies",
+)
+"""Columns of a document except `text`. `cluster` is the smallest number of its near-duplicates;
+`copies` is the size of its cluster; `quality` is empty as long as nothing scores documents."""
+
+
+def documents(rank: int) -> str:
+    """Return the path of the shard of final documents of a task."""
+    return f"documents/{rank:05d}.parquet"
+
+
+def quarantine(rank: int) -> str:
+    """Return the path of the unreadable records of a task, with the reasons."""
+    return f"quarantine/{rank:05d}.jsonl"
+
+
+class PipelineFiles:
+    """Paths of the files between stages.
+
+    All of them contain the number of tasks: when that changes, no stage reads the files of
+    another division.
+    """
+
+    def __init__(self, tasks: int) -> None:
+        self._root = f"{WORK}/tasks-{tasks}"
+        self.inputs = f"{self._root}/inputs.json"
+        self.decided = f"{self._root}/decide/done.json"
+
+    def _of(self, stage: str, rank: int, extension: str) -> str:
+        return f"{self._root}/{stage}/{rank:05d}.{extension}"
+
+    def shard(self, rank: int) -> str:
+        """Return the path of the documents of a task that passed the rules."""
+        return self._of("prepare", rank, "parquet")
+
+    def signatures(self, rank: int) -> str:
+        """Return the path of their MinHash signatures."""
+        return self._of("prepare", rank, "npy")
+
+    def quarantine(self, rank: int) -> str:
+        """Return the path of the unreadable records of a task."""
+        return self._of("prepare", rank, "quarantine.jsonl")
+
+    def prepared(self, rank: int) -> str:
+        """Return the path of the counts and samples of a task; written last: the task is done."""
+        return self._of("prepare", rank, "json")
+
+    def edges(self, rank: int) -> str:
+        """Return the path of the near-duplicate pairs that a task found."""
+        return self._of("match", rank, "npy")
+
+    def decisions(self, rank: int) -> str:
+        """Return the path of the decisions about the documents of a prepared shard."""
+        return self._of("decide", rank, "npy")
+
+    def written(self, rank: int) -> str:
+        """Return the path of a task's list of artifact files; written last: the task is done."""
+        return self._of("write", rank, "json")

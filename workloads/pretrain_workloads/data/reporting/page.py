@@ -1,0 +1,118 @@
+"""Render `report.html`: what was dropped and why, as one self-contained page."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
+table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;text-align:right}
+td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f6f7f9}
+.bar{background:#4a7ebb;height:.8rem;display:inline-block}details{margin:.4rem 0}
+pre{white-space:pre-wrap;background:#f6f7f9;padding:.5rem;font-size:13px;margin:.2rem 0 .8rem}
+.why{color:#a33}.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}small{color:#777}
+"""
+
+
+def render_page(name: str, report: dict[str, Any]) -> str:
+    """Return the page of a report (`report.json`) of the pipeline `name`."""
+    title = escape(name)
+    body = [
+        _funnel(report["summary"]),
+        _languages(report),
+        _quarantine(report),
+        *(_rejects(rule, shown) for rule, shown in report["rejects"].items()),
+        _duplicates(report),
+    ]
+    return (
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style>\n<h1>DataPipeline {title}</h1>\n"
+        + "\n".join(body)
+        + "\n</html>\n"
+    )
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    cells = "".join(f"<th>{cell}</th>" for cell in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in rows)
+    return f"<table><tr>{cells}</tr>\n{lines}</table>"
+
+
+def _funnel(summary: dict[str, Any]) -> str:
+    read = summary["read"] or 1
+    left, rows = summary["read"], [("documents read", "", f"{summary['read']:,}", _bar(1.0))]
+    steps = [
+        *((f"rule {rule}", count) for rule, count in summary["rejected"].items()),
+        ("exact duplicates", summary["exactDuplicates"]),
+        ("near-duplicates", summary["nearDuplicates"]),
+    ]
+    for step, dropped in steps:
+        left -= dropped
+        rows.append((escape(step), f"−{dropped:,}", f"{left:,}", _bar(left / read)))
+    return "<h2>Funnel</h2>" + _table(("step", "dropped", "left", ""), rows)
+
+
+def _bar(share: float) -> str:
+    return f'<span class="bar" style="width:{16 * share:.2f}rem"></span>'
+
+
+def _languages(report: dict[str, Any]) -> str:
+    read, kept = report["readByLanguage"], report["summary"]["languages"]
+    rows = []
+    for language, documents in read["documents"].items():
+        stays = kept.get(language, {"documents": 0, "bytes": 0})
+        rows.append(
+            (
+                escape(language),
+                f"{documents:,}",
+                f"{stays['documents']:,}",
+                f"{read['bytes'][language] / 1e6:,.2f}",
+                f"{stays['bytes'] / 1e6:,.2f}",
+                f"{stays['bytes'] / max(1, read['bytes'][language]):.0%}",
+            )
+        )
+    head = ("language", "read", "kept", "MB read", "MB kept", "kept")
+    return "<h2>Languages</h2>" + _table(head, rows)
+
+
+def _quarantine(report: dict[str, Any]) -> str:
+    if not report["quarantined"]:
+        return ""
+    rows = [(escape(reason), f"{count:,}") for reason, count in report["quarantined"].items()]
+    page = "<h2>Unreadable records</h2>" + _table(("reason", "records"), rows)
+    for bad in report["firstUnreadable"]:
+        where = escape(f"{bad['source']}, {bad['path']}, {bad['position']}: {bad['reason']}")
+        page += f"<p>The first: {where}</p><pre>{escape(bad['record'][:400])}</pre>"
+    return page + "<p>All of them lie in <code>quarantine/</code>.</p>"
+
+
+def _rejects(rule: str, shown: list[dict[str, Any]]) -> str:
+    items = "".join(
+        f'<p><b class="why">{escape(item["reason"])}</b> <small>{escape(item["language"])} · '
+        f"{escape(item['source'])} · {escape(item['id'])}</small></p>"
+        f"<pre>{escape(item['text'])}</pre>"
+        for item in shown
+    )
+    return (
+        f"<h2>Dropped by rule {escape(rule)}</h2><details><summary>{len(shown)} of them, "
+        f"drawn at random</summary>{items}</details>"
+    )
+
+
+def _duplicates(report: dict[str, Any]) -> str:
+    if not report["duplicates"]:
+        return ""
+    rows = [(f"{similarity:.2f}", f"{left:,}") for similarity, left in report["curve"]]
+    pairs = "".join(
+        f"<p><b>{pair['similarity']:.2f}</b> <small>kept {escape(pair['kept']['id'])} · dropped "
+        f'{escape(pair["dropped"]["id"])}</small></p><div class="pair">'
+        f"<pre>{escape(pair['kept']['text'])}</pre><pre>{escape(pair['dropped']['text'])}</pre>"
+        "</div>"
+        for pair in report["duplicates"]
+    )
+    return (
+        "<h2>Near-duplicates</h2>"
+        + _table(("similarity threshold", "documents left"), rows)
+        + f"<details><summary>examples</summary>{pairs}</details>"
+    )

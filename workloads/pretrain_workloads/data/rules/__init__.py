@@ -1,0 +1,10 @@
+"""Drop documents by rules: one file for each family of rules, and a registry of all of them.
+
+To add a rule:
+
+1. its settings, as a field of `DataRule` in `pretrain_api.v1alpha1.datapipeline`;
+2. one new file here with a function `drop_reasons(settings, documents)`;
+3. one line in `registry.RULES`.
+
+Nothing else knows the rules by name: counts, samples and the report follow from the registry.
+"""

@@ -1,0 +1,60 @@
+"""Read zstd files as the `gzip` module reads gzip: several frames, an error if one is cut off.
+
+The reader of the `zstandard` package accepts a truncated file without an error.
+"""
+
+import io
+from typing import IO, Any
+
+import zstandard
+
+_BLOCK_BYTES = 1 << 17
+"""Compressed bytes that are read at once."""
+
+
+class _Frames(io.RawIOBase):
+    """The decompressed bytes of a stream of zstd frames."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame: Any = None
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """Return true: the stream is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` with decompressed bytes, and return how many; 0 at the end of the file.
+
+        Raises:
+            EOFError: If the last frame is cut off.
+        """
+        while not self._ready:
+            block = self._stream.read(_BLOCK_BYTES)
+            if not block:
+                if self._frame is not None:
+                    raise EOFError("the file ends in the middle of a zstd frame")
+                return 0
+            self._ready = self._decompress(block)
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def _decompress(self, block: bytes) -> bytes:
+        out = []
+        while block:
+            if self._frame is None:
+                self._frame = self._decompressor.decompressobj()
+            out.append(self._frame.decompress(block))
+            block = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        return b"".join(out)
+
+
+def open_zstd(stream: IO[bytes]) -> io.BufferedReader:
+    """Return `stream` decompressed, for reading."""
+    return io.BufferedReader(_Frames(stream), 1 << 20)
