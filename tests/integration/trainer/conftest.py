@@ -23,7 +23,7 @@ __all__ = ["s3_server"]
 
 
 @dataclass
-class Pods:
+class TrainerPods:
     """The pods of runs that share one storage."""
 
     harness: "subprocess.Popen[str]"
@@ -130,15 +130,15 @@ def shared_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path) -> Pods:
+def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path) -> TrainerPods:
     """Pods of runs with storage of their own."""
     for inputs in ("data", "tokenizer"):
         (tmp_path / inputs).symlink_to(shared_storage / inputs)
-    return Pods(harness, tmp_path)
+    return TrainerPods(harness, tmp_path)
 
 
 @pytest.fixture
-def start(pods: Pods) -> Iterator[StartLaunchers]:
+def start(pods: TrainerPods) -> Iterator[StartLaunchers]:
     """Start the launchers of an attempt; those that still run are killed after the test."""
     started: list[LauncherPod] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from integration.trainer.conftest import Pods
+from integration.trainer.conftest import TrainerPods
 from integration.trainer.launchers import LauncherPod, StartLaunchers
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run
 from pretrain_api import paths
@@ -39,7 +39,7 @@ def two_pods(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_killed_rank_costs_only_the_steps_after_the_last_checkpoint(
-    pods: Pods, start: StartLaunchers
+    pods: TrainerPods, start: StartLaunchers
 ) -> None:
     undisturbed = pods.attempt_of(two_pods("undisturbed"))[0]
     assert undisturbed.exit_class is ExitClass.COMPLETE, undisturbed.message
@@ -66,7 +66,7 @@ def test_a_killed_rank_costs_only_the_steps_after_the_last_checkpoint(
 
 
 def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
-    pods: Pods, start: StartLaunchers
+    pods: TrainerPods, start: StartLaunchers
 ) -> None:
     layout = {"processes": 2, "pipeline": 2}
     long = {"tokens": LONG * BATCH * LENGTH}
@@ -94,7 +94,9 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     assert resumed.training.from_step == report.checkpoint.step
 
 
-def test_a_finished_run_ends_without_importing_torch(pods: Pods, start: StartLaunchers) -> None:
+def test_a_finished_run_ends_without_importing_torch(
+    pods: TrainerPods, start: StartLaunchers
+) -> None:
     first = pods.attempt()
     pods.environment["PYTHONPROFILEIMPORTTIME"] = "1"
     (pod,) = start(make_run())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.conftest import Pods
+from integration.trainer.conftest import TrainerPods
 from integration.trainer.launchers import StartLaunchers
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run, on_s3
 from pretrain_api.artifacts import MANIFEST
@@ -23,7 +23,7 @@ STEPS = 32
 
 
 @pytest.fixture
-def bucket(pods: Pods, s3_server: S3Server, request: pytest.FixtureRequest) -> Path:
+def bucket(pods: TrainerPods, s3_server: S3Server, request: pytest.FixtureRequest) -> Path:
     """A bucket with the dataset and the tokenizer, and the Secret that opens it."""
     pods.secrets["store"] = s3_server.secret
     name = request.node.name.partition("[")[0].replace("_", "-")[:60].strip("-")
@@ -74,7 +74,7 @@ def manifests(root: Path) -> list[dict[str, Any]]:
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
-    pods: Pods, start: StartLaunchers, bucket: Path
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
 ) -> None:
     undisturbed = complete(pods.attempt_of(two_pods())[0])
 
@@ -133,7 +133,7 @@ def test_a_wrong_secret_is_refused_within_seconds(
     keys: dict[str, str],
     want: list[str],
     seconds: float,
-    pods: Pods,
+    pods: TrainerPods,
     start: StartLaunchers,
     bucket: Path,
 ) -> None:
@@ -148,7 +148,7 @@ def test_a_wrong_secret_is_refused_within_seconds(
 
 
 def test_all_locations_that_cannot_be_used_are_named_together(
-    pods: Pods, start: StartLaunchers, bucket: Path
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
 ) -> None:
     run = on_s3(two_pods(), bucket.name)
     run["spec"]["export"]["huggingFace"]["uri"] = "s3://no-such-bucket/models"
@@ -163,7 +163,7 @@ def test_all_locations_that_cannot_be_used_are_named_together(
 
 
 def test_storage_that_stops_answering_later_is_not_a_user_error(
-    pods: Pods, start: StartLaunchers, bucket: Path
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
 ) -> None:
     pods.attempts = 1
     pods.secrets["store"] |= {"endpoint": "http://127.0.0.1:9"}
