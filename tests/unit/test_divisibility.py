@@ -20,9 +20,7 @@ from pretrain_api.formulas.divisibility import (
     model_parallel_size,
     tensor_split_sizes,
 )
-from pretrain_api.formulas.flops import flops_per_token
 from pretrain_api.formulas.model_shapes import ModelShape, model_shape_of
-from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.formulas.stages import stage_layers
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
@@ -33,9 +31,7 @@ from pretrain_operator.planner.legal_layouts import legal_layouts
 from pretrain_operator.planner.planned_vocabulary import vocabulary_problems
 from pretrain_operator.planner.search import Candidate
 from pretrain_operator.planner.to_status import parallelism_spec
-from pretrain_workloads.trainer.flops import flops_per_token as trainer_flops_per_token
-from pretrain_workloads.trainer.flops import parameters as trainer_parameters
-from pretrain_workloads.trainer.layout import InvalidLayout, plan_layout
+from pretrain_workloads.trainer.megatron.parallel_layout import InvalidLayout, plan_layout
 
 LAYOUTS = 1200
 """Layouts of the planner that the rules check."""
@@ -222,12 +218,3 @@ def test_what_the_planner_enumerates_the_rules_accept(judged: list[Judged]) -> N
             assert judge(chosen).errors == set(), chosen
             assert layout_of(parallelism, spec.model.layers, 1) == layout
     assert checked > LAYOUTS
-
-
-def test_planner_and_trainer_count_the_same_parameters_and_flops(judged: list[Judged]) -> None:
-    accepted = [case.spec for case in judged if not case.errors and not case.not_yet]
-    for spec in accepted:
-        shape, length = shape_of(spec), spec.training.sequence_length
-        rows = shape.padded_vocabulary_size
-        assert trainer_parameters(spec.model, rows) == total_parameters(shape)
-        assert trainer_flops_per_token(spec.model, rows, length) == flops_per_token(shape, length)

@@ -1,5 +1,6 @@
 """Builds everything that a rank trains with."""
 
+from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
 from pretrain_workloads.trainer.blocks.dataset import Dataset
@@ -14,7 +15,6 @@ from pretrain_workloads.trainer.megatron.process_groups import init_process_grou
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.workspace import Workspace
 from pretrain_workloads.trainer.progress.curve import LossCurve
-from pretrain_workloads.trainer.progress.flops import parameters
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter
 from pretrain_workloads.trainer.progress.tracker import Tracker
 from pretrain_workloads.trainer.run_folder.folders import run_folder
@@ -54,7 +54,7 @@ def _build_reporter(
 ) -> ProgressReporter:
     tracker = Tracker(
         Progress(attempt=run.attempt, total_steps=layout.train_iters),
-        TrainingSummary(parameters=parameters(run.spec.model, layout.padded_vocabulary_size)),
+        TrainingSummary(parameters=total_parameters(layout.model)),
         LossCurve(),
     )
     return ProgressReporter(run, layout, tracker, workspace)

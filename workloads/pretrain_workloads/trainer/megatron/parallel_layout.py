@@ -8,13 +8,21 @@ cut between pipeline segments).
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pretrain_api.formulas.divisibility import (
+    can_chunk,
+    can_interleave,
+    can_split_sequence,
+    context_multiple,
+    divisors,
+    micro_step_size,
+    model_parallel_size,
+    tensor_split_sizes,
+)
+from pretrain_api.formulas.model_shapes import ModelShape, model_shape_of
+from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
-
-VOCABULARY_MULTIPLE = 128
-"""The embedding has a multiple of this many rows. It does not depend on the parallel sizes, so that
-a checkpoint can be loaded under others."""
 
 LAYER = "*-"
 """One Llama layer."""
@@ -46,11 +54,15 @@ class ParallelLayout:
     seq_length: int
     vocabulary_size: int
     """Token ids that may occur."""
-    padded_vocabulary_size: int
-    """Rows of the embedding."""
+    model: ModelShape
     train_iters: int
     pattern: str
     """Layers of all pipeline segments, in the symbols of Megatron-core's HybridModel."""
+
+    @property
+    def padded_vocabulary_size(self) -> int:
+        """Return the rows of the embedding."""
+        return self.model.padded_vocabulary_size
 
     @property
     def symbols(self) -> int:
@@ -72,9 +84,9 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     spec, parallel = run.spec, run.spec.parallelism
     vocabulary = spec.model.vocabulary_size or vocabulary_size
     world_size = parallel.nodes * run.processes_per_node
-    grid = parallel.tensor * parallel.pipeline * parallel.context
-    data_parallel_size = max(1, world_size // grid)
-    per_micro_step = spec.training.micro_batch_size * data_parallel_size
+    replica = model_parallel_size(parallel.tensor, parallel.pipeline, parallel.context)
+    data_parallel_size = max(1, world_size // replica)
+    micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel_size)
     layout = ParallelLayout(
         world_size=world_size,
         tensor_model_parallel_size=parallel.tensor,
@@ -86,18 +98,19 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
         data_parallel_size=data_parallel_size,
         sequence_parallel=parallel.sequence and parallel.tensor > 1,
         micro_batch_size=spec.training.micro_batch_size,
-        micro_batches=max(1, spec.training.global_batch_size // per_micro_step),
+        micro_batches=max(1, spec.training.global_batch_size // micro_step),
         global_batch_size=spec.training.global_batch_size,
         seq_length=spec.training.sequence_length,
         vocabulary_size=vocabulary,
-        padded_vocabulary_size=-(-vocabulary // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE,
+        model=model_shape_of(spec.model, vocabulary),
         train_iters=spec.training.train_iters,
         pattern=pattern(
             spec.model.layers, parallel.pipeline * max(1, parallel.virtual_pipeline or 1)
         ),
     )
     problems = [
-        *_grid_problems(layout, grid),
+        *_world_problems(layout),
+        *_batch_problems(layout),
         *_model_problems(spec.model, layout),
         *_length_problems(layout),
         *_vocabulary_problems(spec.model, layout, vocabulary_size),
@@ -117,20 +130,29 @@ def pattern(layers: int, segments: int) -> str:
     return "|".join(LAYER * (end - start) for start, end in pairwise(cuts))
 
 
-def divisors(number: int, at_most: int = 64) -> str:
-    """Return the divisors of `number` up to `at_most`, as text."""
-    return ", ".join(str(n) for n in range(1, min(number, at_most) + 1) if number % n == 0)
+def divisors_text(number: int, at_most: int = 64) -> str:
+    """Return the divisors of `number` up to `at_most`, for a message."""
+    return ", ".join(str(n) for n in divisors(number) if n <= at_most)
 
 
-def _grid_problems(layout: ParallelLayout, grid: int) -> list[str]:
+def _world_problems(layout: ParallelLayout) -> list[str]:
+    replica = model_parallel_size(
+        layout.tensor_model_parallel_size,
+        layout.pipeline_model_parallel_size,
+        layout.context_parallel_size,
+    )
+    if layout.world_size % replica == 0:
+        return []
+    return [
+        f"spec.parallelism: tensor * pipeline * context = {replica} does not divide the "
+        f"{layout.world_size} training processes (nodes * gpusPerNode); use a multiple of "
+        f"{replica} processes"
+    ]
+
+
+def _batch_problems(layout: ParallelLayout) -> list[str]:
     problems = []
-    if layout.world_size % grid:
-        problems.append(
-            f"spec.parallelism: tensor * pipeline * context = {grid} does not divide the "
-            f"{layout.world_size} training processes (nodes * gpusPerNode); use a multiple of "
-            f"{grid} processes"
-        )
-    step = layout.micro_batch_size * layout.data_parallel_size
+    step = micro_step_size(layout.micro_batch_size, layout.data_parallel_size)
     batch = layout.global_batch_size
     if batch % step:
         near = [n for n in (batch // step * step, (batch // step + 1) * step) if n]
@@ -138,16 +160,14 @@ def _grid_problems(layout: ParallelLayout, grid: int) -> list[str]:
             f"spec.training.globalBatchSize: {batch} is not a multiple of data-parallel size * "
             f"microBatchSize = {step}; use {' or '.join(map(str, near))}"
         )
-    virtual, stages = (
-        layout.virtual_pipeline_model_parallel_size,
-        layout.pipeline_model_parallel_size,
-    )
-    if virtual and stages == 1:
+    stages = layout.pipeline_model_parallel_size
+    virtual = layout.virtual_pipeline_model_parallel_size or 1
+    if not can_chunk(stages, virtual):
         problems.append(
             f"spec.parallelism.virtualPipeline: {virtual} needs a pipeline of at least 2; leave "
             "it unset or raise spec.parallelism.pipeline"
         )
-    elif virtual and layout.micro_batches % stages:
+    elif not can_interleave(layout.micro_batches, stages, virtual):
         problems.append(
             f"spec.parallelism.virtualPipeline: needs the {layout.micro_batches} micro-batches of "
             f"a step to be a multiple of spec.parallelism.pipeline = {stages}; use "
@@ -163,12 +183,12 @@ def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
     if model.layers % segments:
         problems.append(
             f"spec.model.layers: {model.layers} is not a multiple of pipeline * virtualPipeline "
-            f"= {segments}; use {segments} * n layers or {divisors(model.layers)} segments"
+            f"= {segments}; use {segments} * n layers or {divisors_text(model.layers)} segments"
         )
     if model.hidden_size % model.attention_heads:
         problems.append(
             f"spec.model.hiddenSize: {model.hidden_size} is not a multiple of attentionHeads = "
-            f"{model.attention_heads}; use {divisors(model.hidden_size)} heads"
+            f"{model.attention_heads}; use {divisors_text(model.hidden_size)} heads"
         )
     elif (model.hidden_size // model.attention_heads) % 2:
         problems.append(
@@ -178,17 +198,16 @@ def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
     if model.attention_heads % model.key_value_heads:
         problems.append(
             f"spec.model.queryGroups: {model.key_value_heads} does not divide attentionHeads = "
-            f"{model.attention_heads}; use {divisors(model.attention_heads)}"
+            f"{model.attention_heads}; use {divisors_text(model.attention_heads)}"
         )
-    for field, size in (
-        ("attentionHeads", model.attention_heads),
-        ("queryGroups", model.key_value_heads),
-        ("ffnHiddenSize", model.ffn_hidden_size),
-    ):
+    # Fewer key-value heads than tensor-parallel ranks cannot be trained yet.
+    sizes = {**tensor_split_sizes(layout.model), "queryGroups": model.key_value_heads}
+    del sizes["vocabularySize"]  # it is the padded one that counts: `_vocabulary_problems`
+    for field, size in sizes.items():
         if size % tensor:
             problems.append(
                 f"spec.parallelism.tensor: {tensor} does not divide spec.model.{field} = {size}; "
-                f"use {divisors(size)}"
+                f"use {divisors_text(size)}"
             )
     return problems
 
@@ -196,13 +215,13 @@ def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
 def _length_problems(layout: ParallelLayout) -> list[str]:
     problems = []
     context, length = layout.context_parallel_size, layout.seq_length
-    if context > 1 and length % (2 * context):
+    if length % context_multiple(context):
         problems.append(
             f"spec.training.sequenceLength: {length} is not a multiple of 2 * context = "
-            f"{2 * context}"
+            f"{context_multiple(context)}"
         )
     tensor = layout.tensor_model_parallel_size
-    if layout.sequence_parallel and (length // context) % tensor:
+    if layout.sequence_parallel and not can_split_sequence(length, tensor, context):
         problems.append(
             f"spec.training.sequenceLength: {length} / context = {length // context} is not a "
             f"multiple of tensor = {tensor}, which spec.parallelism.sequence needs"

@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from pretrain_api.formulas.flops import flops_per_token
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 from pretrain_workloads.trainer.pod.workspace import Workspace
-from pretrain_workloads.trainer.progress.flops import flops_per_token
 from pretrain_workloads.trainer.progress.speed import SpeedMeter
 from pretrain_workloads.trainer.progress.tracker import Tracker
 
@@ -56,9 +56,7 @@ class ProgressReporter:
         self.tracker = tracker
         self._layout, self._workspace = layout, workspace
         self._speed = SpeedMeter(layout.tokens_per_step, layout.train_iters)
-        self._flops_per_token = flops_per_token(
-            run.spec.model, layout.padded_vocabulary_size, layout.seq_length
-        )
+        self._flops_per_token = flops_per_token(layout.model, layout.seq_length)
         self._peak_flops = run.peak_flops
         self._written_at = 0.0
 
