@@ -1,10 +1,8 @@
-"""Measure the structure: what a reconcile touches, what a package holds, how much is tested.
+"""Measure the structure: what a reconcile touches, what a field touches, what a package holds.
 
-`python benchmarks/structure.py` prints one table. The figures that must hold are tests:
-`tests/unit/test_layout.py`.
+What must hold of it is asserted in `tests/unit/test_layout.py`.
 """
 
-import ast
 import asyncio
 import sys
 import threading
@@ -19,18 +17,22 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from simulation import Simulation  # noqa: E402
+from structure_measures import (  # noqa: E402
+    files_with,
+    homonyms,
+    lines_of_tests,
+    modules_by_package,
+)
 
-OPERATOR = str(ROOT / "operator" / "pretrain_operator")
-PACKAGES = {
-    "pretrain_api": "crds",
-    "pretrain_operator": "operator",
-    "pretrain_workloads": "workloads",
-    "pretrain_local": "local",
+OPERATOR = str(ROOT / "operator" / "pretrain_operator") + "/"
+CHAIN = {
+    "ComputeProfile": "cpu",
+    "DataPipeline": "documents",
+    "Tokenizer": "tokens",
+    "TokenDataset": "blocks",
+    "PretrainJob": "run",
 }
-FIELDS = {
-    "training.optimizer.gradientClip": "gradient_clip|gradientClip",
-    "a data rule: repetition": "repetition:|RepetitionRule",
-}
+FIELD = "gradient_clip|gradientClip"
 
 
 class Touched:
@@ -40,22 +42,29 @@ class Touched:
         self.functions: defaultdict[str, set[str]] = defaultdict(set)
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
-        """Take note of a call."""
+        """Record a call."""
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(OPERATOR):
-            module = code.co_filename.removeprefix(OPERATOR + "/")
-            if code.co_name != "<module>":
+        is_ours = event == "call" and code.co_filename.startswith(OPERATOR)
+        if is_ours and code.co_name != "<module>":
+            module = code.co_filename.removeprefix(OPERATOR)
+            # The watch calls back into the controller while a write is answered: that is no
+            # part of the reconcile.
+            if not module.startswith(("reconcile/controller", "reconcile/queue")):
                 self.functions[module].add(code.co_qualname)
 
-    def count(self, *, planner: bool) -> tuple[int, int]:
-        """Return modules and functions, with the planner's or without."""
-        kept = {m: f for m, f in self.functions.items() if planner or not m.startswith("planner/")}
+    def count(self, *, with_planner: bool) -> tuple[int, int]:
+        """Return the modules and functions, with those of the planner or without."""
+        kept = {
+            module: functions
+            for module, functions in self.functions.items()
+            if with_planner or not module.startswith("planner/")
+        }
         return len(kept), sum(len(functions) for functions in kept.values())
 
 
 @contextmanager
 def tracing() -> Iterator[Touched]:
-    """Trace the functions of the operator, in all threads that start meanwhile."""
+    """Trace the functions of the operator, also in threads that start meanwhile."""
     touched = Touched()
     threading.setprofile(touched)
     sys.setprofile(touched)
@@ -67,70 +76,47 @@ def tracing() -> Iterator[Touched]:
 
 
 async def reconciles() -> dict[str, Touched]:
-    """Return what the reconciles of a whole chain touch: each kind's first, and while it runs."""
+    """Return what the reconciles of a whole chain touch: the first, a later one, the last."""
     simulation = Simulation()
-    simulation.apply("ComputeProfile", "cpu")
     await simulation.start_operator()
-    found = {}
-    chain = {"DataPipeline": "documents", "Tokenizer": "tokens", "TokenDataset": "blocks"}
-    for kind, name in {"ComputeProfile": "cpu", **chain, "PretrainJob": "run"}.items():
-        if kind != "ComputeProfile":
-            simulation.apply(kind, name)
+    found: dict[str, Touched] = {}
+
+    async def trace(moment: str, kind: str) -> None:
         with tracing() as touched:
-            await simulation.reconcile(kind, name)
-        found[f"{kind}, first"] = touched
-        if kind != "ComputeProfile":
-            simulation.pods.step()
-            with tracing() as touched:
-                await simulation.reconcile(kind, name)
-            found[f"{kind}, running"] = touched
+            await simulation.reconcile(kind, CHAIN[kind])
+        found[f"{kind}, {moment}"] = touched
+
+    for kind, name in CHAIN.items():
+        simulation.apply(kind, name)
+        await trace("first", kind)
+        if simulation.pods.step():
+            await trace("running", kind)
         await simulation.run()
-        if kind != "ComputeProfile":
-            with tracing() as touched:
-                await simulation.reconcile(kind, name)
-            found[f"{kind}, settled"] = touched
+        await trace("settled", kind)
     return found
 
 
-def modules(package: str) -> list[Path]:
-    """Return the modules of a package and of those below it."""
-    return sorted((ROOT / PACKAGES[package] / package).rglob("*.py"))
-
-
-def crowded() -> list[tuple[str, int]]:
-    """Return all packages with their number of modules, fullest first."""
-    count: defaultdict[str, int] = defaultdict(int)
-    for package in PACKAGES:
-        for path in modules(package):
-            if path.name != "__init__.py":
-                count[str(path.parent.relative_to(ROOT))] += 1
-    return sorted(count.items(), key=lambda item: -item[1])
-
-
-def homonyms() -> list[str]:
-    """Return public classes whose name another package has, too."""
-    places = defaultdict(set)
-    for package in PACKAGES:
-        for path in modules(package):
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    places[node.name].add(path.parent)
-    return sorted(name for name, folders in places.items() if len(folders) > 1)
-
-
-def lines(paths: list[Path]) -> int:
-    """Return the lines of files."""
-    return sum(path.read_text(encoding="utf-8").count("\n") for path in paths)
-
-
 def main() -> None:
-    """Print the table."""
-    print(f"{'a reconcile of':<28}{'modules':>8}{'functions':>11}   without the planner")
+    """Print the measures."""
+    write = sys.stdout.write
+    write(f"{'reconcile of a':<26}{'modules':>8}{'functions':>10}   without the planner\n")
     for name, touched in asyncio.run(reconciles()).items():
-        every, own = touched.count(planner=True), touched.count(planner=False)
-        print(f"{name:<28}{every[0]:>8}{every[1]:>11}   {own[0]:>3}{own[1]:>5}")
-    print("fullest packages:", ", ".join(f"{name} {n}" for name, n in crowded()[:5]))
-    print("class names with two meanings:", len(homonyms()), *homonyms())
+        (modules, functions), own = (
+            touched.count(with_planner=True),
+            touched.count(with_planner=False),
+        )
+        write(f"{name:<26}{modules:>8}{functions:>10}   {own[0]:>7}{own[1]:>10}\n")
+    packages = sorted(modules_by_package().items(), key=lambda item: -len(item[1]))
+    write("\nmodules in the fullest packages:\n")
+    for package, names in packages[:6]:
+        write(f"  {len(names):>3} {package}\n")
+    write(f"class names with two meanings: {len(homonyms())} {sorted(homonyms())}\n")
+    code, tests, helpers = lines_of_tests()
+    ratio, with_helpers = tests / code, (tests + helpers) / code
+    write(f"operator and API: {code} lines, tests {ratio:.2f}, with helpers {with_helpers:.2f}\n")
+    write("files that know training.optimizer.gradientClip:\n")
+    for path in files_with(FIELD):
+        write(f"  {path}\n")
 
 
 if __name__ == "__main__":

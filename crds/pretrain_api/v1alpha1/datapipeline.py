@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from pretrain_api.meta import (
     ApiModel,
@@ -104,19 +105,22 @@ class DataRule(ApiModel):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "DataRule":
-        kinds = [k for k in ("length", "language_id", "repetition") if getattr(self, k) is not None]
-        if len(kinds) != 1:
-            raise ValueError(
-                f"set exactly one of length, languageId and repetition, not {len(kinds)} of them"
-            )
+        kinds = [to_camel(name) for name in self._kinds()]
+        count = sum(getattr(self, name) is not None for name in self._kinds())
+        if count != 1:
+            listed = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+            raise ValueError(f"set exactly one of {listed}, not {count} of them")
         return self
 
     @property
     def kind(self) -> str:
         """Return the name of the kind that is set, as written in the manifest."""
-        if self.length is not None:
-            return "length"
-        return "languageId" if self.language_id is not None else "repetition"
+        return next(to_camel(name) for name in self._kinds() if getattr(self, name) is not None)
+
+    @classmethod
+    def _kinds(cls) -> list[str]:
+        """Return the fields of which exactly one is set: all but the conditions."""
+        return [name for name in cls.model_fields if name not in ("languages", "domains")]
 
 
 class NearDeduplication(ApiModel):
