@@ -44,7 +44,7 @@ def _default(profiles: Sequence[ObservedObject]) -> ObservedObject:
     marking = f'the annotation {DEFAULT_PROFILE_ANNOTATION}: "true"'
     if marked:
         names = ", ".join(sorted(p.key.name for p in marked))
-        why = f"the ComputeProfiles {names} all carry {marking}; leave it on one"
+        why = f"the ComputeProfiles {names} all have {marking}; remove it from all but one"
     else:
         why = f"set it, or give one ComputeProfile {marking}; {_available(profiles)}"
     raise DependencyNotReady(Reason.PROFILE_NOT_FOUND, f"spec.profileRef is not set: {why}")

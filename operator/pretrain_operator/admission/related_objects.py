@@ -66,7 +66,9 @@ def related_objects(
     try:
         dataset = parse(TokenDatasetSpec, dict(observed.spec))
     except InvalidManifest as error:
-        missing.append(f"TokenDataset {name} is invalid, so it is not compared with: {error}")
+        missing.append(
+            f"TokenDataset {name} is invalid, so the run is not checked against it: {error}"
+        )
         return RelatedObjects(profile, missing=tuple(missing))
     summary = _summary(observed)
     if summary is not None:
@@ -96,8 +98,8 @@ def _vocabulary(
     try:
         return parse(TokenizerSpec, dict(observed.spec)).vocabulary_size, []
     except InvalidManifest as error:
-        return None, [f"{key.title} is invalid, so it is not compared with: {error}"]
+        return None, [f"{key.title} is invalid, so the run is not checked against it: {error}"]
 
 
 def _absent(field: str, kind: str, name: str) -> str:
-    return f"{field}: there is no {kind} {name!r}, so it is not compared with"
+    return f"{field}: there is no {kind} {name!r}, so the run is not checked against it"

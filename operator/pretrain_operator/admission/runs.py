@@ -180,7 +180,8 @@ def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetInfo | None) -> lis
     if length != dataset.sequence_length:
         message = (
             f"{length} is not the sequenceLength of TokenDataset {dataset.name},"
-            f" {dataset.sequence_length}; use {dataset.sequence_length}, or cut the dataset anew"
+            f" {dataset.sequence_length}; use {dataset.sequence_length}, or change that of the"
+            " dataset"
         )
         problems.append(Problem("dataset-sequence", "spec.training.sequenceLength", message))
     if tokens > dataset.tokens:

@@ -17,6 +17,6 @@ def retry_hint(owner: ObservedObject) -> str:
     new = int(value) + 1 if value.isascii() and value.isdecimal() else 1
     key = owner.key
     return (
-        f"; to try again: kubectl annotate -n {key.namespace} {key.kind.lower()} {key.name}"
+        f"; to retry: kubectl annotate -n {key.namespace} {key.kind.lower()} {key.name}"
         f" {RETRY_ANNOTATION}={new} --overwrite"
     )

@@ -27,7 +27,7 @@ _PROFILE = "of the ComputeProfile"
 _REMEDIES = (
     (
         "exceeded quota",
-        f"raise the ResourceQuota, or ask for less: spec.pods {_PROFILE}, or fewer pods at once",
+        f"raise the ResourceQuota, or request less: spec.pods {_PROFILE}, or fewer pods at once",
     ),
     (
         "must specify",
@@ -52,7 +52,7 @@ _REMEDIES = (
     ),
     (
         "Insufficient ",
-        f"free or add nodes, or ask for less: spec.pods {_PROFILE}, or the run's spec.parallelism",
+        f"free or add nodes, or request less: spec.pods {_PROFILE}, or the run's spec.parallelism",
     ),
     (
         "node affinity/selector",

@@ -83,7 +83,7 @@ class Controller:
             try:
                 return await self.resync()
             except (Refused, Unavailable) as error:
-                logger.warning("cannot list: %s; tries again in %.0f s", error, wait)
+                logger.warning("cannot list: %s; retries in %.0f s", error, wait)
                 await asyncio.sleep(wait)
                 wait = min(30.0, wait * 2)
 

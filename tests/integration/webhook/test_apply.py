@@ -59,7 +59,7 @@ def test_a_wrong_run_is_refused_with_all_messages(team: Namespace) -> None:
         "spec.model.vocabularySize: 1000 is less than the tokenizer's 1024 ids; use 1024 or more,"
         " or leave it out; spec.parallelism.gpusPerNode: 16 is more than spec.accelerator.perNode"
         " = 8 of the ComputeProfile; use at most 8; spec.training.sequenceLength: 256 is not the"
-        " sequenceLength of TokenDataset blocks, 128; use 128, or cut the dataset anew"
+        " sequenceLength of TokenDataset blocks, 128; use 128, or change that of the dataset"
     )
 
 

@@ -193,7 +193,7 @@ def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -
     notes = [note, waiting := waiting_reason(job)]
     retried = most_informative(job.pods)
     if retried is not None and not waiting:
-        notes.append(f"task {retried.rank} is tried again: {retried.message}")
+        notes.append(f"task {retried.rank} is retried: {retried.message}")
     # Tasks are independent: the stage makes progress while one pod runs.
     runs = not waiting or is_between_tasks(job, now)
     tasks = f"stage {planned.stage}: {status.succeeded} of {planned.tasks} tasks done"

@@ -69,7 +69,7 @@ def _with_end(attempt: AttemptStatus, run: ObservedRun, now: datetime) -> Attemp
     started = attempt.model_copy(update={"started_at": job.started_at or job.created_at})
     if job.deleting:
         if run.spec.suspend:
-            return ended(started, SUSPENDED, "held by spec.suspend", now)
+            return ended(started, SUSPENDED, "suspended by spec.suspend", now)
         return ended(started, ExitClass.INFRASTRUCTURE, f"its Job {job.name} was deleted", now)
     if not job.is_finished and not _is_abandoned(job, now):
         return started

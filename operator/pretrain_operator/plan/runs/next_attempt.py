@@ -33,7 +33,9 @@ from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.plan.waiting import waiting_reason
 
 _STARTING = State(Phase.RUNNING, Reason.ATTEMPT_STARTING)
-_HELD = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
+_SUSPENDED = State(
+    Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to resume"
+)
 
 
 def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
@@ -50,7 +52,7 @@ def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
     if last is not None and last.reason is None and job is not None:
         return _running(plan, run, job, now)
     if run.spec.suspend:
-        return replace(plan, state=_HELD)
+        return replace(plan, state=_SUSPENDED)
     ending = [pod for pod in run.pods if not pod.is_over and not pod.is_lost(now)]
     if ending:
         state = _until_ended(ending[0], run.owner, last)
@@ -69,7 +71,7 @@ def _until_ended(pod: ObservedPod, owner: ObservedObject, last: AttemptStatus | 
 def _running(plan: RunPlan, run: ObservedRun, job: ObservedJob, now: datetime) -> RunPlan:
     last = plan.attempts[-1]
     if run.spec.suspend:
-        return _stop(plan, ended(last, SUSPENDED, "held by spec.suspend", now), _HELD)
+        return _stop(plan, ended(last, SUSPENDED, "suspended by spec.suspend", now), _SUSPENDED)
     is_stale = run.placement not in (None, job.annotations.get(PLACEMENT_ANNOTATION))
     if is_stale and not job.has_started and not job.failing:
         message = "starts again: the ComputeProfile has changed"
@@ -107,7 +109,7 @@ def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
         message = f"attempt {last.number} ends: {why}"
         return State(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
     if job.suspended:
-        message = f"Job {job.name} is held by its queue until there is room"
+        message = f"Job {job.name} is suspended by its queue until resources are available"
         return State(Phase.SUSPENDED, Reason.SUSPENDED, message)
     waiting = waiting_reason(job)
     if waiting:

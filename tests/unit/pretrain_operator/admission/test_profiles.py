@@ -30,7 +30,7 @@ def test_without_a_name_the_only_profile_is_used() -> None:
     [
         ([], [], "there is no ComputeProfile at all"),
         (["a", "b"], [], "there are a, b"),
-        (["a", "b"], ["a", "b"], "a, b all carry"),
+        (["a", "b"], ["a", "b"], "a, b all have"),
     ],
 )
 def test_an_ambiguous_default_is_an_error_that_names_the_candidates(

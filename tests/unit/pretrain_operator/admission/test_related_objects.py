@@ -46,7 +46,8 @@ def test_an_object_of_another_namespace_is_another_object() -> None:
     related = related_objects(parsed_run(), "team", ListedObjects([PROFILE, TOKENIZER, DATASET]))
     assert related.dataset is None
     assert related.missing == (
-        "spec.data.datasetRef.name: there is no TokenDataset 'blocks', so it is not compared with",
+        "spec.data.datasetRef.name: there is no TokenDataset 'blocks', so the run is not checked"
+        " against it",
     )
 
 
@@ -57,8 +58,8 @@ def test_everything_that_is_missing_is_named() -> None:
     assert profile.startswith("spec.profileRef is not set: ")
     assert profile.endswith("; memory and time are not checked")
     assert tokenizer == (
-        "spec.tokenizerRef.name of TokenDataset blocks: there is no Tokenizer 'tokens', so it is"
-        " not compared with"
+        "spec.tokenizerRef.name of TokenDataset blocks: there is no Tokenizer 'tokens', so the"
+        " run is not checked against it"
     )
 
 

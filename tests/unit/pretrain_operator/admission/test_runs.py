@@ -94,7 +94,7 @@ def test_a_run_that_does_not_fit_its_dataset_is_refused_with_the_remedy() -> Non
         "spec.model.vocabularySize: 500 is less than the tokenizer's 512 ids; use 512 or more,"
         " or leave it out",
         "spec.training.sequenceLength: 128 is not the sequenceLength of TokenDataset blocks, 256;"
-        " use 256, or cut the dataset anew",
+        " use 256, or change that of the dataset",
     ]
     assert result.plan is not None
     assert result.plan.warnings == result.warnings

@@ -39,7 +39,7 @@ def test_a_failed_task_fails_the_object_with_the_message_of_its_report() -> None
     job = make_job(name, [succeeded_pod(0), pod], failing=True, annotations=PLACED)
     after = plan([jobs[0], job])
     assert (after.state.phase, after.state.reason) == (Phase.FAILED, Reason.BAD_DATA)
-    message, _, hint = after.state.message.partition("; to try again: ")
+    message, _, hint = after.state.message.partition("; to retry: ")
     assert message == "stage prepare, task 1: a.jsonl.gz: is cut at byte 7"
     assert hint.endswith("datapipeline thing pretrain.dev/retry=1 --overwrite")
 
@@ -86,7 +86,7 @@ def test_a_task_that_is_retried_is_reported() -> None:
     pods = [failed_pod(exit_class=ExitClass.INFRASTRUCTURE, message="storage timed out")]
     state = plan([make_job(first_job().name, pods, annotations=PLACED)]).state
     assert state.phase is Phase.RUNNING
-    assert "task 0 is tried again: storage timed out" in state.message
+    assert "task 0 is retried: storage timed out" in state.message
 
 
 def pod_that_ended(seconds_ago: float) -> ObservedPod:

@@ -194,7 +194,7 @@ def test_a_user_error_fails_the_run_with_the_message_of_the_pod() -> None:
     pod = failed_pod(0, "run-a1", exit_class=ExitClass.USER_ERROR, message="spec.model.layers: 3")
     after = plan([running(1, pod, failed=True)], [attempt()])
     assert (after.state.phase, after.state.reason) == (Phase.FAILED, Reason.USER_ERROR)
-    assert after.state.message.startswith("spec.model.layers: 3; to try again: ")
+    assert after.state.message.startswith("spec.model.layers: 3; to retry: ")
 
 
 def test_pods_that_do_not_start_are_reported() -> None:
