@@ -23,37 +23,37 @@ from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
 
 RATE, SECONDS = 50, 20
-GIVEN = {"tensor": 4, "pipeline": 8, "sequence": True}
+DEGREES = {"tensor": 4, "pipeline": 8, "sequence": True}
 
 
 @dataclass(frozen=True)
-class Case:
-    """Questions that are asked one after the other."""
+class Load:
+    """A sequence of reviews."""
 
     title: str
     parallelism: dict[str, Any]
     distinct: int
-    """Different runs among the questions; one that was asked before is answered from memory."""
+    """Different runs among the reviews; a repeated one gets a cached result."""
 
 
-CASES = (
-    Case("degrees given, every run another", GIVEN, RATE * SECONDS),
-    Case("degrees given, 8 runs in turn", GIVEN, 8),
-    Case("degrees left out, 8 runs in turn", {}, 8),
-    Case("degrees left out, every run another", {}, RATE * SECONDS),
+LOADS = (
+    Load("degrees given, every run another", DEGREES, RATE * SECONDS),
+    Load("degrees given, 8 runs in turn", DEGREES, 8),
+    Load("degrees left out, 8 runs in turn", {}, 8),
+    Load("degrees left out, every run another", {}, RATE * SECONDS),
 )
 
 
-def review(case: Case, number: int) -> dict[str, object]:
-    """Return a question about a 70B run on 128 devices; each batch makes another plan."""
+def review(load: Load, number: int) -> dict[str, object]:
+    """Return the review of a 70B run on 128 devices; each batch size needs another plan."""
     spec = {
         "model": {"preset": "llama3-70b"},
         "data": {"datasetRef": {"name": "blocks"}},
-        "parallelism": {"nodes": 16, **case.parallelism},
+        "parallelism": {"nodes": 16, **load.parallelism},
         "training": {
             "tokens": "1T",
             "sequenceLength": 8192,
-            "globalBatchSize": 128 * (1 + number % case.distinct),
+            "globalBatchSize": 128 * (1 + number % load.distinct),
         },
         "checkpoint": {"uri": "s3://checkpoints/run"},
     }
@@ -69,7 +69,7 @@ def review(case: Case, number: int) -> dict[str, object]:
 
 
 def objects() -> list[ObservedObject]:
-    """Return what the runs refer to."""
+    """Return the objects that the runs refer to."""
     output = {"uri": "s3://corpus"}
     specs: dict[tuple[str, str], dict[str, Any]] = {
         ("ComputeProfile", "h100"): {"accelerator": {"name": "h100", "perNode": 8}},
@@ -103,7 +103,7 @@ def objects() -> list[ObservedObject]:
 
 
 def serve(pipe: Connection) -> None:
-    """Run the server as its entry point does, and tell its port."""
+    """Run the server as its entry point does, and send its port through `pipe`."""
     asyncio.run(_serve(pipe))
 
 
@@ -114,58 +114,58 @@ async def _serve(pipe: Connection) -> None:
             [CertificateRequest("tls", "webhook", addresses=("127.0.0.1",))]
         )
         certificate = Certificate(folder / "tls.crt", folder / "tls.key")
-    known = ListedObjects(objects())
-    planning = Planning(open_workers, most=32, seconds=5.0)
-    runner = web.AppRunner(make_app(lambda: known, planning), access_log=None)
+    reader = ListedObjects(objects())
+    planning = Planning(open_workers, max_pending=32, timeout_seconds=5.0)
+    runner = web.AppRunner(make_app(lambda: reader, planning), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context).start()
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     pipe.send(runner.addresses[0][1])
-    await told.wait()
+    await terminated.wait()
     await runner.cleanup()
     planning.close()
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one case took."""
+class Latencies:
+    """The latencies of one load."""
 
     reviews: Sequence[float]
     """Milliseconds of each."""
     probes: Sequence[float]
-    """Milliseconds of each liveness probe meanwhile."""
+    """Milliseconds of each liveness probe during the load."""
     unplanned: int
-    """Answers without a plan: too many at once, or too slow."""
+    """Responses without a plan: too many at the same time, or a timeout."""
 
 
-async def ask(port: int, case: Case) -> Measured:
-    """Ask; requests start on time, however long others take."""
+async def run_load(port: int, load: Load) -> Latencies:
+    """Send the reviews at a fixed rate, whether earlier ones were answered or not."""
     url, unplanned = f"https://127.0.0.1:{port}", 0
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
 
-        async def one(number: int) -> float:
+        async def send(number: int) -> float:
             nonlocal unplanned
             start = time.perf_counter()
-            async with session.post(f"{url}/validate", json=review(case, number)) as answer:
-                response = (await answer.json())["response"]
-            taken = 1000 * (time.perf_counter() - start)
-            unplanned += any("not checked here" in line for line in response.get("warnings", ()))
-            return taken
+            async with session.post(f"{url}/validate", json=review(load, number)) as response:
+                result = (await response.json())["response"]
+            milliseconds = 1000 * (time.perf_counter() - start)
+            unplanned += any("not checked here" in line for line in result.get("warnings", ()))
+            return milliseconds
 
         async def probe(_: int) -> float:
             start = time.perf_counter()
-            async with session.get(f"{url}/livez") as answer:
-                await answer.read()
+            async with session.get(f"{url}/livez") as response:
+                await response.read()
             return 1000 * (time.perf_counter() - start)
 
         reviews, probes = await asyncio.gather(
-            _on_time(one, RATE, SECONDS), _on_time(probe, 5, SECONDS)
+            _at_rate(send, RATE, SECONDS), _at_rate(probe, 5, SECONDS)
         )
-    return Measured(reviews, probes, unplanned)
+    return Latencies(reviews, probes, unplanned)
 
 
-async def _on_time(request: Callable[[int], Any], rate: int, seconds: int) -> list[float]:
+async def _at_rate(request: Callable[[int], Any], rate: int, seconds: int) -> list[float]:
     start, tasks = time.perf_counter(), []
     for number in range(rate * seconds):
         await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
@@ -173,42 +173,43 @@ async def _on_time(request: Callable[[int], Any], rate: int, seconds: int) -> li
     return list(await asyncio.gather(*tasks))
 
 
-def measure(case: Case) -> Measured:
-    """Return what a case takes with a server that has just started and compiled the rules."""
+def measure(load: Load) -> Latencies:
+    """Return the latencies of a load on a server that has just started and compiled the rules."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     server.start()
     try:
-        return asyncio.run(_measure(ours.recv(), case))
+        return asyncio.run(_measure(ours.recv(), load))
     finally:
         server.terminate()
         server.join()
 
 
-async def _measure(port: int, case: Case) -> Measured:
+async def _measure(port: int, load: Load) -> Latencies:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
-        first = Case("", {"tensor": 8}, 64)
+        first = Load("", {"tensor": 8}, 64)
 
         async def warm_up(number: int) -> None:
             url = f"https://127.0.0.1:{port}/validate"
-            async with session.post(url, json=review(first, number)) as answer:
-                await answer.read()
+            async with session.post(url, json=review(first, number)) as response:
+                await response.read()
 
         await asyncio.gather(*(warm_up(number) for number in range(16)))
-    return await ask(port, case)
+    return await run_load(port, load)
 
 
 def main() -> None:
-    """Print the percentiles of each case."""
+    """Print the percentiles of each load."""
     print(f"{RATE * SECONDS} requests at {RATE}/s; milliseconds, median and p99")
     print(f"{'':38}{'reviews':>16}{'/livez':>16}  without a plan")
-    for case in CASES:
-        found = measure(case)
-        columns = "".join(f"{_shown(values):>16}" for values in (found.reviews, found.probes))
-        print(f"{case.title:38}{columns}{found.unplanned:>16}")
+    for load in LOADS:
+        latencies = measure(load)
+        samples = (latencies.reviews, latencies.probes)
+        columns = "".join(f"{_percentiles(values):>16}" for values in samples)
+        print(f"{load.title:38}{columns}{latencies.unplanned:>16}")
 
 
-def _shown(values: Sequence[float]) -> str:
+def _percentiles(values: Sequence[float]) -> str:
     p99 = sorted(values)[int(0.99 * len(values))]
     return f"{statistics.median(values):.1f} {p99:.1f}"
 

@@ -1,4 +1,4 @@
-"""Builders of what tests observe: specs, objects, Jobs and pods, with just enough in them."""
+"""Builders of test data: specs, objects, Jobs, pods and runs, with defaults for all fields."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ DIGEST = "0123456789abcdef" * 4
 
 
 def at(seconds: float) -> datetime:
-    """Return a point in time, in seconds from the tests' now."""
+    """Return the time `seconds` after `NOW`."""
     return NOW + timedelta(seconds=seconds)
 
 
@@ -194,19 +194,21 @@ def make_pod(
 
 
 def succeeded_pod(rank: int = 0, job: str = "job", **report: Any) -> ObservedPod:
-    """Return a pod that ended well and left a report."""
-    said = make_report(rank=rank, **report)
-    end = ContainerEnd(0, "Completed", said.model_dump_json(by_alias=True), said)
+    """Return a pod that succeeded and left a report."""
+    exit_report = make_report(rank=rank, **report)
+    message = exit_report.model_dump_json(by_alias=True)
+    end = ContainerEnd(0, "Completed", message, exit_report)
     return make_pod(rank, "Succeeded", job, end=end)
 
 
 def failed_pod(
     rank: int = 0, job: str = "job", code: int | None = None, reason: str = "Error", **report: Any
 ) -> ObservedPod:
-    """Return a pod that failed; with a report if `report` has fields of one."""
-    said = make_report(rank=rank, **report) if report else None
-    exit_code = code if code is not None else said.exit_class.exit_code if said else 1
-    return make_pod(rank, "Failed", job, end=ContainerEnd(exit_code, reason, "", said))
+    """Return a pod that failed; with a report if `report` has fields."""
+    exit_report = make_report(rank=rank, **report) if report else None
+    if code is None:
+        code = exit_report.exit_class.exit_code if exit_report else 1
+    return make_pod(rank, "Failed", job, end=ContainerEnd(code, reason, "", exit_report))
 
 
 def make_job(
@@ -278,7 +280,7 @@ def parsed_profile(**changes: Any) -> ComputeProfileSpec:
 def make_observed_run(
     owner: ObservedObject | None = None, spec: PretrainJobSpec | None = None, **changes: Any
 ) -> ObservedRun:
-    """Return a run as it is planned: nothing of it is there yet."""
+    """Return a run that has no Jobs and no status yet."""
     fields: dict[str, Any] = {
         "status": PretrainJobStatus(),
         "jobs": (),

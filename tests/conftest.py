@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, settings
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
-# A busy machine is no bug: how long an example takes is never what a test is about.
+# How long an example takes depends on the load of the machine, and no test is about it.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 
 def pytest_configure() -> None:
-    """Forget the caller's cluster, and let a terminated session end what it started.
+    """Unset KUBECONFIG, and treat SIGTERM like an interrupt.
 
-    Tests install CRDs and run an operator: nobody's cluster gets them for a variable that happens
-    to be set. A terminated session then ends its clusters as an interrupted one does.
+    Tests install CRDs and run an operator, which must not happen in a cluster of the user because
+    of a variable in the environment. An interrupted session stops the clusters that it started.
     """
     os.environ.pop("KUBECONFIG", None)
 
@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kubeconfig",
         type=Path,
-        help="use this cluster instead of one of our own; CRDs are installed, an operator is run",
+        help="use this cluster instead of a local one; CRDs are installed, an operator is run",
     )
     parser.addoption(
         "--update-snapshots",

@@ -1,27 +1,23 @@
-"""An API server in memory: the requests that the operator makes, with the meaning they have.
+"""An API server in memory, for the requests that the operator makes.
 
-It stands behind `Api` in the place of the HTTP client, so paths, bodies, selectors and error codes
-are the real ones. It knows resourceVersions (no change, no new one), generations, uid
-preconditions, the status subresource, finalizers, garbage collection, pages of lists and watches.
+It replaces the HTTP client of `Api`, so paths, bodies, selectors and error codes are the real ones.
+It implements resourceVersions (unchanged by a write without effect), generations, UID
+preconditions, the status subresource, finalizers, garbage collection, paged lists and watches.
 """
 
 import copy
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from kubernetes.aio.client.rest import ApiException
 
+from memory_requests import Json, Name, Response, Target, is_selected, parse_path
 from pretrain_api.kinds import KINDS
 
-Json = dict[str, Any]
-Name = tuple[str, str, str]
-"""Plural of the kind, namespace (empty for cluster-scoped kinds) and name."""
-
 Watcher = Callable[[str, Json, bool], None]
-"""Called with kind, object, and whether it was deleted."""
+"""Called with the kind, the object, and whether it was deleted."""
 
 KIND_OF = {
     **{kind.plural: kind.name for kind in KINDS},
@@ -39,95 +35,51 @@ CREATED_AT = "2026-01-02T03:04:05Z"
 
 
 class Crashed(BaseException):
-    """The process of the operator ends here: nothing of ours may catch it."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the path of a request means."""
-
-    plural: str
-    namespace: str
-    name: str
-    subresource: str
-
-    @property
-    def key(self) -> Name:
-        """Return the name of the object."""
-        return self.plural, self.namespace, self.name
-
-
-@dataclass
-class Content:
-    """The body of a response, as a stream."""
-
-    data: bytes
-
-    async def read(self, size: int) -> bytes:
-        """Return the next `size` bytes."""
-        head, self.data = self.data[:size], self.data[size:]
-        return head
-
-
-@dataclass
-class Response:
-    """An answer."""
-
-    body: bytes
-    content: Content = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.content = Content(self.body)
-
-    async def json(self) -> Any:
-        """Return the body as JSON."""
-        return json.loads(self.body)
-
-    def close(self) -> None:
-        """Do nothing: there is no connection."""
+    """The process of the operator ends here; a BaseException, so that the operator lets it pass."""
 
 
 class MemoryServer:
-    """The objects of a cluster, and the answers to requests for them.
+    """The objects of a cluster, and the responses to requests for them.
 
-    A stored object is never changed, only replaced: whoever got it may keep it.
+    A stored object is never changed, only replaced: it may be returned without a copy.
     """
 
     def __init__(self) -> None:
         self.objects: dict[Name, Json] = {}
         self.progress: dict[str, bytes] = {}
-        """What pods serve at `/progress`, by their name."""
+        """What pods serve at `/progress`, by the name of the pod."""
         self.watchers: list[Watcher] = []
         self.refuse: Callable[[str, str], ApiException | None] = lambda method, path: None
-        """Called before each request: return an error to answer with it."""
+        """Called before each request; an error that it returns is the response."""
         self.crash_after: int | None = None
-        """Writes after which the process of the operator ends, without an answer to the last."""
-        self.lose_answer_of: int | None = None
-        """The number of a request that takes effect, but whose answer does not arrive."""
+        """Writes after which the operator crashes, before it gets the last response."""
+        self.lose_response_of: int | None = None
+        """The number of a request that takes effect, but whose response is lost."""
         self.requests: list[tuple[str, str]] = []
         self.writes = 0
         self.version = 0
-        self._births: Counter[Name] = Counter()
+        self._creations: Counter[Name] = Counter()
+        """How many objects each name has had, for their UIDs."""
 
     async def request(self, method: str, path: str, **options: Any) -> Response:
         """Answer one request, as `DynamicClient.request` does."""
         self.requests.append((method, path))
         if (error := self.refuse(method, path)) is not None:
             raise error
-        answer = self._answer(method, _parse(path), options)
+        body = self._respond(method, parse_path(path), options)
         if method in WRITES:
             self.writes += 1
             if self.writes == self.crash_after:
                 raise Crashed
-        if len(self.requests) == self.lose_answer_of:
+        if len(self.requests) == self.lose_response_of:
             raise TimeoutError
-        return Response(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+        return Response(body if isinstance(body, bytes) else json.dumps(body).encode())
 
     def clone(self) -> "MemoryServer":
-        """Return another server with the same objects, which nobody has asked anything yet."""
+        """Return another server with the same objects, and without requests and watchers."""
         other = MemoryServer()
         other.objects, other.version = dict(self.objects), self.version
-        other.progress, other._births = dict(self.progress), Counter(self._births)
+        other.progress, other._creations = dict(self.progress), Counter(self._creations)
         return other
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Json | None:
@@ -159,13 +111,13 @@ class MemoryServer:
         scope = "" if kind == "ComputeProfile" else namespace
         self._delete((PLURAL_OF[kind], scope, name))
 
-    def _answer(self, method: str, target: Target, options: Mapping[str, Any]) -> Json | bytes:
+    def _respond(self, method: str, target: Target, options: Mapping[str, Any]) -> Json | bytes:
         if target.subresource.startswith("proxy/"):
             return self._proxied(target)
         if method == "post":
             return self._create(target, options["body"])
         if method == "get" and not target.name:
-            return self._listed(target, options)
+            return self._list(target, options)
         if method == "patch" and target.key not in self.objects and not target.subresource:
             raise _conflict(target)  # an apply with a uid creates nothing
         body = self.objects.get(target.key)
@@ -201,13 +153,13 @@ class MemoryServer:
             _merge(fresh, {**parts, "metadata": _without_identity(patch["metadata"])})
         return self._replace(target.key, fresh)
 
-    def _listed(self, target: Target, options: Mapping[str, Any]) -> Json:
+    def _list(self, target: Target, options: Mapping[str, Any]) -> Json:
         items = [
             body
             for key, body in sorted(self.objects.items())
             if key[0] == target.plural
             and target.namespace in ("", key[1])
-            and _selected(body, options.get("label_selector"), options.get("field_selector"))
+            and is_selected(body, options.get("label_selector"), options.get("field_selector"))
         ]
         start = int(options.get("_continue") or 0)
         end = start + int(options.get("limit") or len(items) or 1)
@@ -217,10 +169,10 @@ class MemoryServer:
         return {"metadata": metadata, "items": items[start:end]}
 
     def _proxied(self, target: Target) -> bytes:
-        answer = self.progress.get(target.name.split(":")[0])
-        if answer is None:
+        progress = self.progress.get(target.name.split(":")[0])
+        if progress is None:
             raise ApiException(status=503, reason="no endpoints available")
-        return answer
+        return progress
 
     def _require_uid(self, target: Target, preconditions: Mapping[str, Any]) -> None:
         uid = self.objects[target.key]["metadata"]["uid"]
@@ -228,10 +180,10 @@ class MemoryServer:
             raise _conflict(target)
 
     def _insert(self, key: Name, body: Json) -> Json:
-        self._births[key] += 1
+        self._creations[key] += 1
         plural, _, name = key
         body["metadata"] |= {
-            "uid": f"{plural}-{name}-{self._births[key]}",
+            "uid": f"{plural}-{name}-{self._creations[key]}",
             "generation": 1,
             "creationTimestamp": CREATED_AT,
         }
@@ -256,9 +208,9 @@ class MemoryServer:
     def _delete(self, key: Name) -> None:
         body = self.objects[key]
         if body["metadata"].get("finalizers"):
-            leaving = copy.deepcopy(body)
-            leaving["metadata"].setdefault("deletionTimestamp", CREATED_AT)
-            self._replace(key, leaving)
+            deleting = copy.deepcopy(body)
+            deleting["metadata"].setdefault("deletionTimestamp", CREATED_AT)
+            self._replace(key, deleting)
             return
         self.version += 1
         del self.objects[key]
@@ -272,17 +224,6 @@ class MemoryServer:
     def _notify(self, key: Name, body: Json, deleted: bool) -> None:
         for watcher in self.watchers:
             watcher(KIND_OF[key[0]], body, deleted)
-
-
-def _parse(path: str) -> Target:
-    """Return what `/api/v1/…` or `/apis/GROUP/VERSION/…` means."""
-    parts = path.strip("/").split("/")
-    rest = parts[2:] if parts[0] == "api" else parts[3:]
-    namespace = ""
-    if rest[0] == "namespaces":
-        namespace, rest = rest[1], rest[2:]
-    name = rest[1] if len(rest) > 1 else ""
-    return Target(rest[0], namespace, name, "/".join(rest[2:]))
 
 
 def _conflict(target: Target) -> ApiException:
@@ -299,17 +240,3 @@ def _merge(target: Json, patch: Mapping[str, Any]) -> None:
             _merge(target[key], value)
         else:
             target[key] = copy.deepcopy(value)
-
-
-def _selected(body: Json, labels: str | None, fields: str | None) -> bool:
-    own = body["metadata"].get("labels") or {}
-    if labels is not None and labels not in own:
-        return False
-    for term in fields.split(",") if fields else ():
-        path, _, value = term.partition("=")
-        found: Any = body
-        for part in path.split("."):
-            found = (found or {}).get(part)
-        if found != value:
-            return False
-    return True

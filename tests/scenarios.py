@@ -1,7 +1,6 @@
-"""Stories of users and operators in a simulated cluster, and how one of them ends.
+"""Scenarios: what a user does in a simulated cluster, and the end state.
 
-Each starts from a cluster at rest; the user does something; the operator and the pods work until
-nothing is left to do; the user does the next thing.
+After each phase of user actions, operator and pods run until nothing is left to do.
 """
 
 import asyncio
@@ -25,12 +24,13 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What there is at first, and what the user does each time the cluster has come to rest."""
+    """A start, and phases of user actions."""
 
     start: Step
+    """Prepares the cluster; it is not disturbed by crashes and faults."""
     phases: tuple[tuple[Step, ...], ...]
     least_writes: int
-    """A scenario that stops to do what its name says would be noticed."""
+    """Lower bound of the writes: a scenario that no longer does what its name says has fewer."""
 
 
 def nothing(simulation: Simulation) -> None:
@@ -83,12 +83,12 @@ def preempted_once(simulation: Simulation) -> None:
 
 
 def no_room(simulation: Simulation) -> None:
-    simulation.pods.held = True
+    simulation.pods.unschedulable = True
 
 
 def other_profile(simulation: Simulation) -> None:
-    """Change where pods run; now there is room for them."""
-    simulation.pods.held = False
+    """Change where pods run; a node has room for them now."""
+    simulation.pods.unschedulable = False
     spec = profile_spec(pods={"env": {"A": "1"}})
     simulation.server.put("ComputeProfile", {"metadata": {"name": "cpu"}, "spec": spec})
 
@@ -98,7 +98,7 @@ def fewer_at_once(simulation: Simulation) -> None:
 
 
 def room_again(simulation: Simulation) -> None:
-    simulation.pods.held = False
+    simulation.pods.unschedulable = False
 
 
 def suspended(simulation: Simulation) -> None:
@@ -106,7 +106,7 @@ def suspended(simulation: Simulation) -> None:
 
 
 def resumed(simulation: Simulation) -> None:
-    simulation.pods.held = False
+    simulation.pods.unschedulable = False
     simulation.edit("PretrainJob", "run", suspend=False)
 
 
@@ -141,7 +141,7 @@ SCENARIOS = {
 
 
 def play(scenario: Scenario, prepare: Step = nothing) -> MemoryServer:
-    """Return the server after all phases; `prepare` may set up crashes and faults before them."""
+    """Return the server after all phases; `prepare` may set up crashes and faults."""
     simulation = Simulation(_prepared(scenario.start).clone())
     prepare(simulation)
     asyncio.run(_play(simulation, scenario))
@@ -162,7 +162,7 @@ async def _play(simulation: Simulation, scenario: Scenario) -> None:
 
 @cache
 def _prepared(start: Step) -> MemoryServer:
-    """Return a server with what a scenario starts from."""
+    """Return a server in the state from which a scenario starts."""
     simulation = Simulation()
     start(simulation)
     asyncio.run(simulation.run())
@@ -184,8 +184,8 @@ def _without_volatile(value: object) -> object:
     return [_without_volatile(item) for item in value] if isinstance(value, list) else value
 
 
-def told(server: MemoryServer) -> Counter[tuple[str, str, str]]:
-    """Return how often each step of each object was told in an Event."""
+def event_counts(server: MemoryServer) -> Counter[tuple[str, str, str]]:
+    """Return how many Events report each step of each object."""
     steps = ("StageFinished", "AttemptStarted", "AttemptEnded", "Complete", "Failed")
     return Counter(
         (event["regarding"]["uid"], event["reason"], event["note"])

@@ -1,6 +1,6 @@
-"""A cluster in memory around `reconcile`: pods that end, time that passes, operators that die.
+"""A simulated cluster around `reconcile`: an API server in memory, pods, a clock, one operator.
 
-Nothing waits: time is a number, and a reconcile is a function call.
+Nothing waits: time is a variable, and a reconcile is a function call.
 """
 
 import json
@@ -34,25 +34,25 @@ Outcome = Callable[[Json, int], ExitReport]
 _MAX_ROUNDS = 500
 
 
-class Pods:
+class PodSimulator:
     """The Job controller and the kubelet: Jobs get pods, which run, report and end."""
 
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
         self.outcome: Outcome = self.succeed
-        self.held = False
-        """Whether no node takes a pod: Jobs stay without any."""
+        self.unschedulable = False
+        """Whether no node has room: Jobs stay without pods."""
         self.now: datetime = NOW
 
     def step(self) -> bool:
-        """Let every unfinished Job come one step further; return whether one did."""
-        if self.held:
+        """Start or end the pods of every unfinished Job; return whether there were any."""
+        if self.unschedulable:
             return False
-        moved = [self._step(job) for job in self.server.list("Job")]
-        return any(moved)
+        changes = [self._step(job) for job in self.server.list("Job")]
+        return any(changes)
 
     def succeed(self, job: Json, rank: int) -> ExitReport:
-        """Return the report of a pod that has done what its document says."""
+        """Return the report of a pod that has completed its task."""
         run = self._document(job)
         stage = job["metadata"]["labels"][STAGE_LABEL]
         if ATTEMPT_LABEL in job["metadata"]["labels"]:
@@ -65,17 +65,17 @@ class Pods:
         report = ExitReport(exit_class=ExitClass.COMPLETE, rank=rank, seconds=1.0)
         if stage == "list":
             content = digest(run["spec"])
-            named = ArtifactRef(
+            artifact = ArtifactRef(
                 uri=f"{run['spec']['output']['uri']}/{content[:12]}", digest=content
             )
-            return report.model_copy(update={"artifact": named})
+            return report.model_copy(update={"artifact": artifact})
         summaries: dict[str, Json] = {
             "report": {"pipeline": PipelineSummary(read=3, kept=2)},
             "train": {"tokenizer": TokenizerSummary(vocabulary_size=1024, end_of_document=0)},
             "seal": {"dataset": DatasetSummary(sequence_length=128, vocabulary_size=1024)},
         }
-        made = {"artifact": ArtifactRef(**run["artifact"])} if run.get("artifact") else {}
-        return report.model_copy(update={**made, **summaries.get(stage, {})})
+        results = {"artifact": ArtifactRef(**run["artifact"])} if run.get("artifact") else {}
+        return report.model_copy(update={**results, **summaries.get(stage, {})})
 
     def _step(self, job: Json) -> bool:
         meta, status = job["metadata"], job.get("status") or {}
@@ -116,14 +116,14 @@ class Pods:
         for pod, report in zip(pods, reports, strict=True):
             self.server.progress.pop(pod["metadata"]["name"], None)
             code = report.exit_class.exit_code
-            ended = {
+            terminated = {
                 "exitCode": code,
                 "reason": "Completed" if code == 0 else "Error",
                 "message": report.model_dump_json(by_alias=True, exclude_none=True),
                 "finishedAt": format_time(self.now),
             }
             phase = "Succeeded" if code == 0 else "Failed"
-            state = {"name": "main", "state": {"terminated": ended}}
+            state = {"name": "main", "state": {"terminated": terminated}}
             self.server.put(
                 "Pod", {**pod, "status": {"phase": phase, "containerStatuses": [state]}}
             )
@@ -151,17 +151,17 @@ class Simulation:
 
     def __init__(self, server: MemoryServer | None = None) -> None:
         self.server = server or MemoryServer()
-        self.pods = Pods(self.server)
+        self.pods = PodSimulator(self.server)
         self.now: datetime = NOW
         self.due: dict[Key, datetime] = {}
-        """When objects asked to be reconciled again."""
+        """When requeued objects are due."""
         self.controller: Controller | None = None
 
     def apply(self, kind: str, name: str, **fields: Any) -> None:
         """Create an object as a user would."""
         body = make_body(kind, name, **fields)
-        for server_made in ("uid", "generation", "resourceVersion"):
-            body["metadata"].pop(server_made)
+        for field in ("uid", "generation", "resourceVersion"):
+            body["metadata"].pop(field)
         self.server.put(kind, body)
 
     def edit(self, kind: str, name: str, **spec: Any) -> None:
@@ -178,11 +178,11 @@ class Simulation:
     def condition(self, kind: str, name: str, condition: str) -> Json:
         """Return a condition of an object."""
         conditions = self.object(kind, name)["status"]["conditions"]
-        (found,) = (item for item in conditions if item["type"] == condition)
-        return dict(found)
+        (match,) = (item for item in conditions if item["type"] == condition)
+        return dict(match)
 
     async def start_operator(self) -> Controller:
-        """Start an operator that knows nothing but what it lists; the one before it is dead."""
+        """Start an operator with an empty store, and list all objects; the previous one ends."""
         api = Api(self.server)
         controller = Controller(api, ProgressReader(api, via_api_server=True), None)
 
@@ -201,7 +201,7 @@ class Simulation:
         return controller
 
     async def reconcile(self, kind: str, name: str) -> float | None:
-        """Reconcile one object once; return when it asks to be reconciled again."""
+        """Reconcile one object once; return the seconds after which it is requeued, if any."""
         controller = self.controller or await self.start_operator()
         namespace = "default" if OURS[kind].namespaced else ""
         return await reconcile(controller.cluster, Key(kind, namespace, name), self.now)
@@ -217,26 +217,26 @@ class Simulation:
             try:
                 delay = await reconcile(controller.cluster, key, self.now)
             except (Refused, Unavailable):
-                controller.queue.add(key)  # as the controller does, only at once
+                controller.queue.add(key)  # as the controller does, but without backoff
             else:
                 if delay is not None:
                     self.due[key] = self.now + timedelta(seconds=delay)
             controller.queue.done(key)
-        raise AssertionError("the operator never comes to rest")
+        raise AssertionError("the queue never gets empty")
 
     async def run(self) -> None:
-        """Let the operator and its pods work until nothing is left to do, or pods are held."""
+        """Run operator and pods until nothing is left to do, or pods cannot be scheduled."""
         for _ in range(_MAX_ROUNDS):
             await self.settle()
             if self.pods.step():
                 continue
-            if self.pods.held or not self.due:
+            if self.pods.unschedulable or not self.due:
                 return
             self.pass_time((min(self.due.values()) - self.now).total_seconds())
-        raise AssertionError("the work never ends")
+        raise AssertionError("the simulation never ends")
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass; what is due by then is queued."""
+        """Advance the clock, and enqueue the objects that are due then."""
         self.now += timedelta(seconds=seconds)
         self.pods.now = self.now
         assert self.controller is not None

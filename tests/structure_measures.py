@@ -38,7 +38,9 @@ CONTROL_PLANE_HELPERS = (
     "tests/scenarios.py",
     "tests/simulation.py",
     "tests/spec_strategies.py",
-    "tests/stories.py",
+    "tests/reconciles.py",
+    "tests/memory_requests.py",
+    "tests/stage_plans.py",
     "tests/webhooks.py",
     "tests/workplace.py",
 )

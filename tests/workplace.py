@@ -1,4 +1,4 @@
-"""Fixtures for tests of the operator: its process, a namespace and a folder for pods.
+"""Fixtures for tests of the operator: its process, a namespace, and a folder for its pods.
 
 Import the fixtures into a `conftest.py`:
 
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 def operator(
     local_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """Run one operator for a module; a second one would hide that the first has ended."""
+    """Run one operator for a module; a new one per test would hide that the first has ended."""
     local_cluster.install_crds()
     folder = tmp_path_factory.mktemp("operator")
     with OperatorProcess(local_cluster.kubeconfig, folder) as running:
@@ -74,8 +74,8 @@ class Workplace:
 
 
 def _plain(body: Json) -> Json:
-    metadata = {key: body["metadata"][key] for key in ("name",)}
-    return {**body, "metadata": metadata}
+    """Return an object without the metadata that the API server sets."""
+    return {**body, "metadata": {"name": body["metadata"]["name"]}}
 
 
 def _texts(count: int) -> list[str]:
@@ -88,8 +88,8 @@ def workplace(
     operator: OperatorProcess, namespace: Namespace, tmp_path: Path
 ) -> Iterator[Workplace]:
     """Give a namespace and a folder that its pods read and write; the operator runs."""
-    made = Workplace(namespace, tmp_path)
+    place = Workplace(namespace, tmp_path)
     try:
-        yield made
+        yield place
     finally:
-        made.remove()
+        place.remove()

@@ -1,6 +1,6 @@
 """The operator's process: `kopf run -m pretrain_operator.app --all-namespaces`.
 
-Kopf watches and ends the process in order; what happens in between is `reconcile`'s business.
+Kopf runs the watches and the shutdown; `reconcile` does everything in between.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from pretrain_operator.settings import read_settings
 
 
 class _Process:
-    """What lives as long as the process."""
+    """The controller and its connections, which live as long as the process."""
 
     def __init__(self) -> None:
         self.resources = AsyncExitStack()
         self.controller: Controller | None = None
-        self.work: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         settings = read_settings(os.environ)
@@ -33,22 +33,22 @@ class _Process:
         progress = ProgressReader(api, settings.progress_via == "apiserver")
         self.resources.push_async_callback(progress.close)
         self.controller = Controller(api, progress, settings.namespace)
-        self.work = asyncio.create_task(
+        self.task = asyncio.create_task(
             self.controller.run(settings.workers, settings.resync_seconds), name="controller"
         )
-        self.work.add_done_callback(_end_process)
+        self.task.add_done_callback(_end_process)
 
     async def stop(self) -> None:
-        if self.work is not None:
-            self.work.remove_done_callback(_end_process)
-            self.work.cancel()
-            await asyncio.gather(self.work, return_exceptions=True)
+        if self.task is not None:
+            self.task.remove_done_callback(_end_process)
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
         await self.resources.aclose()
 
 
-def _end_process(work: asyncio.Task[None]) -> None:
-    """End the process if the controller ended: its restart is the cluster's business."""
-    error = None if work.cancelled() else work.exception()
+def _end_process(task: asyncio.Task[None]) -> None:
+    """End the process when the controller has ended: Kubernetes restarts the pod."""
+    error = None if task.cancelled() else task.exception()
     raise SystemExit(f"the controller ended: {error!r}")
 
 
@@ -66,14 +66,14 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = [1, 2, 4, 8, 15, 30]
-    # A worker keeps its slot while it is idle: a limit would make many objects wait for nothing.
+    # An idle worker keeps its slot: with a limit, objects would wait although no worker is busy.
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 0.2
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = 25
     settings.peering.standalone = True
-    # One line for each event of each pod says nothing; what we decide is logged by ourselves.
+    # A line for each event of each pod is noise; the operator logs its own decisions.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # probes
     await _process.start()
@@ -81,17 +81,17 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 @kopf.on.cleanup()
 async def clean_up(**_: Any) -> None:
-    """Stop the controller; whatever it was doing is done again by the next one."""
+    """Stop the controller; the next process repeats the reconciles that were interrupted."""
     await _process.stop()
 
 
-def _take_in(kind: str, event: Any) -> None:
+def _observe(kind: str, event: Any) -> None:
     if _process.controller is not None:
         _process.controller.observe(kind, event["object"], event["type"] == "DELETED")
 
 
 async def _on_object(event: Any, body: kopf.Body, **_: Any) -> None:
-    _take_in(body["kind"], event)
+    _observe(body["kind"], event)
 
 
 for _kind in KINDS:
@@ -100,11 +100,11 @@ for _kind in KINDS:
 
 @kopf.on.event("batch", "v1", "jobs", labels={KIND_LABEL: kopf.PRESENT})
 async def on_job(event: Any, **_: Any) -> None:
-    """Take in a Job of ours."""
-    _take_in("Job", event)
+    """Store a change of one of our Jobs."""
+    _observe("Job", event)
 
 
 @kopf.on.event("", "v1", "pods", labels={KIND_LABEL: kopf.PRESENT})
 async def on_pod(event: Any, **_: Any) -> None:
-    """Take in a pod of ours."""
-    _take_in("Pod", event)
+    """Store a change of one of our pods."""
+    _observe("Pod", event)

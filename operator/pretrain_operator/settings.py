@@ -1,4 +1,4 @@
-"""What the operator takes from its environment."""
+"""Settings of the operator, read from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ class Settings:
     """Settings of one operator process."""
 
     namespace: str | None = None
-    """The one namespace that is looked after, as in `kopf run -n`. `None` means all."""
+    """The only namespace whose objects are reconciled, as in `kopf run -n`. `None` means all."""
     progress_via: ProgressVia = "pod"
     """How `/progress` is reached: the pod's address, or the API server's proxy for an operator
     outside the cluster's network."""
     workers: int = 32
-    """Objects that are reconciled at once."""
+    """Objects that are reconciled at the same time."""
     resync_seconds: float = 300.0
-    """Seconds between two complete lists, which find what a watch has missed."""
+    """Seconds between two resyncs: complete lists, which find changes that a watch has missed."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings in `environment`.
 
     Raises:
-        ValueError: If a variable holds something else than what it is for.
+        ValueError: If the value of a variable is invalid.
     """
     via = environment.get(_VIA, "pod")
     if via not in ("pod", "apiserver"):

@@ -1,1 +1,1 @@
-"""The verdict on an object before anything is created: by itself, and beside what it refers to."""
+"""Whether an object is accepted: checked by itself, and together with what it refers to."""

@@ -1,4 +1,4 @@
-"""What is wrong with one object by itself: its name, its types and the rules of its kind."""
+"""Check one object by itself: its name, its types and the rules of its kind."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,15 +15,15 @@ _MAX_NAME = 63
 def object_problems(
     kind: str, name: str, spec: BaseModel | Mapping[str, Any]
 ) -> tuple[Problem, ...]:
-    """Return what is wrong with an object, and what is unwise, without a look at any other.
+    """Return the errors and warnings of an object, without reading any other object.
 
-    The controller asks too: an older CRD may have let the object through.
+    The controller checks, too: an older CRD may have let the object through.
     """
     return (*name_problems(name), *check(kind, spec))
 
 
 def name_problems(name: str) -> tuple[Problem, ...]:
-    """Return what is wrong with an object's name: it becomes a label of every child."""
+    """Return the errors of an object's name, which becomes a label of every child."""
     if len(name) > _MAX_NAME:
         message = f"{name!r} has {len(name)} characters; use at most {_MAX_NAME}"
     elif not _NAME.fullmatch(name):
@@ -34,5 +34,5 @@ def name_problems(name: str) -> tuple[Problem, ...]:
 
 
 def refusals(problems: Iterable[Problem]) -> list[str]:
-    """Return the lines of those problems that keep an object from running as it is."""
+    """Return the problems for which an object is refused, one line each."""
     return [str(problem) for problem in problems if problem.is_refusal]

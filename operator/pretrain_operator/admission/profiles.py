@@ -1,4 +1,4 @@
-"""Which ComputeProfile an object uses."""
+"""Choose the ComputeProfile of an object."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from pretrain_operator.observed.states import DependencyNotReady
 
 
 def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) -> ComputeProfileSpec:
-    """Return the profile that `ref` names; without one, the default or the only one there is.
+    """Return the profile that `ref` names; without `ref`, the default or the only profile.
 
     Raises:
-        DependencyNotReady: If there is none, more than one default, or it is invalid.
+        DependencyNotReady: If there is no such profile, more than one default, or it is invalid.
     """
     profile = _named(ref.name, profiles) if ref else _default(profiles)
     try:
@@ -44,7 +44,7 @@ def _default(profiles: Sequence[ObservedObject]) -> ObservedObject:
     marking = f'the annotation {DEFAULT_PROFILE_ANNOTATION}: "true"'
     if marked:
         names = ", ".join(sorted(p.key.name for p in marked))
-        why = f"the ComputeProfiles {names} all carry {marking}; leave it on one"
+        why = f"the ComputeProfiles {names} all have {marking}; remove it from all but one"
     else:
         why = f"set it, or give one ComputeProfile {marking}; {_available(profiles)}"
     raise DependencyNotReady(Reason.PROFILE_NOT_FOUND, f"spec.profileRef is not set: {why}")

@@ -1,6 +1,6 @@
-"""What the objects that a PretrainJob refers to say about it, as far as they are known.
+"""Look up the profile, the dataset and the tokenizer that a PretrainJob refers to.
 
-Manifests of one file, the operator's store and the webhook's lists are looked through alike.
+The objects may come from manifests, from the operator's store or from the webhook's cache.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pretrain_operator.observed.statuses import find_condition, read_status
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What matters of a TokenDataset."""
+    """The properties of a TokenDataset that a run is checked against."""
 
     name: str
     sequence_length: int
@@ -31,19 +31,19 @@ class DatasetInfo:
     tokens: int
     """Length of its stream."""
     unique_tokens: int | None = None
-    """Different tokens in it. `None` until it is complete."""
+    """Tokens of its documents, each counted once. `None` until it is complete."""
 
 
 @dataclass(frozen=True)
 class RelatedObjects:
-    """What a PretrainJob refers to; whatever is `None` is not known."""
+    """What a PretrainJob refers to; `None` means unknown."""
 
     profile: ComputeProfileSpec | None = None
     dataset: DatasetInfo | None = None
     vocabulary: int | None = None
-    """Ids of the tokenizer: those it has, or those that it will have."""
+    """Token ids of the tokenizer, or those that it will have once it is trained."""
     missing: tuple[str, ...] = ()
-    """What cannot be checked, and why: one line for each object that is not there, or invalid."""
+    """What cannot be checked, and why: one line for each object that is missing or invalid."""
 
 
 def related_objects(
@@ -52,7 +52,7 @@ def related_objects(
     objects: ObjectReader,
     nodes: ComputeProfileSpec | None = None,
 ) -> RelatedObjects:
-    """Return what `objects` say about a run in `namespace`; `nodes` win over their profiles."""
+    """Return what a run in `namespace` refers to; `nodes` take precedence over its profile."""
     missing, profile = [], nodes
     try:
         profile = nodes or choose_profile(spec.profile_ref, objects.all("ComputeProfile"))
@@ -66,21 +66,23 @@ def related_objects(
     try:
         dataset = parse(TokenDatasetSpec, dict(observed.spec))
     except InvalidManifest as error:
-        missing.append(f"TokenDataset {name} is invalid, so it is not compared with: {error}")
+        missing.append(
+            f"TokenDataset {name} is invalid, so the run is not checked against it: {error}"
+        )
         return RelatedObjects(profile, missing=tuple(missing))
     summary = _summary(observed)
     if summary is not None:
         unique = sum(part.unique_tokens for part in summary.parts) or None
-        facts = DatasetInfo(name, dataset.sequence_length, dataset.tokens, unique)
-        return RelatedObjects(profile, facts, summary.vocabulary_size, tuple(missing))
-    facts = DatasetInfo(name, dataset.sequence_length, dataset.tokens)
+        info = DatasetInfo(name, dataset.sequence_length, dataset.tokens, unique)
+        return RelatedObjects(profile, info, summary.vocabulary_size, tuple(missing))
+    info = DatasetInfo(name, dataset.sequence_length, dataset.tokens)
     key = Key("Tokenizer", namespace, dataset.tokenizer_ref.name)
     vocabulary, problems = _vocabulary(key, name, objects.get(key))
-    return RelatedObjects(profile, facts, vocabulary, (*missing, *problems))
+    return RelatedObjects(profile, info, vocabulary, (*missing, *problems))
 
 
 def _summary(observed: ObservedObject) -> DatasetSummary | None:
-    """Return what a dataset's artifact holds, if it was made for its current spec."""
+    """Return the summary of a dataset's artifact, if it was made for the current spec."""
     status = read_status(TokenDatasetStatus, observed)
     ready = find_condition(status.conditions, ConditionType.READY)
     is_current = status.observed_generation == observed.generation
@@ -96,8 +98,8 @@ def _vocabulary(
     try:
         return parse(TokenizerSpec, dict(observed.spec)).vocabulary_size, []
     except InvalidManifest as error:
-        return None, [f"{key.title} is invalid, so it is not compared with: {error}"]
+        return None, [f"{key.title} is invalid, so the run is not checked against it: {error}"]
 
 
 def _absent(field: str, kind: str, name: str) -> str:
-    return f"{field}: there is no {kind} {name!r}, so it is not compared with"
+    return f"{field}: there is no {kind} {name!r}, so the run is not checked against it"

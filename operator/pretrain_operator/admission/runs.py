@@ -1,6 +1,6 @@
-"""Whether a run may start: the same result for the command line, the webhook and the controller.
+"""Admit a run: the same result for the command line, the webhook and the controller.
 
-Each of them only collects the related objects; the sentences are made here, once.
+Each of them only collects the related objects; all messages are written here.
 """
 
 from collections.abc import Mapping
@@ -25,33 +25,33 @@ from pretrain_operator.planner.to_status import with_steps
 
 @dataclass(frozen=True)
 class AdmissionResult:
-    """What was decided about an object before anything is created."""
+    """The decision on an object, before anything is created for it."""
 
     problems: tuple[Problem, ...] = ()
-    """Errors, what the trainer cannot do yet, and warnings."""
+    """Errors, features that the trainer does not have yet, and warnings."""
     spec: PretrainJobSpec | None = None
-    """With the degrees that the planner chose. `None` for other kinds, and wrong types."""
+    """With the degrees that the planner chose. `None` for other kinds, and for invalid types."""
     plan: PlanStatus | None = None
-    """For `status.plan`. `None` while errors or a missing profile keep it from being computed."""
+    """For `status.plan`. `None` if errors or a missing profile prevent planning."""
     missing: tuple[str, ...] = ()
     """What could not be checked, and why."""
     notes: tuple[str, ...] = ()
-    """Hints for people."""
+    """Hints for the user."""
 
     @property
     def errors(self) -> list[str]:
-        """Return what keeps the object from being accepted."""
+        """Return the problems for which the object is refused, one line each."""
         return refusals(self.problems)
 
     @property
     def warnings(self) -> list[str]:
-        """Return what is allowed, but probably not meant."""
+        """Return the problems for which it is not refused, one line each."""
         return [str(problem) for problem in self.problems if not problem.is_refusal]
 
 
 @dataclass(frozen=True, eq=False)
 class AdmissionRequest:
-    """A run to judge, with what it refers to. Equal requests have equal results."""
+    """A run to admit, with what it refers to. Equal requests have equal results."""
 
     name: str
     spec: PretrainJobSpec
@@ -67,7 +67,7 @@ class AdmissionRequest:
         return digest(self.name, texts, repr(replace(self.related, profile=None)))
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both ask the same."""
+        """Return whether both have the same content."""
         return isinstance(other, AdmissionRequest) and self.digest == other.digest
 
     def __hash__(self) -> int:
@@ -81,9 +81,9 @@ def admission_request(
     objects: ObjectReader,
     nodes: ComputeProfileSpec | None = None,
 ) -> AdmissionRequest | AdmissionResult:
-    """Return the request for a run; for other kinds, and invalid types, the result itself.
+    """Return the request for a run; for other kinds, and for invalid types, the result itself.
 
-    `nodes` replace those of the run's profile.
+    `nodes` take precedence over the run's profile.
     """
     if key.kind != "PretrainJob":
         return AdmissionResult(object_problems(key.kind, key.name, spec))
@@ -100,7 +100,7 @@ def admit(request: AdmissionRequest) -> AdmissionResult:
     """Return whether a run may start, with all problems at once.
 
     The search for the layout of a large run takes up to a second, so results are memoised: users
-    apply again, and a run that waits for its data is reconciled again and again.
+    apply a manifest repeatedly, and a run that waits for its data is reconciled often.
     """
     spec, related = request.spec, request.related
     profile = related.profile
@@ -123,19 +123,19 @@ def admit(request: AdmissionRequest) -> AdmissionResult:
     return AdmissionResult(problems, spec, plan, related.missing, planned.notes)
 
 
-def admit_unplanned(request: AdmissionRequest, why: str) -> AdmissionResult:
-    """Return the result without a plan: the rules and the related objects, and `why` no more."""
+def admit_unplanned(request: AdmissionRequest, reason: str) -> AdmissionResult:
+    """Return the result of all checks that need no plan; `reason` says why there is none."""
     spec, related = request.spec, request.related
     problems = (
         *object_problems("PretrainJob", request.name, spec),
         *_node_problems(spec, related.profile),
         *input_problems(spec, related),
     )
-    return AdmissionResult(problems, spec, None, (*related.missing, why))
+    return AdmissionResult(problems, spec, None, (*related.missing, reason))
 
 
 def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> AdmissionResult:
-    """Return the result for a run that has started: it keeps its layout, and may grow longer."""
+    """Return the result for a run that has started: its layout stays, its steps may increase."""
     plan = with_steps(earlier, spec.training.train_iters)
     return AdmissionResult((), _with_layout(spec, earlier), plan)
 
@@ -144,7 +144,7 @@ _NO_DEVICES = "spec.parallelism.gpusPerNode: is not known, so no layout is check
 
 
 def _unknown_nodes(spec: PretrainJobSpec) -> ComputeProfileSpec | None:
-    """Return nodes of which only the number of devices is known, if the manifest says it."""
+    """Return nodes of an unknown device, if the manifest gives the number of devices per node."""
     devices = spec.parallelism.gpus_per_node
     if devices is None:
         return None
@@ -152,20 +152,20 @@ def _unknown_nodes(spec: PretrainJobSpec) -> ComputeProfileSpec | None:
 
 
 def _node_problems(spec: PretrainJobSpec, profile: ComputeProfileSpec | None) -> list[Problem]:
-    """Return where the run asks more of a node than its profile offers."""
-    asked = spec.parallelism.gpus_per_node
-    if profile is None or asked is None or asked <= profile.accelerator.per_node:
+    """Return an error if the run requests more devices per node than its profile has."""
+    requested = spec.parallelism.gpus_per_node
+    if profile is None or requested is None or requested <= profile.accelerator.per_node:
         return []
-    most = profile.accelerator.per_node
+    available = profile.accelerator.per_node
     message = (
-        f"{asked} is more than spec.accelerator.perNode = {most} of the ComputeProfile;"
-        f" use at most {most}"
+        f"{requested} is more than spec.accelerator.perNode = {available} of the ComputeProfile;"
+        f" use at most {available}"
     )
     return [Problem("gpus-per-node", "spec.parallelism.gpusPerNode", message)]
 
 
 def input_problems(spec: PretrainJobSpec, related: RelatedObjects) -> list[Problem]:
-    """Return where a run does not fit the token blocks that it reads, or their tokenizer."""
+    """Return the problems of a run with the token blocks that it reads, or their tokenizer."""
     return [
         *_dataset_problems(spec, related.dataset),
         *vocabulary_problems(spec, related.vocabulary),
@@ -173,7 +173,7 @@ def input_problems(spec: PretrainJobSpec, related: RelatedObjects) -> list[Probl
 
 
 def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetInfo | None) -> list[Problem]:
-    """Return where a run and the token blocks that it reads do not fit together."""
+    """Return the problems of a run with the token blocks that it reads."""
     if dataset is None:
         return []
     problems = []
@@ -181,7 +181,8 @@ def _dataset_problems(spec: PretrainJobSpec, dataset: DatasetInfo | None) -> lis
     if length != dataset.sequence_length:
         message = (
             f"{length} is not the sequenceLength of TokenDataset {dataset.name},"
-            f" {dataset.sequence_length}; use {dataset.sequence_length}, or cut the dataset anew"
+            f" {dataset.sequence_length}; use {dataset.sequence_length}, or change that of the"
+            " dataset"
         )
         problems.append(Problem("dataset-sequence", "spec.training.sequenceLength", message))
     if tokens > dataset.tokens:

@@ -1,1 +1,1 @@
-"""Manifests: pure functions from plans to what is sent to the API server."""
+"""Manifests: pure functions from plans to the objects that are sent to the API server."""

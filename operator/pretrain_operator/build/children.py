@@ -1,4 +1,4 @@
-"""All children of an object: what belongs to the Job that its plan creates."""
+"""All children of an object: the Job that its plan creates, and what the Job's pods need."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from pretrain_operator.plan.runs.attempt_job import AttemptJob
 def build_children(
     owner: ObservedObject, job: StageJob | AttemptJob | None
 ) -> tuple[dict[str, Any], ...]:
-    """Return the manifests to apply, in order; a Job comes after what its pods need."""
+    """Return the manifests to apply, in order: the Job comes last."""
     match job:
         case StageJob():
             return build_stage(owner, job)

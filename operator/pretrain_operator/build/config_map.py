@@ -1,4 +1,4 @@
-"""The ConfigMap that tells a Job's pods what to do."""
+"""The ConfigMap with the document that a Job's pods read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +16,11 @@ _DIGITS = 8
 def build_config_map(
     owner: ObservedObject, job: str, run: Run, labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the ConfigMap of the Job `job` with `run` as JSON; it never changes.
+    """Return the immutable ConfigMap of the Job `job`, with `run` as JSON.
 
-    It is called after its text: one that was made just before a crash is in nobody's way when the
-    spec is edited before the Job is made. The name has 61 characters at most.
+    Its name has a digest of its content: a ConfigMap that was created before a crash does not
+    conflict with that of a spec that is edited before the Job is created. The name has at most 61
+    characters.
     """
     text = run.model_dump_json(by_alias=True, exclude_none=True, indent=2)
     name = f"{job}-{digest(text)[:_DIGITS]}"

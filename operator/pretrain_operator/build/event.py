@@ -1,4 +1,4 @@
-"""Kubernetes Events: what happened to an object, as `kubectl describe` shows it."""
+"""Kubernetes Events: what happened to an object, for `kubectl describe`."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,17 +9,17 @@ from pretrain_api.meta import API_VERSION, GROUP
 from pretrain_operator.observed.objects import ObservedObject
 
 EVENT_NAMESPACE = "default"
-"""Where Kubernetes keeps the events of objects without a namespace."""
+"""Namespace of the Events of cluster-scoped objects."""
 
 _DIGITS = 16
 _LONGEST_NAME = 200
 _LONGEST_NOTE = 1024
-"""Bytes; the API server takes no more."""
+"""Bytes; the limit of the API server."""
 
 
 @dataclass(frozen=True)
 class EventRecord:
-    """Something that has happened to an object."""
+    """Something that happened to an object, before it becomes an Event."""
 
     reason: str
     message: str
@@ -27,15 +27,15 @@ class EventRecord:
 
 
 def build_event(
-    owner: ObservedObject, said: EventRecord, now: datetime, instance: str
+    owner: ObservedObject, record: EventRecord, now: datetime, instance: str
 ) -> dict[str, Any]:
-    """Return the Event of `said`, written by the process `instance`.
+    """Return the Event of `record`, reported by the process `instance`.
 
-    Its name follows from what is said and which version of `owner` it was said of: whoever says
-    it twice finds it there.
+    Its name has a digest of the record and the version of `owner`, so that a repeated reconcile
+    creates no duplicate.
     """
     key = owner.key
-    known = digest(owner.uid, owner.resource_version, said.reason, said.message)[:_DIGITS]
+    suffix = digest(owner.uid, owner.resource_version, record.reason, record.message)[:_DIGITS]
     regarding = {
         "apiVersion": API_VERSION,
         "kind": key.kind,
@@ -47,16 +47,16 @@ def build_event(
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{key.name[:_LONGEST_NAME]}.{known}",
+            "name": f"{key.name[:_LONGEST_NAME]}.{suffix}",
             "namespace": key.namespace or EVENT_NAMESPACE,
         },
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": f"{GROUP}/operator",
         "reportingInstance": instance[:128],
         "action": "Reconcile",
-        "reason": said.reason,
-        "note": _shorten(said.message),
-        "type": "Warning" if said.is_warning else "Normal",
+        "reason": record.reason,
+        "note": _shorten(record.message),
+        "type": "Warning" if record.is_warning else "Normal",
         "regarding": regarding,
     }
 

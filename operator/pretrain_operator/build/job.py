@@ -1,11 +1,11 @@
-"""What all our Jobs share: Indexed, and never retried where only the user can help."""
+"""Pod failure policies of our Jobs: no retry of errors that only the user can fix."""
 
 from typing import Any
 
 from pretrain_api.reports import ExitClass
 from pretrain_operator.observed.pods import MAIN_CONTAINER
 
-_FINAL_CODES = sorted(known.exit_code for known in ExitClass if known.is_final)
+_FINAL_CODES = sorted(final.exit_code for final in ExitClass if final.is_final)
 
 FAIL_FAST: dict[str, Any] = {
     "action": "FailJob",
@@ -17,8 +17,8 @@ IGNORE_DISRUPTIONS: dict[str, Any] = {
     "action": "Ignore",
     "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
 }
-"""Rule of a pod failure policy: an evicted or preempted pod is replaced, free of charge.
+"""Rule of a pod failure policy: an evicted or preempted pod is replaced and not counted as failed.
 
-Each time later, for Kubernetes doubles a task's delay from 10 s to 10 min after these ends, too.
-What nodes evict again and again is ended by `plan.failures.eviction_failure`.
+Its backoff still doubles from 10 s to 10 min, as after an error. A task that is evicted too often
+is stopped by `plan.failures.eviction_failure`.
 """

@@ -1,4 +1,4 @@
-"""Metadata of children: who owns them, and the labels they are found by."""
+"""Metadata of children: their owner, and the labels by which they are selected."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def build_metadata(
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the metadata of a child: deleted with its owner, found by its labels."""
+    """Return the metadata of a child of `owner`, which is deleted together with it."""
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": owner.key.namespace,

@@ -13,16 +13,16 @@ from pretrain_operator.plan.placement import Placement
 
 @dataclass(frozen=True)
 class PodParts:
-    """What one kind of pod has of its own; the rest comes from the placement."""
+    """What differs between kinds of pods; the rest comes from the placement."""
 
     command: Sequence[str]
     config_map: str
     secrets: Sequence[str]
     labels: Mapping[str, str]
     grace_seconds: int
-    """Time to save its work after SIGTERM."""
+    """Time between SIGTERM and SIGKILL, to save its work."""
     subdomain: str | None = None
-    """Headless Service that names the pod."""
+    """Headless Service that gives the pod a DNS name."""
     ports: Sequence[Mapping[str, Any]] = field(default=())
 
 
@@ -37,7 +37,7 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": paths.GROUP,
-            # Or every start would walk through all files of a large volume.
+            # The default would change all files of a large volume at every start.
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
@@ -74,7 +74,7 @@ def _container(
         "resources": _resources(placement),
         "volumeMounts": mounts,
         "terminationMessagePath": paths.TERMINATION,
-        # A program that dies without a report leaves its last words: better than nothing.
+        # Without a report, the last lines of the log become the message.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -90,12 +90,12 @@ def _resources(placement: Placement) -> dict[str, Any]:
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
     if placement.cpu:
-        # No CPU limit: throttling slows every collective, and idle cores help nobody.
+        # No CPU limit: throttling one pod slows every collective, although cores are idle.
         requests["cpu"] = placement.cpu
     if placement.memory:
         requests["memory"] = limits["memory"] = placement.memory
     if placement.scratch:
-        # The volume has the limit: one here would count the container's logs, too.
+        # The volume has the limit; a limit here would include the container's logs.
         requests["ephemeral-storage"] = placement.scratch
     if placement.device_resource:
         requests[placement.device_resource] = str(placement.devices)
@@ -127,7 +127,7 @@ def _volumes(
         mount = {"name": name, "mountPath": volume.mount_path}
         mounts.append({**mount, "readOnly": True} if volume.read_only else mount)
     if placement.device_resource:
-        # NCCL's shared-memory transport needs more than the 64 MiB that a container gets.
+        # NCCL's shared-memory transport needs more than a container's default of 64 MiB.
         volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})
     return volumes, mounts

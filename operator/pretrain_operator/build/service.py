@@ -9,7 +9,10 @@ from pretrain_operator.plan.names import service_name
 
 
 def build_service(owner: ObservedObject) -> dict[str, Any]:
-    """Return the Service of all attempts; it names pods before they are ready, to let them meet."""
+    """Return the Service of all attempts; pods get a DNS name before they are ready.
+
+    They need it for their rendezvous.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Service",

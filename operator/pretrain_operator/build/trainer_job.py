@@ -20,7 +20,7 @@ from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.runs.attempt_job import AttemptJob
 
 QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
-"""Labels of a PretrainJob that its Jobs carry too, for Kueue."""
+"""Labels of a PretrainJob that are copied to its Jobs, for Kueue."""
 
 GRACE_SECONDS = 120
 """Time to save a checkpoint after SIGTERM."""
@@ -57,13 +57,13 @@ def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str,
         "completionMode": "Indexed",
         "completions": run.spec.parallelism.nodes,
         "parallelism": run.spec.parallelism.nodes,
-        # One lost pod ends the attempt: the others cannot go on without it.
+        # One failed pod ends the attempt: the others cannot continue without it.
         "backoffLimit": 0,
         "podFailurePolicy": {"rules": [FAIL_FAST]},
         "template": build_pod_template(parts, placement),
     }
     if queue:
-        # Created suspended, once; from then on the field is Kueue's.
+        # Created suspended; from then on Kueue manages the field.
         spec["suspend"] = True
     job = {
         "apiVersion": "batch/v1",

@@ -1,4 +1,4 @@
-"""What a run is judged among: the manifests beside it, or the nodes of the command line."""
+"""What a run is planned with: the other manifests, and the nodes of the command line."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,28 +13,29 @@ from pretrain_operator.observed.objects import ListedObjects
 
 
 @dataclass(frozen=True)
-class Context:
-    """The manifests beside a run, and what the command line says of its nodes."""
+class PlanContext:
+    """All manifests, and the options for the nodes of a run."""
 
     objects: ListedObjects
     nodes: ComputeProfileSpec | None
-    """Nodes that are meant instead of a ComputeProfile's."""
+    """Nodes that take precedence over those of a ComputeProfile."""
     per_node: int
-    """Devices of a node, where neither a ComputeProfile nor the run says it."""
+    """Devices of a node, if neither a ComputeProfile nor the run gives their number."""
     assumes_nodes: bool
-    """Whether a run without a ComputeProfile is planned all the same."""
+    """Whether a run without a ComputeProfile is planned for nodes of an unknown device."""
 
     @classmethod
     def of(
         cls, documents: Sequence[Document], options: argparse.Namespace, assumes_nodes: bool
-    ) -> "Context":
-        """Return what `documents` and `options` say."""
-        given, per_node = options.accelerator, options.per_node
+    ) -> "PlanContext":
+        """Return the context that `documents` and `options` describe."""
+        accelerator, per_node = options.accelerator, options.per_node
+        nodes = accelerator and _nodes(accelerator, per_node)
         objects = ListedObjects(document.observed for document in documents)
-        return cls(objects, given and _nodes(given, per_node), per_node, assumes_nodes)
+        return cls(objects, nodes, per_node, assumes_nodes)
 
-    def judge(self, document: Document) -> AdmissionResult:
-        """Return the verdict on an object of any kind."""
+    def admit(self, document: Document) -> AdmissionResult:
+        """Return the admission result of an object of any kind."""
         request = admission_request(document.observed.key, document.spec, self.objects, self.nodes)
         if isinstance(request, AdmissionResult):
             return request
@@ -43,7 +44,7 @@ class Context:
         return admit(request)
 
     def related(self, document: Document, spec: PretrainJobSpec) -> RelatedObjects:
-        """Return what a run refers to."""
+        """Return the objects that a run refers to."""
         namespace = document.observed.key.namespace
         return self._assume(spec, related_objects(spec, namespace, self.objects, self.nodes))
 
@@ -51,7 +52,7 @@ class Context:
         if related.profile is not None:
             return related
         devices = spec.parallelism.gpus_per_node or self.per_node
-        assumed = f"the devices of a node: {devices} are assumed; --accelerator says which"
+        assumed = f"the devices of a node: {devices} are assumed; set --accelerator"
         return replace(
             related, profile=_nodes("unknown", devices), missing=(*related.missing, assumed)
         )

@@ -1,4 +1,4 @@
-"""Read a PretrainJob, and what it refers to, from the cluster that kubectl would use."""
+"""Read a PretrainJob and the objects that it refers to from the cluster that kubectl would use."""
 
 import os
 from collections.abc import Mapping
@@ -15,43 +15,43 @@ from pretrain_operator.observed.objects import parse_object
 
 _PLURALS = {kind.name: kind.plural for kind in KINDS}
 _TIMEOUT_SECONDS = 20
-"""How long the API server may take to answer, for connecting and for each read."""
+"""Timeout of a request to the API server, for connecting and for each read."""
 
 
 def read_cluster(name: str, namespace: str | None) -> tuple[Document, ...]:
     """Return the PretrainJob, its dataset and tokenizer, and all ComputeProfiles.
 
     Raises:
-        InvalidManifest: If the cluster cannot be reached, refuses to show one of them, or has no
-            such PretrainJob.
+        InvalidManifest: If the cluster cannot be reached, one of the objects cannot be read, or
+            there is no such PretrainJob.
     """
     try:
         files = os.environ.get("KUBECONFIG") or None
         config.load_kube_config(config_file=files)
         _, context = config.list_kube_config_contexts(config_file=files)
     except (config.ConfigException, OSError) as error:
-        raise InvalidManifest([f"there is no cluster to ask: {error}"]) from None
-    where = namespace or context.get("context", {}).get("namespace") or "default"
+        raise InvalidManifest([f"there is no cluster to read from: {error}"]) from None
+    namespace = namespace or context.get("context", {}).get("namespace") or "default"
     api = client.CustomObjectsApi()
     try:
-        found = _find(api, where, name)
+        bodies = _read(api, namespace, name)
     except urllib3.exceptions.HTTPError as error:
         server = api.api_client.configuration.host
         raise InvalidManifest([f"the API server {server} does not answer: {error}"]) from None
-    return tuple(Document("cluster", parse_object(value["kind"], value)) for value in found)
+    return tuple(Document("cluster", parse_object(body["kind"], body)) for body in bodies)
 
 
-def _find(api: client.CustomObjectsApi, where: str, name: str) -> list[dict[str, Any]]:
-    job = _get(api, "PretrainJob", where, name)
+def _read(api: client.CustomObjectsApi, namespace: str, name: str) -> list[dict[str, Any]]:
+    job = _get(api, "PretrainJob", namespace, name)
     if job is None:
-        raise InvalidManifest([f"there is no PretrainJob {name!r} in namespace {where!r}"])
-    found = [job]
-    dataset = _get(api, "TokenDataset", where, _named(job, "data", "datasetRef"))
+        raise InvalidManifest([f"there is no PretrainJob {name!r} in namespace {namespace!r}"])
+    bodies = [job]
+    dataset = _get(api, "TokenDataset", namespace, _referenced(job, "data", "datasetRef"))
     if dataset is not None:
-        found.append(dataset)
-        tokenizer = _get(api, "Tokenizer", where, _named(dataset, "tokenizerRef"))
-        found += [tokenizer] if tokenizer is not None else []
-    return [*found, *_profiles(api)]
+        bodies.append(dataset)
+        tokenizer = _get(api, "Tokenizer", namespace, _referenced(dataset, "tokenizerRef"))
+        bodies += [tokenizer] if tokenizer is not None else []
+    return [*bodies, *_profiles(api)]
 
 
 def _get(
@@ -82,16 +82,17 @@ def _profiles(api: client.CustomObjectsApi) -> list[dict[str, Any]]:
 
 
 def _refusal(what: str, error: client.ApiException) -> InvalidManifest:
-    """Return what to tell the user about an answer that is none."""
-    told = f"the cluster refused to show {what}: {error.status} {error.reason}"
+    """Return the error for a response with an error status."""
+    message = f"the cluster refused to show {what}: {error.status} {error.reason}"
     if error.status in (401, 403):
-        told += "; use a user who may get and list the kinds of " + GROUP
-    return InvalidManifest([told])
+        message += "; use a user who may get and list the kinds of " + GROUP
+    return InvalidManifest([message])
 
 
-def _named(value: Mapping[str, Any], *path: str) -> str | None:
-    found: Any = value.get("spec", {})
-    for part in path:
-        found = found.get(part, {})
-    name = found.get("name")
+def _referenced(body: Mapping[str, Any], *path: str) -> str | None:
+    """Return the name in the reference at `path` of a spec."""
+    value: Any = body.get("spec", {})
+    for field in path:
+        value = value.get(field, {})
+    name = value.get("name")
     return name if isinstance(name, str) else None

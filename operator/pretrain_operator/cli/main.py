@@ -1,7 +1,7 @@
 """The command line of `kubectl pretrain`.
 
-Exit codes: 0 all accepted, 1 something is refused or our trainer cannot run it yet, 2 nothing
-could be checked.
+Exit codes: 0 all objects are accepted, 1 an object is refused or the trainer cannot run it yet,
+2 nothing could be checked.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pretrain_api.quantities import parse_quantity
 from pretrain_api.rules import Severity
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.runs import AdmissionResult
-from pretrain_operator.cli.context import Context
+from pretrain_operator.cli.context import PlanContext
 from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
 from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
@@ -32,26 +32,26 @@ ACCEPTED, REFUSED, UNUSABLE = 0, 1, 2
 
 @dataclass(frozen=True)
 class Result:
-    """What was found about one object."""
+    """The admission result of one object."""
 
     document: Document
-    found: AdmissionResult
+    admission: AdmissionResult
 
     @property
     def is_refused(self) -> bool:
-        """Return whether the webhook or the controller would refuse the object as it is."""
-        return bool(self.found.errors)
+        """Return whether the webhook or the controller would refuse the object."""
+        return bool(self.admission.errors)
 
     @property
-    def verdict(self) -> str:
+    def outcome(self) -> str:
         """Return the result in a few words."""
-        if any(problem.severity is Severity.ERROR for problem in self.found.problems):
+        if any(problem.severity is Severity.ERROR for problem in self.admission.problems):
             return "refused"
         return "not runnable yet" if self.is_refused else "accepted"
 
     def as_data(self) -> dict[str, Any]:
-        """Return the result for machines."""
-        plan = self.found.plan
+        """Return the result as JSON values."""
+        plan = self.admission.plan
         return {
             "kind": self.document.kind,
             "name": self.document.name,
@@ -59,10 +59,10 @@ class Result:
             "accepted": not self.is_refused,
             "problems": [
                 asdict(problem) | {"severity": problem.severity.value}
-                for problem in self.found.problems
+                for problem in self.admission.problems
             ],
-            "unchecked": list(self.found.missing),
-            "notes": list(self.found.notes),
+            "unchecked": list(self.admission.missing),
+            "notes": list(self.admission.notes),
             "plan": plan and plan.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
 
@@ -115,25 +115,25 @@ def _plan(options: argparse.Namespace, console: Console) -> int:
     jobs = [document for document in documents if document.kind == "PretrainJob"]
     if not jobs:
         raise InvalidManifest(["there is no PretrainJob among the manifests"])
-    context = Context.of(documents, options, assumes_nodes=True)
+    context = PlanContext.of(documents, options, assumes_nodes=True)
     if options.explain:
         return _explain(options, console, context, jobs)
-    return _report([Result(job, context.judge(job)) for job in jobs], options, console)
+    return _report([Result(job, context.admit(job)) for job in jobs], options, console)
 
 
 def _validate(options: argparse.Namespace, console: Console) -> int:
     documents = _documents(options)
     if not documents:
         raise InvalidManifest(["there is no object of ours among the manifests"])
-    context = Context.of(documents, options, assumes_nodes=False)
-    results = [Result(document, context.judge(document)) for document in documents]
+    context = PlanContext.of(documents, options, assumes_nodes=False)
+    results = [Result(document, context.admit(document)) for document in documents]
     return _report(results, options, console, with_plans=False)
 
 
 def _documents(options: argparse.Namespace) -> tuple[Document, ...]:
     name = getattr(options, "name", None)
     if name:
-        # The cluster's client is slow to import, and most uses have no cluster.
+        # The client is slow to import, and most commands need no cluster.
         from pretrain_operator.cli.live import read_cluster
 
         return read_cluster(name, options.namespace)
@@ -143,7 +143,7 @@ def _documents(options: argparse.Namespace) -> tuple[Document, ...]:
 
 
 def _explain(
-    options: argparse.Namespace, console: Console, context: Context, jobs: list[Document]
+    options: argparse.Namespace, console: Console, context: PlanContext, jobs: list[Document]
 ) -> int:
     wanted = parse_degrees(options.explain)
     for job in jobs:
@@ -168,21 +168,21 @@ def _report(
         for result in results:
             _show(result, console, with_plans)
     is_strict = options.strict
-    refused = [r for r in results if r.is_refused or (is_strict and r.found.problems)]
+    refused = [r for r in results if r.is_refused or (is_strict and r.admission.problems)]
     return REFUSED if refused else ACCEPTED
 
 
 def _show(result: Result, console: Console, with_plans: bool) -> None:
-    title = f"{result.document.origin}: {result.document.title}: {result.verdict}"
-    found = result.found
-    if with_plans and found.plan is not None:
-        show_plan(console, title, found.plan)
+    title = f"{result.document.origin}: {result.document.title}: {result.outcome}"
+    admission = result.admission
+    if with_plans and admission.plan is not None:
+        show_plan(console, title, admission.plan)
     else:
         console.print(title, style="bold", soft_wrap=True)
-    show_problems(console, found.problems)
-    for line in found.missing:
+    show_problems(console, admission.problems)
+    for line in admission.missing:
         console.print(f"not checked: {line}", style="dim", soft_wrap=True)
-    for note in found.notes if with_plans else ():
+    for note in admission.notes if with_plans else ():
         console.print(f"note: {note}", style="dim", soft_wrap=True)
 
 
@@ -192,7 +192,9 @@ def _suggest(options: argparse.Namespace, console: Console) -> int:
     if device is None:
         problems.append(f"--accelerator: {options.accelerator!r} is not known")
     if options.nodes < 1 or not options.days > 0 or options.sequence_length < 8:
-        problems.append("--nodes, --days and --sequence-length: are to be above 0")
+        problems.append(
+            "use --nodes of at least 1, --days above 0, --sequence-length of at least 8"
+        )
     try:
         tokens = parse_quantity(options.tokens) if options.tokens else None
     except ValueError as error:

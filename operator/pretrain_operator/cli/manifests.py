@@ -1,4 +1,4 @@
-"""Read manifests as kubectl would: files, folders, standard input, several documents, lists."""
+"""Read manifests as kubectl does: files, folders, standard input, several documents, lists."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: `3e-4` is a number, a date is text."""
+    """Loads YAML as Kubernetes does: `3e-4` is a number, a date is text."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -36,7 +36,7 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True)
 class Document:
-    """One object of ours."""
+    """One object of our kinds."""
 
     origin: str
     """File, for messages."""
@@ -59,15 +59,15 @@ class Document:
 
     @property
     def title(self) -> str:
-        """Return how messages call it."""
+        """Return kind and name, for messages."""
         return f"{self.kind}/{self.name}"
 
 
 def read_manifests(names: list[str]) -> tuple[Document, ...]:
-    """Return our objects of all files; `-` is standard input, a folder means its files.
+    """Return our objects in all files; `-` is standard input, a folder means its files.
 
     Raises:
-        InvalidManifest: If a file cannot be read, is no YAML, or holds no Kubernetes objects.
+        InvalidManifest: If a file cannot be read, is no YAML, or contains no Kubernetes objects.
     """
     return tuple(
         _document(value, origin)
@@ -78,10 +78,10 @@ def read_manifests(names: list[str]) -> tuple[Document, ...]:
 
 
 def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
-    """Return the objects of one text; lists are opened, empty documents left out.
+    """Return the objects in a text; lists are expanded, empty documents skipped.
 
     Raises:
-        InvalidManifest: If it is no YAML, or holds something else than objects.
+        InvalidManifest: If it is no YAML, or contains a document that is no object.
     """
     if len(text) > _LARGEST:
         raise InvalidManifest([f"{origin}: is larger than {_LARGEST} characters"])
@@ -90,10 +90,10 @@ def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidManifest([f"{origin}: is no YAML: {reason}"]) from None
-    found: list[Mapping[str, Any]] = []
+    objects: list[Mapping[str, Any]] = []
     for value in values:
-        found.extend(_objects(value, origin))
-    return found
+        objects.extend(_objects(value, origin))
+    return objects
 
 
 def _objects(value: object, origin: str) -> Iterator[Mapping[str, Any]]:

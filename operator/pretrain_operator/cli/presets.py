@@ -12,7 +12,7 @@ def profile_manifests() -> list[dict[str, Any]]:
 
 
 def profile_manifest(device: Device) -> dict[str, Any]:
-    """Return a ComputeProfile of a device; what it leaves out the planner knows by its name."""
+    """Return a ComputeProfile of a device; the planner knows the device's speeds by its name."""
     accelerator: dict[str, Any] = {"name": device.name, "perNode": device.per_node}
     if device.resource:
         accelerator["resource"] = device.resource

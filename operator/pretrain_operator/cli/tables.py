@@ -1,4 +1,4 @@
-"""Show plans and problems to people."""
+"""Print plans, problems and suggestions as text and tables."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ _LABELS = {
 
 
 def show_plan(console: Console, title: str, plan: PlanStatus) -> None:
-    """Print the numbers, the memory of each stage, and the layouts that were compared."""
+    """Print the numbers, the memory of each pipeline stage, and the best layouts."""
     console.print(Text(title, style="bold"))
     console.print(_numbers(plan))
     console.print(_memory(plan))
@@ -38,7 +38,7 @@ def show_plan(console: Console, title: str, plan: PlanStatus) -> None:
 
 
 def show_problems(console: Console, problems: Sequence[Problem]) -> None:
-    """Print one line a problem, errors first."""
+    """Print one line for each problem, errors first."""
     for severity in (Severity.ERROR, Severity.NOT_YET, Severity.WARNING):
         for problem in problems:
             if problem.severity is severity:
@@ -50,8 +50,8 @@ def show_suggestions(console: Console, suggestions: Sequence[Suggestion]) -> Non
     """Print the shapes that finish in time."""
     table = Table("size", "layers", "hidden", "ffn", "heads", "groups", "tokens", "days")
     table.add_column("tensor, pipeline, context")
-    for found in suggestions:
-        model, layout = found.model, found.candidate.layout
+    for suggestion in suggestions:
+        model, layout = suggestion.model, suggestion.candidate.layout
         sizes = f"{layout.tensor}, {layout.pipeline}, {layout.context}"
         numbers = (
             model.layers,
@@ -61,17 +61,17 @@ def show_suggestions(console: Console, suggestions: Sequence[Suggestion]) -> Non
             model.query_groups,
         )
         table.add_row(
-            f"{found.parameters / 1e9:.2f} B",
+            f"{suggestion.parameters / 1e9:.2f} B",
             *(str(number) for number in numbers),
-            f"{found.tokens / 1e9:.0f} G",
-            f"{found.days:.1f}",
+            f"{suggestion.tokens / 1e9:.0f} G",
+            f"{suggestion.days:.1f}",
             sizes,
         )
     console.print(table)
 
 
 def degrees(layout: ParallelismSpec) -> str:
-    """Return the degrees that are not 1, in the words of a manifest."""
+    """Return the degrees that are not 1, with the names that a manifest has for them."""
     sizes = {
         "tensor": layout.tensor,
         "pipeline": layout.pipeline,
@@ -148,10 +148,10 @@ def _bar(memory: MemoryPlan, scale: int) -> Text:
 
 def _candidates(plan: PlanStatus) -> Table:
     table = Table("layout", "memory", "step", title="Best layouts", title_justify="left")
-    for found in plan.candidates:
+    for candidate in plan.candidates:
         table.add_row(
-            degrees(found.parallelism),
-            f"{found.memory_per_gpu / 2**30:.1f} GiB",
-            f"{found.step_seconds:.3g} s" if found.step_seconds else "-",
+            degrees(candidate.parallelism),
+            f"{candidate.memory_per_gpu / 2**30:.1f} GiB",
+            f"{candidate.step_seconds:.3g} s" if candidate.step_seconds else "-",
         )
     return table

@@ -1,1 +1,1 @@
-"""The only input and output: the API server, and the progress endpoint of training pods."""
+"""All input and output of the operator: the API server, and the progress endpoint of pods."""

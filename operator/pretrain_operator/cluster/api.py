@@ -1,4 +1,4 @@
-"""Requests to the API server: creation, server-side apply, lists, deletes; kinds of errors."""
+"""Requests to the API server: create, server-side apply, list, get, patch and delete."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from kubernetes.aio.config import ConfigException
 from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
-from pretrain_operator.cluster.resources import Resource
+from pretrain_operator.cluster.resources import ObjectIdentity, Resource
 from pretrain_operator.observed.errors import Refused, Unavailable
 
 CHILD_MANAGER = "pretrain-operator"
@@ -33,12 +33,12 @@ async def open_api() -> AsyncIterator["Api"]:
         await config.load_kube_config(client_configuration=configuration)
     configuration.client_go_retries = True
     async with client.ApiClient(configuration) as api_client:
-        # The kinds and their paths are known: no discovery, so no requests and no cache file.
+        # All paths are known: no discovery, and so no requests and no cache file for it.
         yield Api(DynamicClient(api_client))
 
 
 class Transport(Protocol):
-    """What carries a request: `kubernetes.aio.dynamic.DynamicClient`, or a server in memory."""
+    """Sends requests: `kubernetes.aio.dynamic.DynamicClient`, or a server in memory for tests."""
 
     async def request(self, method: str, path: str, **options: Any) -> Any:
         """Return the response to one request.
@@ -57,7 +57,7 @@ class Api:
     async def create(
         self, resource: Resource, manifest: Mapping[str, Any], manager: str = CHILD_MANAGER
     ) -> dict[str, Any] | None:
-        """Create an object; return it, `None` if there is one of that name already."""
+        """Create an object; return it, or `None` if its name is taken."""
         path = resource.path(manifest["metadata"]["namespace"])
         try:
             return await self._request("post", path, body=manifest, field_manager=manager)
@@ -67,7 +67,7 @@ class Api:
     async def apply(
         self, resource: Resource, manifest: Mapping[str, Any], uid: str
     ) -> dict[str, Any]:
-        """Apply a child over the object `uid`, and over no other one of that name."""
+        """Apply a child; fails with a conflict unless the existing object has this UID."""
         meta = manifest["metadata"]
         path = resource.path(meta["namespace"], meta["name"])
         return await self._apply(
@@ -75,28 +75,27 @@ class Api:
         )
 
     async def apply_status(
-        self, resource: Resource, namespace: str, name: str, uid: str, status: Mapping[str, Any]
+        self, target: ObjectIdentity, status: Mapping[str, Any]
     ) -> dict[str, Any] | None:
-        """Apply a whole status; return the object, `None` if it is gone or another one now."""
-        metadata = {"name": name, "uid": uid}
-        if resource.namespaced:
-            metadata["namespace"] = namespace
+        """Apply a complete status; return the object, or `None` if it is gone."""
+        metadata = {"name": target.name, "uid": target.uid}
+        if target.resource.namespaced:
+            metadata["namespace"] = target.namespace
         manifest = {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
+            "apiVersion": target.resource.api_version,
+            "kind": target.resource.kind,
             "metadata": metadata,
             "status": status,
         }
         try:
-            path = resource.path(namespace, name, "status")
-            return await self._apply(path, manifest, STATUS_MANAGER)
+            return await self._apply(target.path("status"), manifest, STATUS_MANAGER)
         except _NotFound:
             return None
 
     async def list(
         self, resource: Resource, namespace: str | None, labels: str | None = None
     ) -> tuple[list[dict[str, Any]], str]:
-        """Return all objects, and the resourceVersion that the list is as of."""
+        """Return all objects, and the resourceVersion of the list."""
         items: list[dict[str, Any]] = []
         token, version = None, ""
         while True:
@@ -116,13 +115,13 @@ class Api:
     async def first_page(
         self, resource: Resource, namespace: str, fields: str
     ) -> tuple[dict[str, Any], ...]:
-        """Return the objects with these fields; no more than fit into one answer."""
+        """Return the objects that a field selector matches; at most one page."""
         path = resource.path(namespace)
         body = await self._request("get", path, limit=_PAGE, field_selector=fields)
         return tuple(body.get("items") or ())
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return an object, `None` if there is none."""
+        """Return an object, or `None` if it does not exist."""
         try:
             return await self._request("get", resource.path(namespace, name))
         except _NotFound:
@@ -131,7 +130,7 @@ class Api:
     async def metadata(
         self, resource: Resource, namespace: str, name: str
     ) -> dict[str, Any] | None:
-        """Return the metadata of an object, `None` if there is none; nothing else is sent."""
+        """Return only the metadata of an object, or `None` if it does not exist."""
         try:
             body = await self._request(
                 "get", resource.path(namespace, name), header_params={"Accept": _METADATA_ONLY}
@@ -140,36 +139,31 @@ class Api:
             return None
         return dict(body["metadata"])
 
-    async def merge(
-        self, resource: Resource, namespace: str, name: str, uid: str, patch: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Merge `patch` into the object `uid`; return what became of it."""
+    async def merge(self, target: ObjectIdentity, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge `patch` into an object; return the result."""
         return await self._request(
             "patch",
-            resource.path(namespace, name),
-            body={**patch, "metadata": {"uid": uid}},
+            target.path(),
+            body={**patch, "metadata": {"uid": target.uid}},
             content_type="application/merge-patch+json",
             field_manager=CHILD_MANAGER,
         )
 
-    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
-        """Delete the object `uid` and, behind it, all that it owns, if it is still there.
-
-        Another one that has taken its name since is left alone.
-        """
+    async def delete(self, target: ObjectIdentity) -> None:
+        """Delete an object if it still exists and, in the background, its dependents."""
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
-            "preconditions": {"uid": uid},
+            "preconditions": {"uid": target.uid},
         }
         try:
-            await self._request("delete", resource.path(namespace, name), body=options)
+            await self._request("delete", target.path(), body=options)
         except (_NotFound, _Conflict):
             return
 
     async def get_bytes(self, path: str, timeout_seconds: float, limit: int) -> bytes:
-        """Return the answer at `path`, whatever its type.
+        """Return the body of the response at `path`, of any content type.
 
         Raises:
             ValueError: If it has more than `limit` bytes.
@@ -212,10 +206,10 @@ class Api:
 
 
 async def read_bounded(content: aiohttp.StreamReader, limit: int) -> bytes:
-    """Return all that is in `content`.
+    """Return the body of a response, without reading much more than `limit` bytes.
 
     Raises:
-        ValueError: If there are more than `limit` bytes; no more than that is ever held.
+        ValueError: If it has more than `limit` bytes.
     """
     body = bytearray()
     while chunk := await content.read(limit + 1 - len(body)):
@@ -226,11 +220,11 @@ async def read_bounded(content: aiohttp.StreamReader, limit: int) -> bytes:
 
 
 class _NotFound(Refused):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class _Conflict(Unavailable):
-    """Something else is there than the request is about, by now."""
+    """The name is taken, or the object has another UID or version than the request."""
 
 
 def _translate(error: ApiException, method: str, path: str) -> Refused | Unavailable:

@@ -1,4 +1,4 @@
-"""The cluster as a reconcile sees it: what it reads, and the few things that it may do."""
+"""The cluster as a reconcile sees it: all that it reads and writes."""
 
 import asyncio
 import logging
@@ -21,6 +21,7 @@ from pretrain_operator.cluster.resources import (
     OURS,
     SECRET,
     SERVICE,
+    ObjectIdentity,
 )
 from pretrain_operator.cluster.store import Store
 from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
@@ -36,11 +37,11 @@ logger = logging.getLogger("pretrain_operator")
 
 _EVENTS_SECONDS = 5.0
 _MAX_EVENTS = 20
-"""Events of one reconcile: stages of a pipeline, attempts that a crash had hidden."""
+"""Events of one reconcile, at most. A few stages or attempts may end at the same time."""
 
 
 class Cluster:
-    """Reads from the store, writes to the API server, and puts the answers into the store."""
+    """Reads from the store, writes to the API server, and stores the responses."""
 
     def __init__(self, api: Api, store: Store, progress: ProgressReader) -> None:
         self.api, self.store, self.progress = api, store, progress
@@ -48,16 +49,16 @@ class Cluster:
         self._instance = socket.gethostname()
 
     async def jobs(self, owner: ObservedObject, now: datetime) -> tuple[ObservedJob, ...]:
-        """Return the Jobs that `owner` controls, and why pods are missing."""
+        """Return the Jobs that `owner` controls, with the reason if pods are missing."""
         return await self._refusals.explain(self.store.jobs(owner), now)
 
     async def apply(self, owner: ObservedObject, *manifests: Mapping[str, Any]) -> None:
-        """Make sure that there are these children of `owner`, in order.
+        """Create these children of `owner`, in order, unless they exist.
 
         Raises:
             NameConflict: If an object that `owner` does not control has the name of one.
-            Refused: If the API server does not take one.
-            Unavailable: If it does not answer.
+            Refused: If the API server rejects one.
+            Unavailable: If the API server does not answer.
         """
         for manifest in manifests:
             kind, meta = manifest["kind"], manifest["metadata"]
@@ -70,11 +71,11 @@ class Cluster:
                 self.store.upsert(kind, child)
 
     async def _existing(self, owner: ObservedObject, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the child that exists already.
+        """Return the existing object with the name of a child; update it if it is a Service.
 
         Raises:
             NameConflict: If `owner` does not control it.
-            Unavailable: If it has just been deleted.
+            Unavailable: If it was deleted in the meantime.
         """
         resource, meta = CHILDREN[manifest["kind"]], manifest["metadata"]
         child = await self.api.get(resource, meta["namespace"], meta["name"])
@@ -83,27 +84,24 @@ class Cluster:
         uid = child["metadata"]["uid"]
         if controller_of(child["metadata"]).get("uid") != owner.uid:
             raise NameConflict(resource.kind, child["metadata"])
-        # A ConfigMap is immutable, and a Job is not changed while it runs (nor taken from Kueue).
+        # A ConfigMap is immutable; a Job is not changed while it runs or Kueue manages it.
         return await self.api.apply(resource, manifest, uid) if resource == SERVICE else child
 
     async def write_status(self, owner: ObservedObject, status: AnyStatus, now: datetime) -> None:
-        """Apply a status, if it says something new, and create Events for the news in it."""
+        """Apply a status if it has changed, and create Events for its transitions."""
         wire = to_wire(status)
         if wire == owner.status:
             return
-        key = owner.key
-        answer = await self.api.apply_status(
-            OURS[key.kind], key.namespace, key.name, owner.uid, wire
-        )
-        if answer is not None:
-            self.store.upsert(key.kind, answer)
+        response = await self.api.apply_status(_identity(owner), wire)
+        if response is not None:
+            self.store.upsert(owner.key.kind, response)
             previous = read_status(type(status), owner)
             await self._create_events(owner, status_events(previous, status), now)
 
     async def _create_events(
         self, owner: ObservedObject, records: Iterable[EventRecord], now: datetime
     ) -> None:
-        """Create Events; one that is late, or lost, is no reason to stop."""
+        """Create Events; a failure or a timeout is logged and does not fail the reconcile."""
         try:
             async with asyncio.timeout(_EVENTS_SECONDS):
                 for order, record in enumerate(islice(records, _MAX_EVENTS)):
@@ -116,46 +114,52 @@ class Cluster:
     async def read_progress(
         self, owner: ObservedObject, pod: ObservedPod | None
     ) -> Progress | None:
-        """Return the progress that `pod` serves; `None` if there is no such pod, or no answer."""
+        """Return the progress that `pod` serves; `None` without a pod or a response."""
         if pod is None:
             self.progress.forget(owner.key)
             return None
         return await self.progress.read(owner.key, pod)
 
     async def missing_secrets(self, namespace: str, names: Iterable[str]) -> list[str]:
-        """Return the Secrets that do not exist; their contents are never read."""
+        """Return the Secrets that do not exist; only metadata is read."""
         return [name for name in names if await self.api.metadata(SECRET, namespace, name) is None]
 
     async def delete_jobs(self, owner: ObservedObject, names: Iterable[str]) -> None:
-        """Delete Jobs of `owner` with their pods and the ConfigMaps of these."""
+        """Delete Jobs of `owner`, with their pods and ConfigMaps."""
         namespace = owner.key.namespace
         for name in names:
             job = self.store.job(namespace, name)
             if job is None or job.owner_uid != owner.uid:
                 continue
             logger.info("deletes Job %s/%s: %s does not need it", namespace, name, owner.key)
-            # The Job last: it names the ConfigMap, which a crash in between would leave behind.
+            # The Job last: after a crash in between, its annotation still names the ConfigMap.
             if config_map := job.annotations.get(CONFIG_MAP_ANNOTATION):
                 await self._delete_config_map(owner, config_map)
-            await self.api.delete(JOB, namespace, name, job.uid)
+            await self.api.delete(ObjectIdentity(JOB, namespace, name, job.uid))
 
     async def _delete_config_map(self, owner: ObservedObject, name: str) -> None:
-        """Delete a ConfigMap, if `owner` controls it: an annotation may name anything."""
-        metadata = await self.api.metadata(CONFIG_MAP, owner.key.namespace, name)
+        """Delete a ConfigMap if `owner` controls it: a user may have edited the annotation."""
+        namespace = owner.key.namespace
+        metadata = await self.api.metadata(CONFIG_MAP, namespace, name)
         if metadata is not None and controller_of(metadata).get("uid") == owner.uid:
-            await self.api.delete(CONFIG_MAP, owner.key.namespace, name, metadata["uid"])
+            await self.api.delete(ObjectIdentity(CONFIG_MAP, namespace, name, metadata["uid"]))
 
     async def resize_job(self, owner: ObservedObject, name: str, parallelism: int) -> None:
-        """Change how many tasks of a Job run at once."""
-        job = self.store.job(owner.key.namespace, name)
+        """Change the parallelism of a Job of `owner`."""
+        namespace = owner.key.namespace
+        job = self.store.job(namespace, name)
         if job is None or job.owner_uid != owner.uid:
             return
         patch = {"spec": {"parallelism": parallelism}}
-        answer = await self.api.merge(JOB, owner.key.namespace, name, job.uid, patch)
-        self.store.upsert(JOB.kind, answer)
+        response = await self.api.merge(ObjectIdentity(JOB, namespace, name, job.uid), patch)
+        self.store.upsert(JOB.kind, response)
 
     async def delete_object(self, owner: ObservedObject) -> None:
-        """Delete an object of ours, and nothing that has taken its name since."""
-        key = owner.key
-        logger.info("deletes %s: spec.ttlAfterFinished is over", key)
-        await self.api.delete(OURS[key.kind], key.namespace, key.name, owner.uid)
+        """Delete an object of ours."""
+        logger.info("deletes %s: spec.ttlAfterFinished is over", owner.key)
+        await self.api.delete(_identity(owner))
+
+
+def _identity(owner: ObservedObject) -> ObjectIdentity:
+    key = owner.key
+    return ObjectIdentity(OURS[key.kind], key.namespace, key.name, owner.uid)

@@ -1,4 +1,4 @@
-"""An index over the objects of one kind; a version that arrives late is recognised and ignored."""
+"""An index over the objects of one kind; an older version that arrives late is ignored."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Index[T: Item]:
     owned: defaultdict[Key, set[NamespacedName]] = field(default_factory=lambda: defaultdict(set))
 
     def upsert(self, key: NamespacedName, item: T, owner: Key | None) -> bool:
-        """Insert or replace an object, unless it is older; return whether it was news."""
+        """Insert or replace an object, unless the stored one is as new; return whether it was."""
         old = self.items.get(key)
         if old is not None and old.uid == item.uid and not is_newer(item, old):
             return False
@@ -52,5 +52,5 @@ def is_newer(item: Item, old: Item) -> bool:
 
 
 def version_number(version: str) -> int:
-    """Return a resourceVersion as the number that it is, since Kubernetes 1.35 by contract."""
+    """Return a resourceVersion as a number; Kubernetes guarantees their order since 1.35."""
     return int(version) if version.isdigit() else 0

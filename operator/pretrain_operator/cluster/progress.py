@@ -1,4 +1,4 @@
-"""Polls `/progress` of the first pod of each run."""
+"""Poll `/progress` of pod 0 of each run."""
 
 import time
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from pretrain_operator.observed.pods import ObservedPod
 TIMEOUT_SECONDS = 1.0
 INTERVAL_SECONDS = 2.0
 MAX_BYTES = 64 * 1024
-"""Longest answer that is read: it becomes part of a status."""
+"""Longest response that is read: it becomes part of a status."""
 
 _RUNS_PER_INTERVAL = 100
-"""While more runs than this are polled, each is polled less often: it bounds the status writes."""
+"""With more runs than this, each is polled less often, to bound the rate of status writes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Poll:
 
 
 class ProgressReader:
-    """Polls `/progress`; of one run not more often than the interval allows."""
+    """Polls `/progress`, of each run at most once per interval."""
 
     def __init__(self, api: Api, via_api_server: bool) -> None:
         self._api, self._via_api_server = api, via_api_server
@@ -51,14 +51,14 @@ class ProgressReader:
             await self._session.close()
 
     def forget(self, key: Key) -> None:
-        """Stop counting a run that no longer runs."""
+        """Forget the last poll of a run that no longer runs."""
         self._polls.pop(key, None)
 
     async def read(self, key: Key, pod: ObservedPod) -> Progress | None:
         """Return what pod 0 of a run reports; `None` if it does not answer.
 
-        Within the interval the last answer is returned again: a reconcile that fails after it has
-        polled may be repeated at once.
+        Within the interval the last result is returned again, as a reconcile that fails after the
+        poll is retried soon.
         """
         now, last = time.monotonic(), self._polls.get(key)
         is_recent = last is not None and now - last.at < self.interval_seconds * 0.9
@@ -73,8 +73,8 @@ class ProgressReader:
             text = await (self._proxied(pod) if self._via_api_server else self._direct(pod))
             return Progress.model_validate_json(text, extra="ignore")
         except (aiohttp.ClientError, TimeoutError, Refused, Unavailable, ValueError):
-            # A run that starts, saves or compiles may not answer for a while: that is no error.
-            # Nor is an invalid answer (not JSON, not text, endless): pods are not trusted.
+            # Not an error: a run that starts, saves or compiles may not answer for a while, and an
+            # invalid response (no JSON, no text, endless) comes from a pod, which is not trusted.
             return None
 
     async def _direct(self, pod: ObservedPod) -> bytes:

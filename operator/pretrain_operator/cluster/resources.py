@@ -1,4 +1,4 @@
-"""Where the API server serves the kinds that we read and write."""
+"""Resources of the API server, and the paths at which it serves them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from pretrain_api.meta import API_VERSION
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind, and its path."""
+    """One resource: a kind in an API version."""
 
     kind: str
     api_version: str
@@ -18,7 +18,7 @@ class Resource:
     def path(
         self, namespace: str | None = None, name: str | None = None, subresource: str = ""
     ) -> str:
-        """Return the path of one object, or of all in a namespace or in the cluster."""
+        """Return the path of one object, or of all objects in a namespace or in the cluster."""
         prefix = "api" if "/" not in self.api_version else "apis"
         parts = [prefix, self.api_version]
         if self.namespaced and namespace:
@@ -26,6 +26,21 @@ class Resource:
         parts.append(self.plural)
         parts += [part for part in (name, subresource) if part]
         return "/" + "/".join(parts)
+
+
+@dataclass(frozen=True)
+class ObjectIdentity:
+    """One object on the API server; an object of the same name with another UID is another one."""
+
+    resource: Resource
+    namespace: str
+    """Empty for cluster-scoped kinds."""
+    name: str
+    uid: str
+
+    def path(self, subresource: str = "") -> str:
+        """Return the path of the object."""
+        return self.resource.path(self.namespace, self.name, subresource)
 
 
 OURS = {kind.name: Resource(kind.name, API_VERSION, kind.plural, kind.namespaced) for kind in KINDS}
@@ -38,4 +53,4 @@ EVENT = Resource("Event", "v1", "events")
 NEW_EVENT = Resource("Event", "events.k8s.io/v1", "events")
 
 CHILDREN = {resource.kind: resource for resource in (JOB, CONFIG_MAP, SERVICE)}
-"""Kinds of the children that we apply."""
+"""Resources of the children that the operator creates."""

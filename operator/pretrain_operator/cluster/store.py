@@ -1,7 +1,7 @@
 """The cache of the operator: the newest version of our objects, their Jobs and their pods.
 
-Watches, lists and the answers to our own writes all feed it, so a reconcile sees what the one
-before it wrote.
+Watches, lists and the responses to the operator's own writes all update it, so that a reconcile
+reads what the one before it wrote.
 """
 
 from collections import OrderedDict, defaultdict
@@ -18,19 +18,18 @@ from pretrain_operator.observed.pods import ObservedPod, parse_pod
 from pretrain_operator.observed.references import ANY_PROFILE, references
 
 _KINDS = {kind.name.lower(): kind.name for kind in KINDS}
-_REMEMBERED_DELETIONS = 20_000
+_MAX_DELETED = 20_000
 
 
 Listener = Callable[[Key, bool], None]
-"""Called with the object that a change concerns, and whether it matters to those that refer to it.
-"""
+"""Called with the object to reconcile after a change, and whether to reconcile its dependents."""
 
 _WATCHED = ("artifact", "conditions", "message", "observedGeneration")
-"""Fields of a status that others look at; its progress and stages are nobody else's business."""
+"""Fields of a status that dependents read; a change of its other fields does not concern them."""
 
 
 def owner_key(body: Mapping[str, Any]) -> Key | None:
-    """Return the object that a child's labels name."""
+    """Return the object that the labels of a child name."""
     meta = body["metadata"]
     labels = meta.get("labels") or {}
     kind = _KINDS.get(labels.get(KIND_LABEL, ""))
@@ -51,7 +50,7 @@ class Store:
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
     def upsert(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Take in a version of an object, if it is news."""
+        """Store a version of an object, unless the stored one is as new or it was deleted."""
         meta = body["metadata"]
         if meta["uid"] in self._deleted:
             return
@@ -76,21 +75,20 @@ class Store:
             self._listener(owner, False)
 
     def drop(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Take note that an object is gone for good."""
+        """Remove a deleted object; versions of it that arrive later are ignored."""
         meta = body["metadata"]
         self._drop(kind, (meta.get("namespace") or "", meta["name"]), meta["uid"])
 
     def replace(self, kind: str, bodies: Iterable[Mapping[str, Any]], version: str) -> None:
-        """Take in a complete list as of `version`: what is older and not in it is gone."""
-        seen = set()
+        """Store a complete list of `version`; remove older objects that it does not contain."""
+        listed = set()
         for body in bodies:
             meta = body["metadata"]
-            seen.add((meta.get("namespace") or "", meta["name"]))
+            listed.add((meta.get("namespace") or "", meta["name"]))
             self.upsert(kind, body)
+        newest = version_number(version)
         for name, item in list(self._index(kind).items.items()):
-            if name not in seen and version_number(item.resource_version) <= version_number(
-                version
-            ):
+            if name not in listed and version_number(item.resource_version) <= newest:
                 self._drop(kind, name, item.uid)
 
     def get(self, key: Key) -> ObservedObject | None:
@@ -113,9 +111,9 @@ class Store:
         return tuple(self._with_pods(controlled, owner.key))
 
     def pods(self, owner: ObservedObject) -> tuple[ObservedPod, ...]:
-        """Return the pods of `owner`, also of Jobs that are gone and of its namesakes before it.
+        """Return the pods of `owner`, of its deleted Jobs, and of earlier objects of its name.
 
-        Pods that merely carry its labels are of no Job, or of a Job that nothing controls.
+        A pod with copied labels is ignored: it has no Job, or a Job that no object controls.
         """
         jobs = {job.uid: job for job in self._jobs.of(owner.key)}
         return tuple(
@@ -126,8 +124,10 @@ class Store:
 
     def dependents(self, key: Key) -> set[Key]:
         """Return the objects that refer to the object `key`."""
-        found = set(self._dependents.get(key, ()))
-        return found | self._dependents.get(ANY_PROFILE, set()) if _is_profile(key) else found
+        dependents = set(self._dependents.get(key, ()))
+        if key.kind == ANY_PROFILE.kind:
+            dependents |= self._dependents.get(ANY_PROFILE, set())
+        return dependents
 
     def _with_pods(self, jobs: list[ObservedJob], owner: Key) -> list[ObservedJob]:
         pods: defaultdict[str, list[ObservedPod]] = defaultdict(list)
@@ -140,7 +140,7 @@ class Store:
 
     def _drop(self, kind: str, name: NamespacedName, uid: str) -> None:
         self._deleted[uid] = None
-        while len(self._deleted) > _REMEMBERED_DELETIONS:
+        while len(self._deleted) > _MAX_DELETED:
             self._deleted.popitem(last=False)
         index = self._index(kind)
         item = index.items.get(name)
@@ -174,7 +174,3 @@ def _differs(before: ObservedObject, after: ObservedObject) -> bool:
         or before.deleting != after.deleting
         or any(before.status.get(name) != after.status.get(name) for name in _WATCHED)
     )
-
-
-def _is_profile(key: Key) -> bool:
-    return key.kind == ANY_PROFILE.kind

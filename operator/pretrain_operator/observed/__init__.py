@@ -1,1 +1,1 @@
-"""What was read from the API server, parsed once: objects, Jobs, pods, and what refers to what."""
+"""What was read from the API server, parsed once: objects, Jobs, pods, references, statuses."""

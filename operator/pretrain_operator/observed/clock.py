@@ -1,4 +1,4 @@
-"""Points in time, as Kubernetes writes them."""
+"""Timestamps, as Kubernetes writes them."""
 
 from datetime import UTC, datetime
 
@@ -9,10 +9,10 @@ def format_time(at: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Return the point in time that an RFC 3339 text stands for.
+    """Return the time of an RFC 3339 timestamp.
 
     Raises:
-        ValueError: If `text` is none.
+        ValueError: If `text` is not a timestamp.
     """
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,19 +1,19 @@
-"""How a request to the API server fails."""
+"""Errors of requests to the API server."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class Refused(Exception):
-    """The API server does not take a request as it is: somebody has to change something."""
+    """The API server rejects a request; it will do so again until the user changes something."""
 
 
 class Unavailable(Exception):
-    """The API server does not answer, or cannot take the request now: time will heal it."""
+    """The API server does not answer, or cannot serve the request now: it is retried."""
 
 
 class NameConflict(Exception):
-    """An object that the owner does not control has the name of a child; it was not touched."""
+    """An object that the owner does not control has the name of a child; it was not changed."""
 
     def __init__(self, kind: str, metadata: Mapping[str, Any]) -> None:
         super().__init__(f"{kind} {metadata['name']} belongs to another object")

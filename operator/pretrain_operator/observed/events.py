@@ -1,4 +1,4 @@
-"""Events of Jobs: only they say why the Job controller cannot create pods."""
+"""Events of Jobs: the only place where the Job controller reports why it cannot create pods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class ObservedEvent:
     reason: str
     message: str
     at: datetime
-    """When it was last seen."""
+    """When it last occurred."""
 
 
 def parse_event(body: Mapping[str, Any]) -> ObservedEvent:
-    """Return an event, as core/v1 has it."""
+    """Return an event of the API core/v1."""
     series = body.get("series") or {}
     times = (
         series.get("lastObservedTime"),

@@ -34,7 +34,7 @@ class ObservedJob:
     failure_reason: str = ""
     failure_message: str = ""
     refusal: str = ""
-    """Why its pods cannot be created, if some are missing and it is known."""
+    """Why its pods cannot be created. Empty if none are missing, or the reason is unknown."""
     created_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
@@ -47,7 +47,7 @@ class ObservedJob:
 
     @property
     def has_started(self) -> bool:
-        """Return whether one of its pods ever ran."""
+        """Return whether any of its pods has ever run."""
         return self.succeeded > 0 or any(pod.has_started for pod in self.pods)
 
 

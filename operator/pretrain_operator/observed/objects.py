@@ -1,4 +1,4 @@
-"""Objects of our kinds, as the API server sent them: parsed once, without their specs."""
+"""Objects of our kinds, as the API server sent them; their specs are parsed later."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Which object of our kinds; cluster-scoped kinds have no namespace."""
+    """Identifies an object of our kinds; the namespace of cluster-scoped kinds is empty."""
 
     kind: str
     namespace: str
     name: str
 
     def __str__(self) -> str:
-        """Return the key as people write it."""
+        """Return the key for a log message."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else self.title
 
     @property
@@ -39,7 +39,7 @@ class ObservedObject:
 
 
 class ObjectReader(Protocol):
-    """Where objects of our kinds are looked up: a store, a list, the manifests of a file."""
+    """Looks up objects of our kinds: in a store, in a list, or among manifests."""
 
     def get(self, key: Key) -> ObservedObject | None:
         """Return the object `key`, if there is one."""
@@ -49,7 +49,7 @@ class ObjectReader(Protocol):
 
 
 class ListedObjects:
-    """ObjectReader from a list or from manifests; of two with one key the later one wins."""
+    """ObjectReader over a list or manifests; of two objects with the same key the later counts."""
 
     def __init__(self, objects: Iterable[ObservedObject] = ()) -> None:
         self._objects: Mapping[Key, ObservedObject] = {item.key: item for item in objects}
@@ -84,6 +84,6 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
 
 
 def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the reference to the object that controls another; empty if nothing does."""
+    """Return the owner reference to the controller of an object; empty if it has none."""
     owners = metadata.get("ownerReferences") or []
     return next((owner for owner in owners if owner.get("controller")), {})

@@ -15,9 +15,9 @@ class Observation:
     owner: ObservedObject
     """The object that is reconciled."""
     jobs: tuple[ObservedJob, ...] = ()
-    """The Jobs that it controls, with their pods and, if pods are missing, why."""
+    """The Jobs that it controls, with their pods and the reason if pods are missing."""
     pods: tuple[ObservedPod, ...] = ()
-    """All its pods: also those of deleted Jobs, and of an earlier object of its name."""
+    """All its pods: also those of deleted Jobs, and of an earlier object of the same name."""
     related: ListedObjects = field(default_factory=ListedObjects)
     """All ComputeProfiles, and what the object refers to, directly or through other objects."""
     missing_secrets: frozenset[str] = frozenset()
@@ -25,6 +25,6 @@ class Observation:
     secrets_refusal: str = ""
     """Why Secrets could not be looked up. Empty if they could."""
     progress: Progress | None = None
-    """What rank 0 reported now. `None` if it was not asked, or did not answer."""
+    """What rank 0 reports now. `None` if it was not polled, or did not answer."""
     poll_seconds: float = 2.0
-    """Seconds between two reads of the progress of a run; more while many runs are polled."""
+    """Seconds between two polls of the progress of a run; more while many runs are polled."""

@@ -1,4 +1,4 @@
-"""Pods of our Jobs: phase, node, how their container ended and why it does not run."""
+"""Pods of our Jobs: their phase and node, how the container ended, or why it does not run."""
 
 import re
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ MAIN_CONTAINER = "main"
 """Name of the one container of a workload pod."""
 
 LOST_AFTER_SECONDS = 30
-"""A pod that outlives its grace period by this much is on a node that does not answer."""
+"""A pod that exists this long after its grace period is on a node that does not answer."""
 
 _MAX_MESSAGE = 300
 
 _PULL_BACKOFF = re.compile(r'Back-off pulling image "[^"]*": ')
-"""Prefix of the kubelet's message between two pulls.
+"""Prefix of the kubelet's message between two pulls; the rest is the message of the failed pull.
 
-Without it the message is that of the failed pull, and does not change with every retry.
+Without the prefix, the message does not change with every retry.
 """
 
 
@@ -41,7 +41,7 @@ class ContainerEnd:
 
     @property
     def last_line(self) -> str:
-        """Return the last line that the container left, shortened."""
+        """Return the last line of `message`, shortened."""
         lines = self.message.strip().splitlines()
         return lines[-1].strip()[:_MAX_MESSAGE] if lines else ""
 
@@ -67,7 +67,7 @@ class ObservedPod:
     """Why the pod as a whole failed, such as `Evicted`."""
     message: str = ""
     waiting: str = ""
-    """Why it does not run yet: a reason and the node's or scheduler's sentence."""
+    """Why it does not run yet: reason and message of the kubelet or the scheduler."""
     disruption: str = ""
     """Reason of its `DisruptionTarget` condition, such as `PreemptionByScheduler`."""
     end: ContainerEnd | None = None
@@ -78,19 +78,19 @@ class ObservedPod:
         return self.deleted_by is not None
 
     def is_lost(self, now: datetime) -> bool:
-        """Return whether its node has not confirmed its end long after the grace period."""
+        """Return whether its node has not confirmed its end long after its grace period."""
         return self.deleted_by is not None and (
             seconds_between(self.deleted_by, now) > LOST_AFTER_SECONDS
         )
 
     @property
     def has_started(self) -> bool:
-        """Return whether its container ever ran."""
+        """Return whether its container has ever run."""
         return self.phase in ("Running", "Succeeded") or self.end is not None
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing of it runs any more."""
+        """Return whether it has ended."""
         return self.phase in ("Succeeded", "Failed")
 
     @property
@@ -128,9 +128,9 @@ def parse_pod(body: Mapping[str, Any]) -> ObservedPod:
 
 
 def parse_report(text: str) -> ExitReport | None:
-    """Return the exit report in a termination message; `None` if there is none.
+    """Return the exit report in a termination message; `None` if it holds none.
 
-    Fields that this operator does not know are ignored: the image may be newer.
+    Unknown fields are ignored: the image may be newer than the operator.
     """
     try:
         return ExitReport.model_validate_json(text, extra="ignore")
@@ -146,17 +146,17 @@ def _main_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _waiting(status: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """Return why a pod does not run; containers that are merely being created give no reason."""
+    """Return why a pod does not run; empty while its container is being created."""
     waiting = state.get("waiting") or {}
     if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-        return _sentence(waiting)
+        return _reason_and_message(waiting)
     for item in status.get("conditions") or []:
         if item.get("type") == "PodScheduled" and item.get("status") == "False":
-            return _sentence(item)
+            return _reason_and_message(item)
     return ""
 
 
-def _sentence(item: Mapping[str, Any]) -> str:
+def _reason_and_message(item: Mapping[str, Any]) -> str:
     message = str(item.get("message") or "").strip()
     if backoff := _PULL_BACKOFF.match(message):
         return message[backoff.end() :][:_MAX_MESSAGE]
@@ -171,7 +171,7 @@ def _end(terminated: Mapping[str, Any] | None) -> ContainerEnd | None:
     report = parse_report(message)
     code = int(terminated.get("exitCode") or 0)
     if report is not None and code != 0 and report.exit_class is ExitClass.COMPLETE:
-        report = None  # it was killed after it had written its report
+        report = None  # the process was killed after it had written its report
     return ContainerEnd(
         exit_code=code,
         reason=str(terminated.get("reason") or ""),

@@ -1,4 +1,4 @@
-"""What an object refers to: it is reconciled again when one of these changes."""
+"""What an object refers to; it is reconciled again when one of these objects changes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from pretrain_operator.observed.objects import Key, ListedObjects, ObjectReader, ObservedObject
 
 ANY_PROFILE = Key("ComputeProfile", "", "*")
-"""Stands for the profile of an object without `profileRef`: any profile may be the default."""
+"""The profile of an object without `profileRef`: any profile may become the default."""
 
 
 def references(observed: ObservedObject) -> frozenset[Key]:
     """Return the keys of the objects that `observed` refers to.
 
-    The spec is read unparsed: an invalid one must not hide what it waits for.
+    The spec is read without validation: an invalid spec must not hide its references.
     """
     if observed.key.kind == "ComputeProfile":
         return frozenset()
@@ -22,7 +22,7 @@ def references(observed: ObservedObject) -> frozenset[Key]:
 def collect_related(reader: ObjectReader, owner: ObservedObject) -> ListedObjects:
     """Return all ComputeProfiles, and what `owner` refers to, directly or through others.
 
-    A snapshot: later changes do not reach it, so planning may run in another thread.
+    A snapshot, which later changes do not reach: planning may run in another thread.
     """
     related: dict[Key, ObservedObject] = {}
     pending = list(references(owner))

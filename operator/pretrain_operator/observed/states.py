@@ -1,4 +1,4 @@
-"""Where an object stands: its phase, message and conditions are all made from one `State`."""
+"""The state of an object, from which its phase, message and conditions are derived."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from pretrain_api.conditions import Reason
 
 
 class Phase(StrEnum):
-    """One word for people."""
+    """The state in one word."""
 
     INVALID = "Invalid"
     """The spec is wrong."""
@@ -16,11 +16,11 @@ class Phase(StrEnum):
     RUNNING = "Running"
     """Work is under way."""
     RESTARTING = "Restarting"
-    """An attempt ended before its time, and the next one is due."""
+    """An attempt ended before the run was complete, and the next one is due."""
     BLOCKED = "Blocked"
-    """The API server refuses what has to be created."""
+    """A child cannot be created: the API server refuses it, or its name is taken."""
     SUSPENDED = "Suspended"
-    """Held on purpose."""
+    """Suspended by its spec or by a queue."""
     COMPLETE = "Complete"
     """Finished, successfully."""
     FAILED = "Failed"
@@ -29,16 +29,16 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """A phase, and why."""
+    """A phase and its reason."""
 
     phase: Phase
     reason: Reason
     message: str = ""
-    """For people; names the field or file, the value and what would do."""
+    """For the user: the field or file, the value and the remedy."""
 
     @property
     def is_finished(self) -> bool:
-        """Return whether nothing more happens without the user."""
+        """Return whether nothing more happens until the user acts."""
         return self.phase in (Phase.COMPLETE, Phase.FAILED)
 
 

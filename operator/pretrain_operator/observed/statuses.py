@@ -1,4 +1,4 @@
-"""Statuses of our objects, read back: an unreadable one is an empty one."""
+"""Read back the statuses of our objects; an unreadable status counts as empty."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from pretrain_operator.observed.states import Phase, State
 def read_status[S: BaseModel](model: type[S], observed: ObservedObject) -> S:
     """Return the status of `observed`; an empty one if it is missing or of another version.
 
-    Nothing is lost by that: whatever matters is rebuilt from Jobs and artifacts.
+    An empty status loses nothing: its content is rebuilt from Jobs and artifacts.
     """
     try:
         return model.model_validate(dict(observed.status), extra="ignore")
@@ -22,12 +22,12 @@ def read_status[S: BaseModel](model: type[S], observed: ObservedObject) -> S:
 
 
 def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
-    """Return the condition of one type, if it is there."""
+    """Return the condition of one type; `None` if there is none."""
     return next((c for c in conditions if c.type == kind), None)
 
 
 def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
-    """Return whether the condition of one type is there and true."""
+    """Return whether the condition of one type exists and is true."""
     condition = find_condition(conditions, kind)
     return condition is not None and condition.status == "True"
 
@@ -42,12 +42,12 @@ def is_ready(status: DataStatus, observed: ObservedObject) -> bool:
 
 
 def last_failure(conditions: Iterable[Condition]) -> State | None:
-    """Return how an object failed, if its last status says that it did."""
+    """Return the failure of an object; `None` if its last status shows none."""
     return _ended(find_condition(conditions, ConditionType.FAILED), Phase.FAILED)
 
 
 def last_end(conditions: Iterable[Condition]) -> State | None:
-    """Return how an object ended, if its last status says that it did."""
+    """Return the final state of an object; `None` if its last status shows none."""
     listed = list(conditions)
     complete = _ended(find_condition(listed, ConditionType.COMPLETE), Phase.COMPLETE)
     return complete or last_failure(listed)
@@ -56,6 +56,6 @@ def last_end(conditions: Iterable[Condition]) -> State | None:
 def _ended(condition: Condition | None, phase: Phase) -> State | None:
     if condition is None or condition.status != "True":
         return None
-    known = condition.reason in Reason.__members__.values()
-    reason = Reason(condition.reason) if known else Reason.STAGE_FAILED
+    is_known = condition.reason in Reason.__members__.values()
+    reason = Reason(condition.reason) if is_known else Reason.STAGE_FAILED
     return State(phase, reason, condition.message)

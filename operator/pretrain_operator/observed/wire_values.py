@@ -1,4 +1,4 @@
-"""Values that Kubernetes objects carry as text or lists, parsed."""
+"""Parse values that Kubernetes objects carry as text or lists."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,5 +14,5 @@ def true_conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def parse_integer(text: str) -> int:
-    """Return the number in a label or annotation; 0 if it is none."""
+    """Return the number in a label or annotation; 0 if the text is not a number."""
     return int(text) if text.isascii() and text.isdigit() else 0

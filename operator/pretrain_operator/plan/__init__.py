@@ -1,1 +1,1 @@
-"""Decisions: pure functions from what is wanted and what is observed to what has to be done."""
+"""Planning: pure functions from a spec and an observation to the next actions."""

@@ -1,4 +1,4 @@
-"""Why an object cannot go on: every error that becomes a state, in one place."""
+"""Turn every error that blocks an object into its state."""
 
 from pretrain_api.conditions import Reason
 from pretrain_api.problems import InvalidManifest
@@ -7,7 +7,7 @@ from pretrain_operator.observed.objects import ObservedObject, controller_of
 from pretrain_operator.observed.states import DependencyNotReady, Phase, State
 
 BLOCKING = (InvalidManifest, DependencyNotReady, NameConflict, Refused)
-"""Errors that a status reports. All others are retried, and logged."""
+"""Errors that become a state. All others are logged, and the reconcile is retried."""
 
 type BlockingError = InvalidManifest | DependencyNotReady | NameConflict | Refused
 
@@ -29,8 +29,8 @@ def blocked_state(owner: ObservedObject, error: BlockingError) -> State:
 def _name_conflict(owner: ObservedObject, conflict: NameConflict) -> State:
     """Return the state while another object has the name of a child.
 
-    The children of an earlier object of the same kind and name are being deleted: they are waited
-    for. All others stay until a person acts.
+    A child of an earlier object of the same kind and name is being deleted, so `owner` waits for
+    it. Any other object stays until the user acts.
     """
     key, kind, name = owner.key, conflict.kind, conflict.metadata["name"]
     controller = controller_of(conflict.metadata)

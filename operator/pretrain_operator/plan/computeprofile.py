@@ -1,4 +1,4 @@
-"""Plan a ComputeProfile: nothing is created for it, only its spec is checked."""
+"""Plan a ComputeProfile: check its spec, and create nothing."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Whether the artifacts that an object is made from are ready, and if not, what it waits for."""
+"""Look up the artifacts that an object is made from, and report those that are not ready."""
 
 from collections.abc import Mapping, Sequence
 
@@ -61,13 +61,13 @@ def require_artifact(field: str, key: Key, observed: ObservedObject | None) -> O
     is_current = status.observed_generation == observed.generation
     if is_current and is_true(status.conditions, ConditionType.STALLED):
         raise DependencyNotReady(Reason.DEPENDENCY_FAILED, _stalled_message(key, status))
-    # The phase, not the message: that changes with every task, and each change is a write here.
+    # Not its message: that changes with every task, and each change would be a status write here.
     phase = f" ({status.phase})" if is_current else ""
     raise DependencyNotReady(Reason.WAITING_FOR_DEPENDENCY, f"waits for {key.title}{phase}")
 
 
 def artifact_secret(observed: ObservedObject) -> str | None:
-    """Return the Secret that opens the artifact of `observed`, if there is one."""
+    """Return the Secret with the credentials for the artifact of `observed`, if it has one."""
     try:
         output = Location.model_validate(observed.spec.get("output"), extra="ignore")
     except ValidationError:
@@ -76,7 +76,7 @@ def artifact_secret(observed: ObservedObject) -> str | None:
 
 
 def _stalled_message(key: Key, status: DataStatus) -> str:
-    """Return why a dependency cannot go on; down a chain, all objects name the first cause."""
+    """Return why a dependency is stalled; every object down a chain reports the first cause."""
     stalled = find_condition(status.conditions, ConditionType.STALLED)
     assert stalled is not None
     if stalled.reason == Reason.DEPENDENCY_FAILED:
@@ -85,7 +85,7 @@ def _stalled_message(key: Key, status: DataStatus) -> str:
 
 
 def _merge(errors: Sequence[DependencyNotReady]) -> DependencyNotReady:
-    """Return one error with all messages; a failure says more than a wait."""
+    """Return one error with all messages, and with the most severe reason."""
     reasons = {error.reason for error in errors}
     reason = next((r for r in _WORST_FIRST if r in reasons), errors[0].reason)
     return DependencyNotReady(reason, "; ".join(dict.fromkeys(error.message for error in errors)))

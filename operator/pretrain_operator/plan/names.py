@@ -1,4 +1,4 @@
-"""Names of children: valid wherever Kubernetes puts them, and different for different owners."""
+"""Names of children: valid DNS labels, and different for different owners."""
 
 import re
 
@@ -21,15 +21,15 @@ def child_name(owner: str, suffix: str) -> str:
     name = f"{owner}-{suffix}"
     if len(name) <= MAX_CHILD_NAME and _LABEL.fullmatch(name):
         return name
-    room = MAX_CHILD_NAME - len(suffix) - _DIGITS - 2
+    length = MAX_CHILD_NAME - len(suffix) - _DIGITS - 2
     readable = re.sub(r"[^-a-z0-9]+", "-", owner)
     if not readable[:1].isalpha():
         readable = f"p-{readable.lstrip('-')}"
-    return f"{readable[:room].rstrip('-')}-{digest(owner)[:_DIGITS]}-{suffix}"
+    return f"{readable[:length].rstrip('-')}-{digest(owner)[:_DIGITS]}-{suffix}"
 
 
 def stage_job_name(owner: str, stage: str, key: str) -> str:
-    """Return the name of the Job of a stage; `key` is a digest of all that the Job is told."""
+    """Return the name of the Job of a stage; `key` is a digest of the Job's owner and input."""
     return child_name(owner, f"{stage}-{key[:8]}")
 
 

@@ -1,4 +1,4 @@
-"""Where and how pods run: what a ComputeProfile means for one role."""
+"""Where and how the pods of one role run, as a ComputeProfile says."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, PodResource
 Role = Literal["data", "trainer"]
 
 _ADDED_LATER = ("scratch",)
-"""Fields that the first version had not: unset, they must not change the digest of what it made."""
+"""Fields added after the first version: unset, they must not change the digests that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Placement:
 
     @property
     def digest(self) -> str:
-        """Return a digest that changes when pods would be placed otherwise."""
+        """Return a digest that changes with any of the fields."""
         volumes = [volume.model_dump() for volume in self.volumes]
-        said = {**asdict(self), "volumes": volumes}
-        unset = {name for name in _ADDED_LATER if said[name] is None}
-        return short(digest({name: value for name, value in said.items() if name not in unset}))
+        fields = {**asdict(self), "volumes": volumes}
+        unset = {name for name in _ADDED_LATER if fields[name] is None}
+        return short(digest({name: value for name, value in fields.items() if name not in unset}))
 
 
 def plan_placement(
     profile: ComputeProfileSpec, role: Role, devices: int | None = None
 ) -> Placement:
-    """Return how pods of `role` run; `devices` for each pod are the profile's unless given."""
+    """Return how pods of `role` run; each has `devices`, by default those of a node."""
     pods, accelerator = profile.pods, profile.accelerator
     is_trainer = role == "trainer"
     resources = pods.trainer if is_trainer else pods.data
@@ -72,7 +72,7 @@ def plan_placement(
 
 
 def _threads(resources: PodResources, processes: int) -> dict[str, str]:
-    """Return the thread count of a process: libraries would start one for each core of the node."""
+    """Return the thread count of a process; the default of libraries is the cores of the node."""
     if resources.cpu is None:
         return {}
     text = resources.cpu

@@ -1,4 +1,4 @@
-"""What a plan has for every kind: the state, and the few actions that carry it out."""
+"""What the plans of all kinds have in common: a state, and actions on the cluster."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -10,7 +10,7 @@ from pretrain_operator.plan.runs.attempt_job import AttemptJob
 
 @dataclass(frozen=True)
 class JobSize:
-    """A Job that has to run with another parallelism."""
+    """The parallelism that a Job should have."""
 
     job: str
     parallelism: int
@@ -18,19 +18,19 @@ class JobSize:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done now for an object, and what is reported of it."""
+    """The actions that are due for an object, and the state to report."""
 
     state: State
     create: StageJob | AttemptJob | None = None
-    """The Job to create, with what belongs to it."""
+    """The Job to create, together with its ConfigMap and its Service."""
     resize: JobSize | None = None
     delete: tuple[str, ...] = ()
     """Jobs that are no longer needed."""
     delete_owner: bool = False
-    """Whether the object itself is deleted: it has finished, and its time to live is over."""
+    """Whether to delete the object itself: it has finished, and its time to live is over."""
     requeue_after_seconds: float | None = None
-    """When to reconcile again although nothing changes. `None` means that the state decides."""
+    """When to requeue the object although nothing changes. `None` means that the state decides."""
 
     def blocked(self, state: State) -> Self:
-        """Return the plan without its creation, which `state` says the reason of."""
+        """Return the plan without the Job to create; `state` says why it cannot be created."""
         return replace(self, state=state, create=None)

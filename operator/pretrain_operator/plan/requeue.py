@@ -1,4 +1,4 @@
-"""When an object is reconciled again although no watch reports a change."""
+"""When to requeue an object although no watch reports a change."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ _SOON_SECONDS, _LATER_SECONDS = 5.0, 30.0
 
 
 def requeue_after_seconds(plan: Plan, observed: Observation, now: datetime) -> float | None:
-    """Return the seconds until the next reconcile; `None` if a watch reports what comes next."""
+    """Return the seconds until the next reconcile; `None` if a watch will report the change."""
     if plan.requeue_after_seconds is not None:
         return plan.requeue_after_seconds
     return state_seconds(plan.state) or missing_pods_seconds(observed.jobs, now)
@@ -22,7 +22,7 @@ def state_seconds(state: State) -> float | None:
     """Return the seconds until the next reconcile, for a state whose end no watch reports.
 
     Secrets are not watched, and the children of an earlier object disappear soon. A foreign
-    object, or a refusal of the API server, stays until a person acts.
+    object, or a refusal of the API server, stays until the user acts.
     """
     match state.phase, state.reason:
         case (_, Reason.SECRET_NOT_FOUND) | (Phase.RUNNING, Reason.NAME_TAKEN):

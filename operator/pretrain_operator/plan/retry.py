@@ -1,4 +1,4 @@
-"""Try again what failed for good: the user gives an annotation a new value."""
+"""Retry an object that has failed: the user changes the value of an annotation."""
 
 from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_operator.observed.objects import ObservedObject
@@ -7,16 +7,16 @@ _LONGEST = 63
 
 
 def retry_value(owner: ObservedObject) -> str | None:
-    """Return the value of the annotation, shortened: a status repeats it for each attempt."""
+    """Return the value of the annotation; shortened, since the status keeps it for each attempt."""
     return owner.annotations.get(RETRY_ANNOTATION, "")[:_LONGEST] or None
 
 
 def retry_hint(owner: ObservedObject) -> str:
-    """Return the command that tries again, for the end of a message of a final failure."""
+    """Return the retry command, to be appended to the message of a failure."""
     value = retry_value(owner) or ""
     new = int(value) + 1 if value.isascii() and value.isdecimal() else 1
     key = owner.key
     return (
-        f"; to try again: kubectl annotate -n {key.namespace} {key.kind.lower()} {key.name}"
+        f"; to retry: kubectl annotate -n {key.namespace} {key.kind.lower()} {key.name}"
         f" {RETRY_ANNOTATION}={new} --overwrite"
     )

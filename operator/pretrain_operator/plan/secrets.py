@@ -1,4 +1,4 @@
-"""Secrets that open storage: which ones a Job needs, and that they exist before it is created."""
+"""Secrets with storage credentials: which ones a Job needs, and whether they exist."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,11 @@ from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.plans import Plan
 
 KEYS = "endpoint, accessKey, secretKey and, optionally, region"
+"""Keys that such a Secret has."""
 
 
 def hold_for_secrets[P: Plan](plan: P, observed: Observation) -> P:
-    """Return `plan`, without its creation if a Secret that its pods mount does not exist."""
+    """Return `plan`; blocked if a Secret that its pods mount does not exist."""
     if plan.create is None:
         return plan
     try:
@@ -34,16 +35,16 @@ def secrets_to_look_up(observed: Observation) -> tuple[str, ...]:
     return tuple(sorted(set(secret_references([observed.owner.spec, *outputs]))))
 
 
-def secret_names(*places: Location | OpenedArtifact | None) -> tuple[str, ...]:
-    """Return the Secrets that open `places`, each once, sorted."""
-    return tuple(sorted({name for place in places if (name := _name(place))}))
+def secret_names(*locations: Location | OpenedArtifact | None) -> tuple[str, ...]:
+    """Return the Secrets with the credentials for `locations`, each once, sorted."""
+    return tuple(sorted({name for location in locations if (name := _name(location))}))
 
 
 def _require_secrets(observed: Observation, names: Iterable[str]) -> None:
     """Check that the Secrets `names` exist.
 
     Raises:
-        DependencyNotReady: If some do not.
+        DependencyNotReady: If one of them does not exist.
         Refused: If the operator may not look them up.
     """
     needed = sorted(names)
@@ -58,9 +59,9 @@ def _require_secrets(observed: Observation, names: Iterable[str]) -> None:
         )
 
 
-def _name(place: Location | OpenedArtifact | None) -> str | None:
-    if isinstance(place, OpenedArtifact):
-        return place.credentials_secret
-    if place is None or place.credentials_secret_ref is None:
+def _name(location: Location | OpenedArtifact | None) -> str | None:
+    if isinstance(location, OpenedArtifact):
+        return location.credentials_secret
+    if location is None or location.credentials_secret_ref is None:
         return None
-    return place.credentials_secret_ref.name
+    return location.credentials_secret_ref.name

@@ -1,7 +1,7 @@
-"""Why the pods of a Job do not run: nobody may create them, no node takes them, no image starts."""
+"""Why the pods of a Job do not run: they cannot be created, scheduled or started."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pretrain_operator.observed.clock import seconds_between
@@ -9,17 +9,17 @@ from pretrain_operator.observed.events import ObservedEvent
 from pretrain_operator.observed.jobs import ObservedJob
 
 PATIENCE_SECONDS = 5.0
-"""Pods that are not there after this time may have been refused: most come within a second."""
+"""Pods that do not exist after this time may have been refused: most are created in a second."""
 
 LULL_SECONDS = 30.0
-"""Between two tasks no pod may run for a while: the next has to find its place, and its image."""
+"""How long no pod may run between two tasks: the next one is scheduled, and its image pulled."""
 
-_LONGEST_WAIT_SECONDS = 120.0
-_SHOWN = 600
+_MAX_REQUEUE_SECONDS = 120.0
+_MAX_MESSAGE = 600
 _PREAMBLE = re.compile(
     r'^(\(combined from similar events\): )?(Error creating: )?([Pp]ods? "[^"]*" is )?'
 )
-"""What the Job controller says before the reason; it differs from try to try."""
+"""What precedes the reason in a message of the Job controller; it differs from retry to retry."""
 
 _OUTCOMES = ("FailedCreate", "SuccessfulCreate")
 _PROFILE = "of the ComputeProfile"
@@ -27,7 +27,7 @@ _PROFILE = "of the ComputeProfile"
 _REMEDIES = (
     (
         "exceeded quota",
-        f"raise the ResourceQuota, or ask for less: spec.pods {_PROFILE}, or fewer pods at once",
+        f"raise the ResourceQuota, or request less: spec.pods {_PROFILE}, or fewer pods at once",
     ),
     (
         "must specify",
@@ -52,7 +52,7 @@ _REMEDIES = (
     ),
     (
         "Insufficient ",
-        f"free or add nodes, or ask for less: spec.pods {_PROFILE}, or the run's spec.parallelism",
+        f"free or add nodes, or request less: spec.pods {_PROFILE}, or the run's spec.parallelism",
     ),
     (
         "node affinity/selector",
@@ -67,32 +67,32 @@ _REMEDIES = (
     ("Image", f"check spec.images {_PROFILE}: the name, pullPolicy and pullSecrets"),
     ("runAsNonRoot", f"set spec.images {_PROFILE} to images with a numeric USER other than 0"),
 )
-"""What an obstacle is told by, in the words of Kubernetes, and what would do."""
+"""Parts of messages of Kubernetes, and the remedy for what they report."""
 
 
 def lacks_pods(job: ObservedJob, now: datetime) -> bool:
-    """Return whether pods of `job` that should run have not even been created for a while."""
+    """Return whether pods of `job` are missing although there was time to create them."""
     return _is_short(job) and _age(job, now) >= PATIENCE_SECONDS
 
 
-def missing_pods_seconds(jobs: Iterable[ObservedJob], now: datetime) -> float | None:
-    """Return when to look at Jobs without all their pods again: no watch reports a refusal.
+def missing_pods_seconds(jobs: Sequence[ObservedJob], now: datetime) -> float | None:
+    """Return when to requeue the owner of Jobs whose pods are missing; `None` if none are.
 
-    Ever less often, because a watch does report the pods once they are created.
+    No watch reports that pods were refused. The delay grows with the age of a Job, because a watch
+    does report pods once they are created.
     """
-    seen = tuple(jobs)
-    waits = [_clamp(_age(job, now)) for job in seen if _is_short(job)]
-    lulls = [LULL_SECONDS - since for job in seen if (since := _idle_seconds(job, now)) is not None]
-    return min([*waits, *(left for left in lulls if left > 0)], default=None)
+    delays = [_clamp(_age(job, now)) for job in jobs if _is_short(job)]
+    lulls = [LULL_SECONDS - idle for job in jobs if (idle := _idle_seconds(job, now)) is not None]
+    return min([*delays, *(left for left in lulls if left > 0)], default=None)
 
 
 def is_between_tasks(job: ObservedJob, now: datetime) -> bool:
-    """Return whether a pod of `job` runs, or did a moment ago.
+    """Return whether a pod of `job` runs, or ran less than `LULL_SECONDS` ago.
 
-    With more tasks than room, pods that wait are all there is whenever a task has just ended.
+    With more tasks than the nodes have room for, all pods are pending whenever a task has ended.
     """
-    since = _idle_seconds(job, now)
-    return _runs(job) or (since is not None and since < LULL_SECONDS)
+    idle = _idle_seconds(job, now)
+    return _runs(job) or (idle is not None and idle < LULL_SECONDS)
 
 
 def _runs(job: ObservedJob) -> bool:
@@ -100,7 +100,7 @@ def _runs(job: ObservedJob) -> bool:
 
 
 def _idle_seconds(job: ObservedJob, now: datetime) -> float | None:
-    """Return for how long no task of `job` has run; `None` while one does, or before any has."""
+    """Return for how long no pod of `job` has run; `None` while one runs, or before any has."""
     if job.is_finished or _runs(job):
         return None
     ends = [pod.end.finished_at for pod in job.pods if pod.end and pod.end.finished_at]
@@ -108,7 +108,7 @@ def _idle_seconds(job: ObservedJob, now: datetime) -> float | None:
 
 
 def _clamp(age: float) -> float:
-    return min(_LONGEST_WAIT_SECONDS, max(PATIENCE_SECONDS, age))
+    return min(_MAX_REQUEUE_SECONDS, max(PATIENCE_SECONDS, age))
 
 
 def _age(job: ObservedJob, now: datetime) -> float:
@@ -119,26 +119,25 @@ def _age(job: ObservedJob, now: datetime) -> float:
 def _is_short(job: ObservedJob) -> bool:
     if job.is_finished or job.failing or job.deleting or job.suspended:
         return False
-    there = sum(not pod.is_over for pod in job.pods)
-    return there < min(job.parallelism, job.completions - job.succeeded)
+    pods = sum(not pod.is_over for pod in job.pods)
+    return pods < min(job.parallelism, job.completions - job.succeeded)
 
 
 def creation_refusal(events: Iterable[ObservedEvent]) -> str:
-    """Return why the Job controller could not create a pod; empty if it could the last time."""
-    tried = [event for event in events if event.reason in _OUTCOMES]
-    # Times are whole seconds: of two events at once, the refusal is what leaves pods missing.
-    newest = max(tried, key=lambda event: (event.at, event.reason == "FailedCreate"), default=None)
+    """Return why the Job controller could not create its last pod; empty if it could."""
+    outcomes = [event for event in events if event.reason in _OUTCOMES]
+    # Times are whole seconds: within one second the refusal counts, since it leaves pods missing.
+    newest = max(
+        outcomes, key=lambda event: (event.at, event.reason == "FailedCreate"), default=None
+    )
     if newest is None or newest.reason != "FailedCreate":
         return ""
-    # Each try has another pod name; what is said should not change with it.
-    return _PREAMBLE.sub("", newest.message)[:_SHOWN]
+    # Each retry has another pod name, which would make every message a new one.
+    return _PREAMBLE.sub("", newest.message)[:_MAX_MESSAGE]
 
 
 def waiting_reason(job: ObservedJob) -> str:
-    """Return why the pods of `job` do not run, and what would do.
-
-    Empty if they do, or are merely starting.
-    """
+    """Return why the pods of `job` do not run, and the remedy; empty if they run, or just start."""
     if job.refusal:
         return _with_remedy(f"Job {job.name} cannot create pods: {job.refusal}")
     for pod in job.pods:
@@ -148,4 +147,4 @@ def waiting_reason(job: ObservedJob) -> str:
 
 
 def _with_remedy(message: str) -> str:
-    return "; ".join([message, *(remedy for told, remedy in _REMEDIES if told in message)])
+    return "; ".join([message, *(remedy for part, remedy in _REMEDIES if part in message)])

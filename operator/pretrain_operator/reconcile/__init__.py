@@ -1,1 +1,1 @@
-"""One idempotent reconcile for each kind: observe, plan, apply, and one status write."""
+"""The controller: a work queue, and one idempotent reconcile for all kinds."""

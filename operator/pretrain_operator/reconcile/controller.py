@@ -1,4 +1,4 @@
-"""The controller: changes go into a queue, and workers reconcile each key one at a time."""
+"""The controller: changes enqueue keys, and workers reconcile them, each key one at a time."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger("pretrain_operator")
 
 
 class Controller:
-    """Feeds the store with what watches and lists report, and reconciles what it concerns."""
+    """Stores what watches and lists report, and reconciles the objects that it concerns."""
 
     def __init__(self, api: Api, progress: ProgressReader, namespace: str | None) -> None:
         self.queue: WorkQueue[Key] = WorkQueue()
@@ -35,14 +35,14 @@ class Controller:
         else:
             self.cluster.store.upsert(kind, body)
 
-    def _enqueue(self, key: Key, matters_to_others: bool) -> None:
+    def _enqueue(self, key: Key, with_dependents: bool) -> None:
         self.queue.add(key)
-        if matters_to_others:
+        if with_dependents:
             for dependent in self.cluster.store.dependents(key):
                 self.queue.add(dependent)
 
     async def resync(self) -> None:
-        """List everything, and enqueue every object of ours: this finds what a watch has missed."""
+        """List all objects, and enqueue ours: this finds changes that a watch has missed."""
         for name, resource in OURS.items():
             namespace = self.namespace if resource.namespaced else None
             items, version = await self.cluster.api.list(resource, namespace)
@@ -55,7 +55,7 @@ class Controller:
                 self.queue.add(observed.key)
 
     async def run(self, workers: int, resync_seconds: float) -> None:
-        """Reconcile for ever, after one complete list: a partial one misleads."""
+        """Reconcile for ever, after a complete list: plans from a partial store would be wrong."""
         await self._resync_until_done()
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
@@ -83,7 +83,7 @@ class Controller:
             try:
                 return await self.resync()
             except (Refused, Unavailable) as error:
-                logger.warning("cannot list: %s; tries again in %.0f s", error, wait)
+                logger.warning("cannot list: %s; retries in %.0f s", error, wait)
                 await asyncio.sleep(wait)
                 wait = min(30.0, wait * 2)
 

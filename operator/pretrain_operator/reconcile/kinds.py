@@ -1,4 +1,4 @@
-"""What differs from kind to kind: how it is planned, and what its status says."""
+"""What differs between kinds: how they are planned, and what their status is."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class KindFunctions[P: Plan]:
     plan: Callable[[Observation, datetime], P]
     status: Callable[[Observation, P, datetime], AnyStatus]
     is_settled: Callable[[Observation], bool]
-    """Whether no Job will be created: then no Secrets are looked up."""
+    """Whether no Job will be created, so that no Secrets need to be looked up."""
     needs_search: Callable[[Observation], bool] = _never
-    """Whether planning may take long: then it runs in a thread."""
+    """Whether planning may take long, so that it runs in a thread."""
 
 
 _DATA_KIND = KindFunctions(

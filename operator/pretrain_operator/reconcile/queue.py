@@ -1,4 +1,4 @@
-"""The work queue: each object at most once, never twice at the same time, failures ever later."""
+"""The work queue: each key at most once, never processed concurrently, failures with backoff."""
 
 import asyncio
 import heapq
@@ -12,7 +12,7 @@ MAX_BACKOFF_SECONDS = 120.0
 class WorkQueue[K: Hashable]:
     """Keys that are due, now or later.
 
-    A key that is added while it is being worked on is worked on once more afterwards.
+    A key that is added while it is processed is processed once more afterwards.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class WorkQueue[K: Hashable]:
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """Return how many keys wait."""
+        """Return how many keys are queued."""
         return len(self._due)
 
     def add(self, key: K, delay: float = 0.0) -> None:
-        """Make `key` due after `delay` seconds, or earlier if it is due earlier already."""
+        """Make `key` due after `delay` seconds, unless it is due earlier already."""
         due = asyncio.get_running_loop().time() + delay
         if key in self._due and self._due[key] <= due:
             return
@@ -38,10 +38,10 @@ class WorkQueue[K: Hashable]:
         self._changed.set()
 
     def retry(self, key: K) -> float:
-        """Make `key` due again after a failure; return the delay, in seconds.
+        """Requeue `key` after a failure; return the backoff, in seconds.
 
-        It doubles with every failure and varies by a quarter, so that many objects that failed
-        together do not come back together.
+        The backoff doubles with every failure. A jitter of a quarter spreads the retries of objects
+        that failed together.
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -51,11 +51,11 @@ class WorkQueue[K: Hashable]:
         return delay
 
     def forget(self, key: K) -> None:
-        """Take note that work on `key` went well: the next failure is its first."""
+        """Reset the backoff of `key` after a success."""
         self._failures.pop(key, None)
 
     async def get(self) -> K:
-        """Return the next key that is due and not being worked on; `done` must follow."""
+        """Return the next key that is due and not being processed; `done` must follow."""
         while True:
             key, wait = self._take()
             if key is not None:
@@ -67,7 +67,7 @@ class WorkQueue[K: Hashable]:
                 continue
 
     def done(self, key: K) -> None:
-        """Take note that nobody works on `key` any more."""
+        """Mark `key` as no longer being processed."""
         self._busy.discard(key)
         if key in self._due:
             self._count += 1
@@ -75,12 +75,12 @@ class WorkQueue[K: Hashable]:
         self._changed.set()
 
     def _take(self) -> tuple[K | None, float | None]:
-        """Return a key to work on, or how long to wait for one."""
+        """Return a key to process, or the seconds to wait for one."""
         now = asyncio.get_running_loop().time()
         while self._heap:
             due, _, key = self._heap[0]
             if self._due.get(key) != due or key in self._busy:
-                heapq.heappop(self._heap)  # moved forward, or pushed again by `done`
+                heapq.heappop(self._heap)  # outdated, or pushed again by `done`
                 continue
             if due > now:
                 return None, due - now
@@ -94,9 +94,9 @@ class WorkQueue[K: Hashable]:
 async def work[K: Hashable](
     queue: WorkQueue[K], handle: Callable[[K], Awaitable[float | None]]
 ) -> None:
-    """Work on keys for ever; `handle` returns after how many seconds to look again, if at all.
+    """Process keys for ever; `handle` returns the seconds after which to requeue the key, if any.
 
-    Errors are its own business: one that escapes ends the worker.
+    `handle` must catch its errors: one that escapes ends the worker.
     """
     while True:
         key = await queue.get()

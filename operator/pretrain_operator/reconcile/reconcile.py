@@ -19,15 +19,15 @@ from pretrain_operator.plan.secrets import secrets_to_look_up
 from pretrain_operator.reconcile.kinds import KIND_FUNCTIONS, KindFunctions
 
 _SEARCHES = ThreadPoolExecutor(2, "search")
-"""A search shares the interpreter with the event loop: more at once would starve other objects,
-above all after a restart, when every run that waits is planned at once."""
+"""A search shares the interpreter with the event loop: more threads would starve other objects,
+above all after a restart, when every waiting run is planned."""
 
 
 async def reconcile(cluster: Cluster, key: Key, now: datetime) -> float | None:
-    """Bring an object one step further; return when to reconcile it again, in seconds, if at all.
+    """Reconcile an object; return the seconds after which to requeue it, if any.
 
-    Idempotent, and without memory of its own: after a crash between any two writes the next call
-    goes on from what is there.
+    Idempotent and without state of its own: after a crash between any two writes, the next call
+    continues from the objects in the cluster.
     """
     owner = cluster.store.get(key)
     if owner is None or owner.deleting:
@@ -44,7 +44,7 @@ async def reconcile(cluster: Cluster, key: Key, now: datetime) -> float | None:
 async def observe[P: Plan](
     cluster: Cluster, owner: ObservedObject, kind: KindFunctions[P], now: datetime
 ) -> Observation:
-    """Return all that the reconcile of `owner` reads."""
+    """Return everything that the reconcile of `owner` reads."""
     jobs = await cluster.jobs(owner, now)
     observed = Observation(
         owner=owner,
@@ -63,7 +63,7 @@ async def observe[P: Plan](
 
 
 async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now: datetime) -> P:
-    """Return the plan; a search for a layout runs beside the event loop."""
+    """Return the plan; if it may take long, it is made in a thread."""
     if not kind.needs_search(observed):
         return kind.plan(observed, now)
     loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now:
 
 
 async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -> P:
-    """Do what `plan` says; return it, with what blocks it if the API server refuses."""
+    """Carry out the actions of `plan`; return it, blocked if a child cannot be created."""
     try:
         await cluster.delete_jobs(owner, plan.delete)
         if plan.resize is not None:

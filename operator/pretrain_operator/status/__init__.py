@@ -1,1 +1,1 @@
-"""Statuses: pure functions from plans and observations to what users see."""
+"""Statuses: pure functions from plans and observations to the status of an object."""

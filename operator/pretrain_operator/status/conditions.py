@@ -1,4 +1,4 @@
-"""Conditions: a state in the words of kstatus and our own, always the whole set."""
+"""Conditions of a state: those of kstatus and our own, always the complete set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from pretrain_operator.observed.states import Phase, State
 Truth = Literal["True", "False", "Unknown"]
 
 _MAX_MESSAGE = 8192
-"""Longest message, in characters: a status has to stay readable, and small."""
+"""Longest message, in characters, so that a status stays readable and small."""
 
 _UNFINISHED = (Phase.WAITING, Phase.RUNNING, Phase.RESTARTING)
-_STUCK = (Phase.INVALID, Phase.BLOCKED, Phase.FAILED)
+_STALLED = (Phase.INVALID, Phase.BLOCKED, Phase.FAILED)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What one condition says."""
+    """The content of one condition, without its generation and time."""
 
     status: Truth
     reason: Reason
@@ -28,18 +28,18 @@ class Statement:
 
 
 def state_conditions(state: State) -> dict[ConditionType, Statement]:
-    """Return what `state` means, for every kind that works towards an end."""
+    """Return the conditions of `state`, for every kind whose work comes to an end."""
     phase, reason, message = state.phase, state.reason, state.message
-    is_dead_end = phase in _STUCK or reason is Reason.DEPENDENCY_FAILED
+    is_stalled = phase in _STALLED or reason is Reason.DEPENDENCY_FAILED
     complete = phase is Phase.COMPLETE
 
-    def because(holds: bool) -> Statement:
-        return Statement("True" if holds else "False", reason, message)
+    def statement(is_true: bool) -> Statement:
+        return Statement("True" if is_true else "False", reason, message)
 
     return {
-        ConditionType.READY: because(complete),
-        ConditionType.RECONCILING: because(phase in _UNFINISHED and not is_dead_end),
-        ConditionType.STALLED: because(is_dead_end),
+        ConditionType.READY: statement(complete),
+        ConditionType.RECONCILING: statement(phase in _UNFINISHED and not is_stalled),
+        ConditionType.STALLED: statement(is_stalled),
         ConditionType.ACCEPTED: (
             Statement("False", reason, message)
             if phase is Phase.INVALID
@@ -47,10 +47,10 @@ def state_conditions(state: State) -> dict[ConditionType, Statement]:
         ),
         ConditionType.DATA_READY: _data_ready(state),
         ConditionType.COMPLETE: (
-            because(True) if complete else Statement("False", Reason.NOT_COMPLETE)
+            statement(True) if complete else Statement("False", Reason.NOT_COMPLETE)
         ),
         ConditionType.FAILED: (
-            because(True) if phase is Phase.FAILED else Statement("False", Reason.NOT_FAILED)
+            statement(True) if phase is Phase.FAILED else Statement("False", Reason.NOT_FAILED)
         ),
     }
 
@@ -69,27 +69,27 @@ def build_conditions(
     generation: int,
     now: datetime,
 ) -> list[Condition]:
-    """Return `statements` as conditions; the time of one changes only with its status."""
+    """Return `statements` as conditions; the transition time changes only with the status."""
     before = {condition.type: condition for condition in previous}
     conditions = []
-    for kind, said in statements.items():
+    for kind, statement in statements.items():
         old = before.get(kind)
-        same = old is not None and old.status == said.status
+        is_same = old is not None and old.status == statement.status
         conditions.append(
             Condition(
                 type=kind.value,
-                status=said.status,
+                status=statement.status,
                 observed_generation=generation,
                 last_transition_time=(
-                    old.last_transition_time if old and same else format_time(now)
+                    old.last_transition_time if old and is_same else format_time(now)
                 ),
-                reason=said.reason.value,
-                message=shorten(said.message),
+                reason=statement.reason.value,
+                message=shorten(statement.message),
             )
         )
     return conditions
 
 
 def shorten(message: str) -> str:
-    """Return `message`, cut where a status would grow too large."""
+    """Return `message`, truncated to what a status may hold."""
     return message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"

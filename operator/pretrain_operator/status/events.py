@@ -1,6 +1,6 @@
-"""What is worth an Event: the steps from one status to the next, each told once.
+"""Which Events to create: one for each transition between two statuses of an object.
 
-A status that says the same again, as level-triggered reconciles do all the time, tells nothing.
+Level-triggered reconciles repeat the same status all the time; that creates no Event.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,43 +17,43 @@ from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED
 AnyStatus = DataStatus | PretrainJobStatus | ComputeProfileStatus
 
 _EXPECTED = (ExitClass.COMPLETE, SUSPENDED, REPLACED)
-"""Ends of an attempt that are nobody's fault."""
+"""Ends of an attempt that are no failure."""
 
 _WARNINGS = (ConditionType.STALLED, ConditionType.FAILED)
-_NEWS = (ConditionType.SUSPENDED, ConditionType.COMPLETE)
+_NORMAL = (ConditionType.SUSPENDED, ConditionType.COMPLETE)
 
 
 def status_events(previous: AnyStatus, status: AnyStatus) -> tuple[EventRecord, ...]:
     """Return what has happened between two statuses of an object, in order."""
-    told: list[EventRecord] = []
+    records: list[EventRecord] = []
     before = {condition.type: condition for condition in previous.conditions}
-    turned = [new for new in status.conditions if _is_news(before.get(new.type), new)]
-    told += _acceptance(turned)
+    changed = [new for new in status.conditions if _has_changed(before.get(new.type), new)]
+    records += _acceptance(changed)
     if isinstance(previous, DataStatus) and isinstance(status, DataStatus):
-        told += _finished_stages(previous.stages, status.stages)
+        records += _finished_stages(previous.stages, status.stages)
     if isinstance(previous, PretrainJobStatus) and isinstance(status, PretrainJobStatus):
-        told += _attempts(previous.attempts, status.attempts)
-    # One state turns several conditions: what fails for good has stalled, too.
-    return tuple(dict.fromkeys([*told, *_conditions(turned)]))
+        records += _attempts(previous.attempts, status.attempts)
+    # One state may change several conditions: a failed object is also stalled.
+    return tuple(dict.fromkeys([*records, *_conditions(changed)]))
 
 
-def _is_news(old: Condition | None, new: Condition) -> bool:
+def _has_changed(old: Condition | None, new: Condition) -> bool:
     if old is None or (old.status, old.reason) != (new.status, new.reason):
         return True
     is_refused = new.type == ConditionType.ACCEPTED and new.status == "False"
     return is_refused and old.observed_generation != new.observed_generation
 
 
-def _acceptance(turned: Sequence[Condition]) -> Iterator[EventRecord]:
-    for new in turned:
+def _acceptance(changed: Sequence[Condition]) -> Iterator[EventRecord]:
+    for new in changed:
         if new.type == ConditionType.ACCEPTED and new.status == "True":
             yield EventRecord("Accepted", "the spec is valid")
         elif new.type == ConditionType.ACCEPTED:
             yield EventRecord(new.reason, new.message, is_warning=True)
 
 
-def _conditions(turned: Sequence[Condition]) -> Iterator[EventRecord]:
-    for new in turned:
+def _conditions(changed: Sequence[Condition]) -> Iterator[EventRecord]:
+    for new in changed:
         is_true = new.status == "True"
         if new.type == ConditionType.DATA_READY and new.status == "False":
             yield EventRecord(new.reason, new.message)
@@ -61,16 +61,16 @@ def _conditions(turned: Sequence[Condition]) -> Iterator[EventRecord]:
             yield EventRecord(new.reason, new.message, is_warning=True)
         elif new.type in _WARNINGS and is_true and new.reason != Reason.INVALID_SPEC:
             yield EventRecord(new.reason, new.message, is_warning=True)
-        elif new.type in _NEWS and is_true:
+        elif new.type in _NORMAL and is_true:
             yield EventRecord(new.reason, new.message)
 
 
 def _finished_stages(
     before: Sequence[StageStatus], now: Sequence[StageStatus]
 ) -> Iterator[EventRecord]:
-    known = {stage.job for stage in before if is_finished(stage)}
+    finished = {stage.job for stage in before if is_finished(stage)}
     for stage in now:
-        if is_finished(stage) and stage.job not in known:
+        if is_finished(stage) and stage.job not in finished:
             tasks = "1 task" if stage.tasks == 1 else f"{stage.tasks} tasks"
             message = f"stage {stage.name} is done: {tasks}, {stage.seconds:.0f} s of work"
             yield EventRecord("StageFinished", message)
@@ -79,9 +79,9 @@ def _finished_stages(
 def _attempts(
     before: Sequence[AttemptStatus], now: Sequence[AttemptStatus]
 ) -> Iterator[EventRecord]:
-    known = {attempt.number: attempt for attempt in before}
+    previous = {attempt.number: attempt for attempt in before}
     for attempt in now:
-        old = known.get(attempt.number)
+        old = previous.get(attempt.number)
         if old is None:
             yield EventRecord("AttemptStarted", f"attempt {attempt.number} is Job {attempt.job}")
         if attempt.reason is not None and (old is None or old.reason is None):

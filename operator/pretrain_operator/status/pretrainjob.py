@@ -50,7 +50,7 @@ def pretrainjob_status(observed: Observation, plan: RunPlan, now: datetime) -> P
 
 
 def _inputs(previous: PretrainJobStatus, plan: RunPlan) -> RunInputs | None:
-    """Return what the run is bound to, from its first attempt on."""
+    """Return the artifacts that the run is bound to, from its first attempt on."""
     if plan.started is not None:
         return plan.started.run.inputs
     return plan.inputs or previous.inputs
@@ -59,8 +59,7 @@ def _inputs(previous: PretrainJobStatus, plan: RunPlan) -> RunInputs | None:
 def _statements(
     state: State, checkpoint: CheckpointStatus | None
 ) -> dict[ConditionType, Statement]:
-    runs = state.reason is Reason.ATTEMPT_RUNNING
-    held = state.phase is Phase.SUSPENDED
+    is_running = state.reason is Reason.ATTEMPT_RUNNING
     saved = (
         Statement("True", Reason.CHECKPOINT_SAVED, f"step {checkpoint.step}, {checkpoint.at}")
         if checkpoint
@@ -68,29 +67,31 @@ def _statements(
     )
     return {
         **state_conditions(state),
-        ConditionType.RUNNING: Statement("True" if runs else "False", state.reason, state.message),
+        ConditionType.RUNNING: Statement(
+            "True" if is_running else "False", state.reason, state.message
+        ),
         ConditionType.CHECKPOINT_HEALTHY: saved,
         ConditionType.SUSPENDED: (
             Statement("True", Reason.SUSPENDED, state.message)
-            if held
+            if state.phase is Phase.SUSPENDED
             else Statement("False", Reason.NOT_SUSPENDED)
         ),
     }
 
 
 def _progress(progress: Progress | None, plan: RunPlan) -> Progress | None:
-    """Return `progress`, with what the report of the newest attempt adds to it."""
+    """Return `progress`, updated from the report of the newest attempt."""
     report = plan.report
     if report is None or report.training is None:
         return progress
     progress = progress or Progress()
-    reached = report.training
+    summary = report.training
     fields: dict[str, Any] = {
-        "step": reached.to_step,
-        "tokens": reached.tokens,
-        "epochs": progress.epochs if reached.epochs is None else reached.epochs,
-        "loss": progress.loss if reached.loss is None else _rounded(reached.loss),
-        "perplexity": _rounded(reached.perplexity) if reached.perplexity else progress.perplexity,
+        "step": summary.to_step,
+        "tokens": summary.tokens,
+        "epochs": progress.epochs if summary.epochs is None else summary.epochs,
+        "loss": progress.loss if summary.loss is None else _rounded(summary.loss),
+        "perplexity": _rounded(summary.perplexity) if summary.perplexity else progress.perplexity,
         "curve": report.curve or progress.curve,
     }
     if report.exit_class is ExitClass.COMPLETE:
@@ -106,7 +107,7 @@ def _progress(progress: Progress | None, plan: RunPlan) -> Progress | None:
 def _checkpoint(
     previous: PretrainJobStatus, progress: Progress | None, report: ExitReport | None
 ) -> CheckpointStatus | None:
-    """Return the newest checkpoint; what was said last counts, for a run may be rolled back."""
+    """Return the checkpoint that was reported last; its step may be lower after a rollback."""
     if report is not None and report.checkpoint is not None:
         return report.checkpoint
     if progress is not None and progress.checkpoint is not None:
@@ -120,7 +121,7 @@ def _attempts(
     progress: Progress | None,
     checkpoint: CheckpointStatus | None,
 ) -> list[AttemptStatus]:
-    """Return the attempts, with the steps of those that ran until now, and the one that starts."""
+    """Return the attempts with the steps of those that have just ended, and the one that starts."""
     ended = {attempt.number for attempt in previous.attempts if attempt.reason is not None}
     last = plan.attempts[-1] if plan.attempts else None
     report = plan.report.training if plan.report else None
@@ -139,11 +140,11 @@ def _attempts(
 
 
 def _steps_polled(attempt: AttemptStatus, polled: Sequence[Progress | None]) -> dict[str, Any]:
-    """Return how far an attempt was when it was polled last."""
-    own = (one for one in polled if one is not None and one.attempt == attempt.number)
+    """Return the step of an attempt at its last poll."""
+    own = (item for item in polled if item is not None and item.attempt == attempt.number)
     return {"to_step": newest.step} if (newest := next(own, None)) else {}
 
 
 def _rounded(value: float) -> float:
-    """Return a figure with the four digits that a column has room for; the summary has them all."""
+    """Return a number with four digits, to fit a printer column; the summary has all digits."""
     return float(f"{value:.4g}")

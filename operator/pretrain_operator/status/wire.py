@@ -7,22 +7,22 @@ from pydantic import BaseModel
 
 
 def to_wire(status: BaseModel) -> dict[str, Any]:
-    """Return `status` without unset fields, and without numbers that JSON does not have.
+    """Return `status` without unset fields, and without NaN and infinity.
 
-    A loss that is not a number becomes null, which the API server refuses where it expects a
-    number: such fields, and points of a curve, are left out.
+    Such a number becomes null in JSON, which the API server rejects: its field, or its point of a
+    curve, is left out.
     """
-    said = json.loads(status.model_dump_json(by_alias=True, exclude_none=True))
-    return {key: _clean(value) for key, value in said.items()}
+    fields = json.loads(status.model_dump_json(by_alias=True, exclude_none=True))
+    return {key: _clean(value) for key, value in fields.items()}
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _clean(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_clean(item) for item in value if not _has_hole(item)]
+        return [_clean(item) for item in value if not _has_null(item)]
     return value
 
 
-def _has_hole(item: Any) -> bool:
+def _has_null(item: Any) -> bool:
     return item is None or (isinstance(item, dict) and None in item.values())

@@ -1,1 +1,1 @@
-"""The optional admission webhook: the same rules, and what other objects have to say."""
+"""The optional admission webhook: it checks new runs together with what they refer to."""

@@ -15,17 +15,17 @@ from pretrain_operator.webhook.object_cache import ObjectCache
 from pretrain_operator.webhook.planning import Planning, open_workers
 from pretrain_operator.webhook.server import make_app
 
-_MOST_PLANNED = 32
-"""Runs that are planned or wait for it: more would not be answered in time anyway."""
+_MAX_PENDING = 32
+"""Runs that are being planned or wait for a worker: more would exceed the time limit anyway."""
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the task is cancelled."""
     certificate = Certificate(options.certificate, options.key)
-    planning = Planning(open_workers, _MOST_PLANNED, options.plan_seconds)
+    planning = Planning(open_workers, _MAX_PENDING, options.plan_seconds)
     async with open_api() as api:
-        world = ObjectCache(api, options.refresh_seconds)
-        runner = web.AppRunner(make_app(lambda: world.objects, planning), access_log=None)
+        cache = ObjectCache(api, options.refresh_seconds)
+        runner = web.AppRunner(make_app(lambda: cache.objects, planning), access_log=None)
         await runner.setup()
         await web.TCPSite(
             runner, options.host, options.port, ssl_context=certificate.context
@@ -34,14 +34,14 @@ async def serve(options: argparse.Namespace) -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(certificate.keep_fresh(options.refresh_seconds))
                 await planning.warm_up()
-                tasks.create_task(world.keep_fresh())  # from its first lists on it is ready
+                tasks.create_task(cache.keep_fresh())  # its first lists make the server ready
         finally:
             await runner.cleanup()
             planning.close()
 
 
-async def serve_until_told(options: argparse.Namespace) -> None:
-    """Serve until SIGTERM or SIGINT; requests that are being answered are answered."""
+async def serve_until_signal(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT; then finish the requests in flight."""
     serving = asyncio.create_task(serve(options))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--refresh-seconds", type=float, default=5.0)
     parser.add_argument("--plan-seconds", type=float, default=5.0)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve_until_told(parser.parse_args()))
+    asyncio.run(serve_until_signal(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""TLS from two files; those that change are loaded without a restart."""
+"""The TLS certificate and its key, reloaded without a restart when their files change."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ class Certificate:
         self.reload()
 
     def reload(self) -> bool:
-        """Load the files if they have changed; return whether they had.
+        """Load the files if they have changed; return whether they were loaded.
 
-        New connections get the new certificate. Files of which only one has been replaced so far do
-        not fit each other: the old pair stays until both have.
+        New connections get the new certificate. While only one of the files has been replaced, they
+        do not match, and the old pair stays.
         """
         now = tuple(file.stat().st_mtime_ns for file in self._files)
         if now == self._loaded:
@@ -37,7 +37,7 @@ class Certificate:
         return True
 
     async def keep_fresh(self, interval_seconds: float) -> None:
-        """Look at the files again and again."""
+        """Check the files periodically, and reload them."""
         while True:
             await asyncio.sleep(interval_seconds)
             try:

@@ -1,4 +1,4 @@
-"""Keep what the webhook needs of other objects at hand: it never asks while a user waits."""
+"""Cache the objects that runs are checked against: no review waits for the API server."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from pretrain_operator.observed.errors import Refused, Unavailable
 from pretrain_operator.observed.objects import ListedObjects, ObservedObject, parse_object
 
 READ = ("ComputeProfile", "TokenDataset", "Tokenizer")
-"""Kinds that a run is compared with; the chart's role lets the webhook read these and no more."""
+"""Kinds that a run is checked against; the chart's role permits to list these and no others."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class ObjectCache:
         """`None` until all of them have been listed once."""
 
     async def keep_fresh(self) -> None:
-        """List again and again; while the API server is away, the last lists hold."""
+        """Refresh the lists periodically; while the API server is unavailable, they stay."""
         while True:
             try:
                 self.objects = await self._read()
@@ -33,8 +33,8 @@ class ObjectCache:
             await asyncio.sleep(self._interval_seconds)
 
     async def _read(self) -> ListedObjects:
-        found: list[ObservedObject] = []
+        objects: list[ObservedObject] = []
         for kind in READ:
             items, _ = await self._api.list(OURS[kind], None)
-            found += [parse_object(kind, item) for item in items]
-        return ListedObjects(found)
+            objects += [parse_object(kind, item) for item in items]
+        return ListedObjects(objects)

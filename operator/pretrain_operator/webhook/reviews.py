@@ -1,4 +1,4 @@
-"""Read an AdmissionReview, and write the answer to it."""
+"""Parse the request of an AdmissionReview, and build its response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,78 +17,78 @@ _SPECS = {kind.name: kind.spec for kind in KINDS}
 
 
 @dataclass(frozen=True)
-class Review:
-    """What the API server asks."""
+class ReviewRequest:
+    """The request of an AdmissionReview."""
 
     uid: str
     key: Key
-    """Kind, namespace and name of the object; another's kind where it is no concern of ours."""
+    """Kind, namespace and name of the object, which may be of a foreign kind."""
     spec: Mapping[str, Any]
-    """The object's spec, as it was sent."""
-    is_change: bool
+    """The new spec of the object, unparsed."""
+    is_update: bool
     """Whether the object exists already."""
-    old: Mapping[str, Any]
-    """The spec that an existing object has now."""
-    is_leaving: bool
-    """Whether the object is deleted, or about to be."""
+    old_spec: Mapping[str, Any]
+    """The current spec of an existing object, unparsed."""
+    is_deletion: bool
+    """Whether the object is deleted, or is being deleted."""
 
     @property
-    def is_concern(self) -> bool:
-        """Return whether there is anything to judge.
+    def needs_check(self) -> bool:
+        """Return whether the spec has to be checked.
 
-        Labels and finalizers of an object may always change, whatever is wrong with its spec.
+        An update of labels or finalizers is always allowed, even if the spec is invalid.
         """
-        is_same = self.is_change and self.spec == self.old
-        return self.key.kind in _SPECS and not self.is_leaving and not is_same
+        is_same = self.is_update and self.spec == self.old_spec
+        return self.key.kind in _SPECS and not self.is_deletion and not is_same
 
 
-def parse_review(value: object) -> Review:
-    """Return the question in an AdmissionReview.
+def parse_review(value: object) -> ReviewRequest:
+    """Return the request of an AdmissionReview.
 
     Raises:
-        InvalidManifest: If `value` is none.
+        InvalidManifest: If `value` is no AdmissionReview.
     """
     request = _map(_map(value).get("request"))
     uid = request.get("uid")
     if not isinstance(uid, str):
         raise InvalidManifest(["the body is no AdmissionReview: request.uid is required"])
-    found, operation = _map(request.get("object")), request.get("operation")
-    metadata = _map(found.get("metadata"))
+    body, operation = _map(request.get("object")), request.get("operation")
+    metadata = _map(body.get("metadata"))
     namespace = _text(request, "namespace")
-    return Review(
+    return ReviewRequest(
         uid=uid,
         key=Key(_text(_map(request.get("kind")), "kind"), namespace, _text(metadata, "name")),
-        spec=_map(found.get("spec")),
-        is_change=operation == "UPDATE",
-        old=_map(_map(request.get("oldObject")).get("spec")),
-        is_leaving=operation == "DELETE" or metadata.get("deletionTimestamp") is not None,
+        spec=_map(body.get("spec")),
+        is_update=operation == "UPDATE",
+        old_spec=_map(_map(request.get("oldObject")).get("spec")),
+        is_deletion=operation == "DELETE" or metadata.get("deletionTimestamp") is not None,
     )
 
 
-def judge_change(review: Review) -> AdmissionResult:
-    """Return the verdict on a change of an object.
+def admit_update(request: ReviewRequest) -> AdmissionResult:
+    """Return the admission result of an update, checked without the objects that it refers to.
 
-    A run that exists has been planned, and what it is bound to cannot change: what others say of it
-    no longer matters, and the controller tells of it.
+    An existing run has been planned already, and its references cannot change. A change of the
+    objects that it refers to is reported by the controller.
     """
-    kind = review.key.kind
-    problems = object_problems(kind, review.key.name, review.spec)
+    kind = request.key.kind
+    problems = object_problems(kind, request.key.name, request.spec)
     try:
-        before = _SPECS[kind].model_validate(review.old)
-        after = _SPECS[kind].model_validate(review.spec)
+        old = _SPECS[kind].model_validate(request.old_spec)
+        new = _SPECS[kind].model_validate(request.spec)
     except ValidationError:
-        # Wrong types are told of already; what was made under older rules can only get better.
+        # Invalid types of the new spec are among the problems; an invalid old one may be replaced.
         return AdmissionResult(problems)
-    return AdmissionResult((*problems, *check_change(kind, before, after)))
+    return AdmissionResult((*problems, *check_change(kind, old, new)))
 
 
-def build_answer(review: Review, verdict: AdmissionResult) -> dict[str, Any]:
-    """Return the AdmissionReview that answers."""
-    response: dict[str, Any] = {"uid": review.uid, "allowed": not verdict.errors}
-    if verdict.errors:
-        reason = "; ".join(verdict.errors)
-        response["status"] = {"code": 422, "reason": "Invalid", "message": reason}
-    if warnings := [*verdict.warnings, *verdict.missing]:
+def build_review(request: ReviewRequest, result: AdmissionResult) -> dict[str, Any]:
+    """Return the AdmissionReview with the response to `request`."""
+    response: dict[str, Any] = {"uid": request.uid, "allowed": not result.errors}
+    if result.errors:
+        message = "; ".join(result.errors)
+        response["status"] = {"code": 422, "reason": "Invalid", "message": message}
+    if warnings := [*result.warnings, *result.missing]:
         response["warnings"] = warnings
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
@@ -98,5 +98,5 @@ def _map(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: Mapping[str, Any], key: str) -> str:
-    found = value.get(key)
-    return found if isinstance(found, str) else ""
+    text = value.get(key)
+    return text if isinstance(text, str) else ""

@@ -1,4 +1,4 @@
-"""Serve AdmissionReviews: one verdict a request, and whether there is anything to judge by yet."""
+"""The HTTP server of the webhook: AdmissionReviews, and the probes for readiness and liveness."""
 
 import json
 from collections.abc import Callable
@@ -10,47 +10,54 @@ from pretrain_api.problems import InvalidManifest
 from pretrain_operator.admission.runs import AdmissionResult, admission_request
 from pretrain_operator.observed.objects import ObjectReader
 from pretrain_operator.webhook.planning import Planning
-from pretrain_operator.webhook.reviews import Review, build_answer, judge_change, parse_review
+from pretrain_operator.webhook.reviews import (
+    ReviewRequest,
+    admit_update,
+    build_review,
+    parse_review,
+)
 
 _LARGEST_BODY = 8 * 2**20
 _NOT_READY = "the profiles, datasets and tokenizers of the cluster have not been read yet\n"
 
 
 async def answer_review(value: object, objects: ObjectReader, planning: Planning) -> dict[str, Any]:
-    """Return the AdmissionReview that answers `value`.
+    """Return the AdmissionReview with the response to `value`.
 
     Raises:
         InvalidManifest: If `value` is no AdmissionReview.
     """
-    review = parse_review(value)
-    return build_answer(review, await _judge(review, objects, planning))
+    request = parse_review(value)
+    return build_review(request, await _admit(request, objects, planning))
 
 
-async def _judge(review: Review, objects: ObjectReader, planning: Planning) -> AdmissionResult:
-    if not review.is_concern:
+async def _admit(
+    request: ReviewRequest, objects: ObjectReader, planning: Planning
+) -> AdmissionResult:
+    if not request.needs_check:
         return AdmissionResult()
-    if review.is_change:
-        return judge_change(review)
-    request = admission_request(review.key, review.spec, objects)
-    return request if isinstance(request, AdmissionResult) else await planning.admit(request)
+    if request.is_update:
+        return admit_update(request)
+    run = admission_request(request.key, request.spec, objects)
+    return run if isinstance(run, AdmissionResult) else await planning.admit(run)
 
 
 def make_app(objects: Callable[[], ObjectReader | None], planning: Planning) -> web.Application:
-    """Return the application: `POST /validate`, `GET /healthz` (ready?) and `GET /livez`.
+    """Return the application: `POST /validate`, `GET /healthz` (readiness) and `GET /livez`.
 
-    `objects` are those of the cluster, `None` until they have been listed once.
+    `objects` returns those of the cluster, or `None` until they have been listed once.
     """
 
     async def validate(request: web.Request) -> web.Response:
-        known = objects()
-        if known is None:
+        reader = objects()
+        if reader is None:
             return web.Response(status=503, text=_NOT_READY)
         try:
             value = json.loads(await request.read())
         except (ValueError, RecursionError) as error:
             return web.Response(status=400, text=f"the body is no JSON: {error}\n")
         try:
-            return web.json_response(await answer_review(value, known, planning))
+            return web.json_response(await answer_review(value, reader, planning))
         except InvalidManifest as error:
             return web.Response(status=400, text=f"{error}\n")
 

@@ -1,4 +1,4 @@
-"""All kinds together: who waits for whom, and what a run does when it is disturbed."""
+"""All kinds together: who waits for whom, and how a run continues after disturbances."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 Json = dict[str, Any]
 STEPS = 240
-"""Enough that a run still trains when its first checkpoint is seen in its status, 2 s later."""
+"""Enough that a run still trains when its status has the first checkpoint, 2 s later."""
 OWNED = "pretrain.dev/kind=pretrainjob,pretrain.dev/name="
 
 
@@ -70,7 +70,7 @@ def blocks(
         remove_namespace(place.namespace)
 
 
-def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
+def test_a_run_that_is_suspended_killed_and_finished_counts_its_attempts(
     blocks: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = blocks.namespace
@@ -78,8 +78,8 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
     namespace.wait_for("pretrainjob", "run", _has_checkpoint, 240)
 
     blocks.apply("PretrainJob", "run", small_run(suspend=True))
-    held = namespace.wait_for("pretrainjob", "run", is_condition("Suspended"))
-    assert [attempt["reason"] for attempt in held["status"]["attempts"]] == ["suspended"]
+    suspended = namespace.wait_for("pretrainjob", "run", is_condition("Suspended"))
+    assert [attempt["reason"] for attempt in suspended["status"]["attempts"]] == ["suspended"]
     wait_until(lambda: True if not namespace.list("pods", f"{OWNED}run") else None, "no pods")
 
     blocks.apply("PretrainJob", "run", small_run(suspend=False))
@@ -99,10 +99,10 @@ def test_a_run_that_is_held_killed_and_finished_keeps_count_of_its_attempts(
     assert status["attempts"][-1]["fromStep"] > 0
     assert status["inputs"]["dataset"]["uri"].startswith("file:///pretrain/data/artifacts/")
 
-    told = [item for item in namespace.list("events") if item["involvedObject"]["name"] == "run"]
-    assert {"AttemptStarted", "AttemptEnded", "Suspended"} <= {item["reason"] for item in told}
-    caused = [item["message"] for item in told if item["type"] == "Warning"]
-    assert any(message.startswith("attempt 2 ended (infrastructure): ") for message in caused)
+    events = [item for item in namespace.list("events") if item["involvedObject"]["name"] == "run"]
+    assert {"AttemptStarted", "AttemptEnded", "Suspended"} <= {item["reason"] for item in events}
+    warnings = [item["message"] for item in events if item["type"] == "Warning"]
+    assert any(message.startswith("attempt 2 ended (infrastructure): ") for message in warnings)
 
     namespace.kubectl("delete", "jobs", f"--selector={OWNED}run", "--wait=true")
     blocks.apply("PretrainJob", "run", small_run(suspend=False, ttlAfterFinished="1s"))
@@ -120,7 +120,7 @@ def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Workplace) 
     assert blocks.namespace.list("jobs", f"{OWNED}unfit") == []
 
 
-def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
+def test_a_failure_is_reported_by_all_dependents(workplace: Workplace) -> None:
     namespace = workplace.namespace
     workplace.apply("PretrainJob", "run", small_run())
     workplace.apply("TokenDataset", "blocks", dataset_spec(sequenceLength=32))
@@ -131,9 +131,9 @@ def test_a_failure_is_passed_on_to_all_that_wait(workplace: Workplace) -> None:
         "run",
         lambda item: "/pretrain/data/raw/*.jsonl" in item.get("status", {}).get("message", ""),
     )
-    found = condition(failed, "Stalled")
-    assert found is not None
-    assert (found["status"], found["reason"]) == ("True", "DependencyFailed")
+    stalled = condition(failed, "Stalled")
+    assert stalled is not None
+    assert (stalled["status"], stalled["reason"]) == ("True", "DependencyFailed")
 
 
 def _running(pods: list[Json]) -> str | None:

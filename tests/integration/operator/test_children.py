@@ -1,4 +1,4 @@
-"""Children on a real API server: what is not ours is neither changed nor deleted."""
+"""Children on a real API server: foreign objects are neither changed nor deleted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ OWNED = "pretrain.dev/name=documents"
 
 @pytest.fixture
 def owner(namespace: Namespace) -> ObservedObject:
-    """Give an owner that exists, or its children would be collected as garbage."""
+    """Give an owner that exists: its children would be garbage collected otherwise."""
     namespace.kubectl("create", "configmap", "owner")
     return owner_of(namespace, "owner")
 
@@ -51,22 +51,22 @@ def child(owner: ObservedObject, kind: str, name: str, **fields: Any) -> Json:
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
-def held_job(owner: ObservedObject, name: str) -> Json:
-    """Return a Job that never makes a pod."""
+def suspended_job(owner: ObservedObject, name: str) -> Json:
+    """Return a suspended Job, which has no pods."""
     container = {"name": "main", "image": "none"}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
     return child(owner, "Job", name, spec={"suspend": True, "template": template})
 
 
-def with_cluster[T](namespace: Namespace, do: Callable[[Cluster], Awaitable[T]]) -> T:
-    """Return what `do` does with the operator's own client."""
+def with_cluster[T](namespace: Namespace, action: Callable[[Cluster], Awaitable[T]]) -> T:
+    """Return the result of `action` with the operator's own client."""
 
     async def run() -> T:
         kubeconfig = str(namespace.cluster.kubeconfig)
         async with await config.new_client_from_config(kubeconfig) as client:
             api = Api(DynamicClient(client))
-            store = Store(lambda key, matters: None)
-            return await do(Cluster(api, store, ProgressReader(api, True)))
+            store = Store(lambda key, with_dependents: None)
+            return await action(Cluster(api, store, ProgressReader(api, True)))
 
     return asyncio.run(run())
 
@@ -76,9 +76,7 @@ def service_of(owner: ObservedObject) -> Json:
     return {**made, "metadata": child(owner, "Service", made["metadata"]["name"])["metadata"]}
 
 
-def test_a_service_of_ours_is_brought_up_to_date(
-    namespace: Namespace, owner: ObservedObject
-) -> None:
+def test_a_service_of_ours_is_updated(namespace: Namespace, owner: ObservedObject) -> None:
     service = service_of(owner)
     with_cluster(namespace, lambda cluster: cluster.apply(owner, service))
     before = namespace.get("service", "owner-pods")
@@ -91,8 +89,8 @@ def test_a_service_of_ours_is_brought_up_to_date(
     assert not after["spec"].get("publishNotReadyAddresses")
 
 
-def test_a_job_of_ours_is_left_as_it_is(namespace: Namespace, owner: ObservedObject) -> None:
-    job = held_job(owner, "owner-a1")
+def test_a_job_of_ours_is_not_changed(namespace: Namespace, owner: ObservedObject) -> None:
+    job = suspended_job(owner, "owner-a1")
     with_cluster(namespace, lambda cluster: cluster.apply(owner, job))
     before = namespace.get("job", "owner-a1")
     with_cluster(
@@ -103,7 +101,7 @@ def test_a_job_of_ours_is_left_as_it_is(namespace: Namespace, owner: ObservedObj
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Service", "Job"])
-def test_an_object_of_somebody_else_is_left_alone_and_named(
+def test_a_foreign_object_is_not_changed_and_is_reported(
     namespace: Namespace, owner: ObservedObject, kind: str
 ) -> None:
     namespace.kubectl("create", "configmap", "another")
@@ -114,7 +112,7 @@ def test_an_object_of_somebody_else_is_left_alone_and_named(
             **service_of(who),
             "metadata": child(who, "Service", "owner-pods")["metadata"],
         },
-        "Job": lambda who: held_job(who, "owner-pods"),
+        "Job": lambda who: suspended_job(who, "owner-pods"),
     }
     make = makers[kind]
     namespace.apply(make(other))
@@ -125,42 +123,42 @@ def test_an_object_of_somebody_else_is_left_alone_and_named(
     assert namespace.get(kind, "owner-pods") == before
 
 
-def test_a_job_that_has_taken_the_name_of_ours_is_not_deleted(
+def test_a_job_that_replaced_ours_under_the_same_name_is_not_deleted(
     namespace: Namespace, owner: ObservedObject
 ) -> None:
-    job = held_job(owner, "owner-a1")
+    job = suspended_job(owner, "owner-a1")
 
     async def delete_late(cluster: Cluster) -> None:
         await cluster.apply(owner, job)
         namespace.delete("job", "owner-a1")
-        namespace.apply(held_job(owner, "owner-a1"))
+        namespace.apply(suspended_job(owner, "owner-a1"))
         await cluster.delete_jobs(owner, ["owner-a1"])
 
     with_cluster(namespace, delete_late)
-    found = namespace.get("job", "owner-a1")
-    assert found is not None
-    assert "deletionTimestamp" not in found["metadata"]
+    job_now = namespace.get("job", "owner-a1")
+    assert job_now is not None
+    assert "deletionTimestamp" not in job_now["metadata"]
 
 
 def test_a_config_map_that_is_not_ours_is_not_deleted_with_a_job_that_names_it(
     namespace: Namespace, owner: ObservedObject
 ) -> None:
     namespace.kubectl("create", "configmap", "precious")
-    told = child(owner, "ConfigMap", "told")
-    first, second = held_job(owner, "owner-a1"), held_job(owner, "owner-a2")
+    config_map = child(owner, "ConfigMap", "ours")
+    first, second = suspended_job(owner, "owner-a1"), suspended_job(owner, "owner-a2")
     first["metadata"]["annotations"] = {CONFIG_MAP_ANNOTATION: "precious"}
-    second["metadata"]["annotations"] = {CONFIG_MAP_ANNOTATION: "told"}
+    second["metadata"]["annotations"] = {CONFIG_MAP_ANNOTATION: "ours"}
 
     async def make_and_delete(cluster: Cluster) -> None:
-        await cluster.apply(owner, told, first, second)
+        await cluster.apply(owner, config_map, first, second)
         await cluster.delete_jobs(owner, ["owner-a1", "owner-a2"])
 
     with_cluster(namespace, make_and_delete)
     assert namespace.get("configmap", "precious") is not None
-    assert namespace.get("configmap", "told") is None
+    assert namespace.get("configmap", "ours") is None
 
 
-def test_names_that_are_taken_are_told_and_healed_by_giving_them_back(
+def test_name_conflicts_are_reported_and_end_when_the_foreign_objects_are_deleted(
     workplace: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = workplace.namespace
@@ -168,23 +166,23 @@ def test_names_that_are_taken_are_told_and_healed_by_giving_them_back(
     workplace.write_profile(nodeSelector={"nowhere": "true"})
     workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     (job,) = wait_until(lambda: namespace.list("jobs", OWNED) or None, "a Job")
-    told = job["metadata"]["annotations"][CONFIG_MAP_ANNOTATION]
+    config_map = job["metadata"]["annotations"][CONFIG_MAP_ANNOTATION]
     operator.kill()
     name = job["metadata"]["name"]
     namespace.delete("job", name)
-    namespace.delete("configmap", told)
-    namespace.kubectl("create", "configmap", told, "--from-literal=precious=1")
+    namespace.delete("configmap", config_map)
+    namespace.kubectl("create", "configmap", config_map, "--from-literal=precious=1")
     namespace.kubectl("create", "job", name, "--image=none")
     workplace.write_profile()
     operator.start()
-    for kind, taken in (("ConfigMap", told), ("Job", name)):
+    for kind, taken in (("ConfigMap", config_map), ("Job", name)):
         before = namespace.get(kind, taken)
         assert before is not None
         stalled = namespace.wait_for("datapipeline", "documents", partial(_is_taken, kind))
-        found = condition(stalled, "Stalled")
-        assert found is not None
-        assert f"{kind} {taken} in namespace {namespace.name} is not ours" in found["message"]
-        assert "delete or rename" in found["message"]
+        match = condition(stalled, "Stalled")
+        assert match is not None
+        assert f"{kind} {taken} in namespace {namespace.name} is not ours" in match["message"]
+        assert "delete or rename" in match["message"]
         after = namespace.get(kind, taken)
         assert after is not None
         assert after["metadata"]["uid"] == before["metadata"]["uid"]
@@ -195,7 +193,7 @@ def test_names_that_are_taken_are_told_and_healed_by_giving_them_back(
 
 
 def _is_taken(kind: str, item: Json) -> bool:
-    found = condition(item, "Stalled")
+    match = condition(item, "Stalled")
     return (
-        found is not None and found["reason"] == "NameTaken" and f"{kind} " in found["message"][:10]
+        match is not None and match["reason"] == "NameTaken" and f"{kind} " in match["message"][:10]
     )

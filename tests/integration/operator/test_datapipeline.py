@@ -23,9 +23,9 @@ def _jobs(workplace: Workplace, labels: str) -> list[Json] | None:
     return workplace.namespace.list("jobs", labels) or None
 
 
-def says(item: Json, kind: str, truth: str, reason: str) -> bool:
-    found = condition(item, kind)
-    return found is not None and (found["status"], found["reason"]) == (truth, reason)
+def has_condition(item: Json, kind: str, status: str, reason: str) -> bool:
+    match = condition(item, kind)
+    return match is not None and (match["status"], match["reason"]) == (status, reason)
 
 
 def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> None:
@@ -54,7 +54,7 @@ def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> No
     assert len(again["status"]["stages"]) == 1
 
 
-def test_a_finished_pipeline_does_not_run_again_because_its_jobs_vanished(
+def test_a_finished_pipeline_does_not_run_again_because_its_jobs_were_deleted(
     workplace: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = workplace.namespace
@@ -64,7 +64,7 @@ def test_a_finished_pipeline_does_not_run_again_because_its_jobs_vanished(
     namespace.kubectl("delete", "jobs", f"--selector={OWNED}", "--wait=true")
     operator.kill()
     operator.start()
-    # An object that comes later and is served shows that the earlier one has been looked at.
+    # Once a later object is ready, the earlier one has been reconciled, too.
     workplace.apply("DataPipeline", "later", pipeline_spec(tasks=1))
     namespace.wait_for("datapipeline", "later", is_condition("Ready"), 180)
     assert namespace.list("jobs", OWNED) == []
@@ -73,16 +73,16 @@ def test_a_finished_pipeline_does_not_run_again_because_its_jobs_vanished(
     assert after["status"] == done["status"]
 
 
-def test_a_source_without_files_fails_with_its_field_and_is_cured_by_a_retry(
+def test_a_source_without_files_fails_with_its_field_and_a_retry_succeeds(
     workplace: Workplace,
 ) -> None:
     namespace = workplace.namespace
     workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     failed = namespace.wait_for("datapipeline", "documents", is_condition("Failed"))
-    found = condition(failed, "Stalled")
-    assert found is not None
-    assert (found["status"], found["reason"]) == ("True", "UserError")
-    assert "/pretrain/data/raw/*.jsonl" in found["message"]
+    match = condition(failed, "Stalled")
+    assert match is not None
+    assert (match["status"], match["reason"]) == ("True", "UserError")
+    assert "/pretrain/data/raw/*.jsonl" in match["message"]
 
     workplace.write_documents()
     namespace.kubectl("annotate", "datapipeline", "documents", f"{RETRY_ANNOTATION}=1")
@@ -112,7 +112,7 @@ def test_an_edit_keeps_the_old_artifact_until_the_new_one_is_complete(
     assert {job["metadata"]["name"] for job in namespace.list("jobs", OWNED)} == jobs
 
 
-def test_a_missing_secret_is_named_with_its_keys_and_healed_by_creating_it(
+def test_a_missing_secret_is_reported_with_its_keys_until_it_is_created(
     workplace: Workplace,
 ) -> None:
     namespace = workplace.namespace
@@ -125,12 +125,12 @@ def test_a_missing_secret_is_named_with_its_keys_and_healed_by_creating_it(
     waiting = namespace.wait_for(
         "datapipeline",
         "documents",
-        lambda item: says(item, "DataReady", "False", "SecretNotFound"),
+        lambda item: has_condition(item, "DataReady", "False", "SecretNotFound"),
     )
-    found = condition(waiting, "DataReady")
-    assert found is not None
-    assert f"no Secret storage in namespace {namespace.name}" in found["message"]
-    assert "endpoint, accessKey, secretKey" in found["message"]
+    match = condition(waiting, "DataReady")
+    assert match is not None
+    assert f"no Secret storage in namespace {namespace.name}" in match["message"]
+    assert "endpoint, accessKey, secretKey" in match["message"]
     assert namespace.list("jobs", OWNED) == []
 
     keys = ("endpoint", "accessKey", "secretKey")
@@ -139,7 +139,7 @@ def test_a_missing_secret_is_named_with_its_keys_and_healed_by_creating_it(
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
 
 
-def test_a_job_that_the_api_server_refuses_is_told_with_its_words_and_tried_again(
+def test_a_job_that_the_api_server_refuses_is_reported_and_retried(
     workplace: Workplace,
 ) -> None:
     namespace = workplace.namespace
@@ -147,16 +147,18 @@ def test_a_job_that_the_api_server_refuses_is_told_with_its_words_and_tried_agai
     workplace.write_profile(nodeSelector={"no label!": "x"})
     workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     blocked = namespace.wait_for(
-        "datapipeline", "documents", lambda item: says(item, "Stalled", "True", "ChildRejected")
+        "datapipeline",
+        "documents",
+        lambda item: has_condition(item, "Stalled", "True", "ChildRejected"),
     )
     assert "no label!" in blocked["status"]["message"]
     workplace.write_profile()
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
 
 
-def test_a_task_that_nodes_put_out_again_and_again_fails_its_stage(workplace: Workplace) -> None:
+def test_a_task_that_nodes_evict_too_often_fails_its_stage(workplace: Workplace) -> None:
     namespace = workplace.namespace
-    # No node takes its pods, so this test may play the node.
+    # Its pods match no node, so that the test can write their status in place of the kubelet.
     workplace.write_profile(nodeSelector={"nowhere": "true"})
     workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     evicted: set[str] = set()
@@ -164,8 +166,8 @@ def test_a_task_that_nodes_put_out_again_and_again_fails_its_stage(workplace: Wo
         name = wait_until(partial(_waiting_pod, workplace, evicted), "another pod", 120)
         evicted.add(name)
         target = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
-        said = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
-        status = {**said, "conditions": [target]}
+        ended = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+        status = {**ended, "conditions": [target]}
         patch = ("patch", "pod", name, "--subresource=status", "-p", json.dumps({"status": status}))
         namespace.kubectl(*patch)
     failed = namespace.wait_for("datapipeline", "documents", is_condition("Failed"))
@@ -188,12 +190,12 @@ def test_a_name_that_is_too_long_is_not_accepted(workplace: Workplace) -> None:
     name = "x" * 70
     workplace.apply("DataPipeline", name, pipeline_spec())
     refused = workplace.namespace.wait_for(
-        "datapipeline", name, lambda item: says(item, "Accepted", "False", "InvalidSpec")
+        "datapipeline", name, lambda item: has_condition(item, "Accepted", "False", "InvalidSpec")
     )
     assert "use at most 63" in refused["status"]["message"]
 
 
-def test_no_profile_is_told_and_healed_by_creating_it(workplace: Workplace) -> None:
+def test_a_missing_profile_is_reported_until_it_is_created(workplace: Workplace) -> None:
     namespace = workplace.namespace
     workplace.write_documents()
     workplace.remove()
@@ -201,7 +203,7 @@ def test_no_profile_is_told_and_healed_by_creating_it(workplace: Workplace) -> N
     waiting = namespace.wait_for(
         "datapipeline",
         "documents",
-        lambda item: says(item, "DataReady", "False", "ProfileNotFound"),
+        lambda item: has_condition(item, "DataReady", "False", "ProfileNotFound"),
     )
     assert workplace.profile in waiting["status"]["message"]
     workplace.write_profile()

@@ -1,4 +1,4 @@
-"""Events on a real API server: `kubectl describe` tells what happened, each thing once."""
+"""Events on a real API server: `kubectl describe` shows what happened, each step once."""
 
 from typing import Any
 
@@ -17,27 +17,27 @@ STAGES = ["list", "prepare", "match", "decide", "write", "report"]
 
 def events_of(namespace: Namespace, name: str) -> list[Json]:
     """Return the events of an object of ours, oldest first."""
-    found = [item for item in namespace.list("events") if item["involvedObject"]["name"] == name]
-    ours = [item for item in found if item["reportingComponent"] == "pretrain.dev/operator"]
+    events = [item for item in namespace.list("events") if item["involvedObject"]["name"] == name]
+    ours = [item for item in events if item["reportingComponent"] == "pretrain.dev/operator"]
     return sorted(ours, key=lambda item: str(item["eventTime"]))
 
 
-def is_told(namespace: Namespace, name: str, reason: str) -> bool:
+def has_event(namespace: Namespace, name: str, reason: str) -> bool:
     """Return whether an event of an object has this reason."""
     return any(item["reason"] == reason for item in events_of(namespace, name))
 
 
-def test_describe_tells_the_story_of_a_pipeline_and_tells_it_once(
+def test_describe_shows_each_step_of_a_pipeline_once(
     workplace: Workplace, operator: OperatorProcess
 ) -> None:
     namespace = workplace.namespace
     workplace.write_documents()
     workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
-    wait_until(lambda: is_told(namespace, "documents", "Complete") or None, "the last event")
-    told = [(item["reason"], item["type"]) for item in events_of(namespace, "documents")]
+    wait_until(lambda: has_event(namespace, "documents", "Complete") or None, "the last event")
+    events = [(item["reason"], item["type"]) for item in events_of(namespace, "documents")]
     stages = [("StageFinished", "Normal")] * len(STAGES)
-    assert told == [("Accepted", "Normal"), *stages, ("Complete", "Normal")]
+    assert events == [("Accepted", "Normal"), *stages, ("Complete", "Normal")]
     described = namespace.kubectl("describe", "datapipeline", "documents").partition("Events:")[2]
     assert all(f"stage {stage} is done" in described for stage in STAGES)
 
@@ -45,7 +45,7 @@ def test_describe_tells_the_story_of_a_pipeline_and_tells_it_once(
     operator.start()
     workplace.apply("DataPipeline", "later", pipeline_spec(tasks=1))
     namespace.wait_for("datapipeline", "later", is_condition("Ready"), 180)
-    assert len(events_of(namespace, "documents")) == len(told)
+    assert len(events_of(namespace, "documents")) == len(events)
 
 
 def test_a_refusal_is_a_warning_with_its_reason(workplace: Workplace) -> None:

@@ -1,4 +1,4 @@
-"""The operator with exactly what the chart grants: it lacks nothing."""
+"""The operator with exactly the permissions of the chart: none is missing."""
 
 import json
 import re
@@ -22,7 +22,7 @@ ACCOUNT = "restricted"
 
 
 def granted(name: str, namespace: str) -> list[Json]:
-    """Return the chart's permissions, as it has them without any value set."""
+    """Return the role of the chart, and its binding, with the default values."""
     text = (ROOT / "charts/pretrain-operator/templates/rbac.yaml").read_text(encoding="utf-8")
     text = re.sub(r"\{\{- if .*?\{\{- end \}\}", "", text, flags=re.DOTALL)
     text = text.replace("{{ .Release.Name }}", name)
@@ -53,7 +53,7 @@ def restricted(
         local_cluster.kubectl("delete", kind, namespace.name)
 
 
-def test_a_pipeline_that_is_held_up_and_edited_needs_no_more_than_the_chart_grants(
+def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_grants(
     restricted: OperatorProcess, namespace: Namespace, tmp_path: Path
 ) -> None:
     workplace = Workplace(namespace, tmp_path)
@@ -71,11 +71,11 @@ def test_a_pipeline_that_is_held_up_and_edited_needs_no_more_than_the_chart_gran
     wait_until(lambda: namespace.get("job", old["metadata"]["name"]) is None or None, "an edit")
     namespace.kubectl("delete", "quota", "tight")
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 240)
-    told = {item["reason"] for item in namespace.list("events")}
-    assert {"Accepted", "WaitingForPods", "StageFinished", "Complete"} <= told
+    reasons = {item["reason"] for item in namespace.list("events")}
+    assert {"Accepted", "WaitingForPods", "StageFinished", "Complete"} <= reasons
     account = f"--as=system:serviceaccount:{namespace.name}:{ACCOUNT}"
     for verb in ("get", "create", "patch"):  # the Service of a run
         assert namespace.kubectl("auth", "can-i", verb, "services", account).strip() == "yes"
-    said = restricted.log.read_text(encoding="utf-8")
-    assert "forbidden: User" not in said, said
+    log = restricted.log.read_text(encoding="utf-8")
+    assert "forbidden: User" not in log, log
     workplace.remove()

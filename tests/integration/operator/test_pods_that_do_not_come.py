@@ -1,4 +1,4 @@
-"""Pods that nobody may create, or that no node takes: told with what would do, healed by it."""
+"""Pods that cannot be created or scheduled: the remedy is reported, and removes the obstacle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ Json = dict[str, Any]
 class Obstacle:
     """Something that keeps pods from running."""
 
-    raise_it: Callable[[Workplace], object]
-    remove_it: Callable[[Workplace], object]
-    said: str
+    create: Callable[[Workplace], object]
+    remove: Callable[[Workplace], object]
+    message: str
     remedy: str
 
 
@@ -31,7 +31,7 @@ def kubectl(*arguments: str) -> Callable[[Workplace], object]:
 
 
 def label(value: str) -> Callable[[Workplace], object]:
-    """Return what labels the namespace with a level of Pod Security."""
+    """Return a function that labels the namespace with a level of Pod Security."""
 
     def do(workplace: Workplace) -> None:
         name = workplace.namespace.name
@@ -54,13 +54,13 @@ OBSTACLES = {
         "violates PodSecurity",
         "pod-security.kubernetes.io/enforce",
     ),
-    "a ServiceAccount that is not there": Obstacle(
+    "a missing ServiceAccount": Obstacle(
         lambda workplace: workplace.write_profile(serviceAccountName="absent"),
         kubectl("create", "serviceaccount", "absent"),
-        'serviceaccount "absent" not found',
+        'serviceaccount "absent" not match',
         "create that ServiceAccount",
     ),
-    "a node that is not there": Obstacle(
+    "a missing node": Obstacle(
         lambda workplace: workplace.write_profile(nodeSelector={"nowhere": "true"}),
         lambda workplace: workplace.write_profile(),
         "didn't match Pod's node affinity/selector",
@@ -70,28 +70,28 @@ OBSTACLES = {
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
-def test_an_obstacle_is_told_with_what_would_do_and_healed_by_it(
+def test_an_obstacle_is_reported_with_the_remedy_which_removes_it(
     workplace: Workplace, name: str
 ) -> None:
     obstacle = OBSTACLES[name]
     workplace.write_documents()
-    obstacle.raise_it(workplace)
+    obstacle.create(workplace)
     workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     namespace = workplace.namespace
-    waiting = namespace.wait_for("datapipeline", "documents", partial(waits_for, obstacle.said))
-    found = condition(waiting, "Reconciling")
-    assert found is not None
-    assert obstacle.said in found["message"]
-    assert obstacle.remedy in found["message"]
+    waiting = namespace.wait_for("datapipeline", "documents", partial(waits_for, obstacle.message))
+    match = condition(waiting, "Reconciling")
+    assert match is not None
+    assert obstacle.message in match["message"]
+    assert obstacle.remedy in match["message"]
 
-    obstacle.remove_it(workplace)
+    obstacle.remove(workplace)
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 240)
 
 
-def waits_for(said: str, item: Json) -> bool:
-    found = condition(item, "Ready")
+def waits_for(message: str, item: Json) -> bool:
+    match = condition(item, "Ready")
     return (
-        found is not None
-        and (found["status"], found["reason"]) == ("False", "WaitingForPods")
-        and said in item["status"]["message"]
+        match is not None
+        and (match["status"], match["reason"]) == ("False", "WaitingForPods")
+        and message in item["status"]["message"]
     )

@@ -1,4 +1,4 @@
-"""Two operators at once, as during an upgrade: they do the same, and the end is the same."""
+"""Two operators at the same time, as during an upgrade: the end state is that of one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +23,8 @@ def second(
     folder = tmp_path_factory.mktemp("second-operator")
     with OperatorProcess(local_cluster.kubeconfig, folder) as running:
         yield running
-    said = running.log.read_text(encoding="utf-8")
-    assert "an error of ours" not in said, said
+    log = running.log.read_text(encoding="utf-8")
+    assert "an error of ours" not in log, log
 
 
 def make_all(workplace: Workplace, suffix: str) -> list[Json]:
@@ -40,7 +40,7 @@ def make_all(workplace: Workplace, suffix: str) -> list[Json]:
     ]
 
 
-def test_two_operators_come_to_the_same_end_as_one(
+def test_two_operators_reach_the_same_end_state_as_one(
     workplace: Workplace, second: OperatorProcess
 ) -> None:
     workplace.write_documents()
@@ -65,7 +65,7 @@ def _owned(workplace: Workplace, kind: str, item: Json) -> list[Json]:
 
 
 def _end(item: Json) -> Json:
-    """Return what does not depend on names and times."""
+    """Return the parts of a status that do not depend on names and times."""
     status = item["status"]
     shown = ("name", "tasks", "succeeded", "counts")
     return {

@@ -13,9 +13,9 @@ PROFILE = {"accelerator": {"name": "h100", "perNode": 8}}
 
 @pytest.fixture(scope="module")
 def team() -> Iterator[Namespace]:
-    """Give a namespace of a cluster of our own: what refuses objects would be in others' way.
+    """Give a namespace in a cluster of its own: the webhook would refuse objects of other tests.
 
-    A profile, a dataset of a million tokens and its tokenizer are there already.
+    It has a profile, a dataset of a million tokens and its tokenizer.
     """
     with run_cluster() as cluster:
         cluster.install_crds()
@@ -33,20 +33,20 @@ def team() -> Iterator[Namespace]:
 
 @pytest.fixture(scope="module")
 def webhook(team: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookProcess]:
-    """Give a running webhook that the API server asks."""
+    """Give a running webhook that the API server calls."""
     with WebhookProcess(team, tmp_path_factory.mktemp("webhook")) as running:
         running.configure("Fail")
-        # The API server learns of it a moment later.
-        wait_until(lambda: _is_asked(team), "the webhook's configuration")
+        # The configuration takes effect a moment later.
+        wait_until(lambda: _is_called(team), "the webhook's configuration")
         yield running
     log = running.log.read_text(encoding="utf-8")
     assert "Traceback" not in log, log
 
 
-def _is_asked(team: Namespace) -> bool | None:
-    """Return whether the API server refuses what only the webhook knows to be wrong."""
+def _is_called(team: Namespace) -> bool | None:
+    """Return whether the API server refuses a run that only the webhook finds wrong."""
     spec = run_spec(training={**run_spec()["training"], "sequenceLength": 256})
-    body = {**make_body("PretrainJob", spec=spec), "metadata": {"name": "asked"}}
+    body = {**make_body("PretrainJob", spec=spec), "metadata": {"name": "probe"}}
     try:
         team.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
     except KubectlError as error:

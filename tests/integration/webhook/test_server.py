@@ -1,4 +1,4 @@
-"""The webhook over real TLS: it answers, says when it is ready, and takes a new certificate."""
+"""The webhook over real TLS: responses, readiness, and the reload of its certificate."""
 
 import asyncio
 import multiprocessing
@@ -61,12 +61,12 @@ def server_name(port: int) -> str:
 
 @asynccontextmanager
 async def served(
-    certificate: Certificate, known: Sequence[ListedObjects]
+    certificate: Certificate, cache: Sequence[ListedObjects]
 ) -> AsyncIterator[tuple[int, aiohttp.ClientSession]]:
-    """Serve, knowing what is in `known`; give the port, and a session of a client."""
+    """Serve with the objects in `cache`, once there are any; give the port and a client session."""
     with ThreadPoolExecutor(1) as threads:
-        planning = Planning(lambda: threads, most=1, seconds=60.0)
-        app = make_app(lambda: known[0] if known else None, planning)
+        planning = Planning(lambda: threads, max_pending=1, timeout_seconds=60.0)
+        app = make_app(lambda: cache[0] if cache else None, planning)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context).start()
@@ -82,19 +82,19 @@ async def served(
 
 
 def test_reviews_are_answered_and_a_new_certificate_is_served(tmp_path: Path) -> None:
-    asyncio.run(_serve_and_ask(tmp_path))
+    asyncio.run(_post_reviews(tmp_path))
 
 
-async def _serve_and_ask(folder: Path) -> None:
+async def _post_reviews(folder: Path) -> None:
     certificate = Certificate(*write_certificate(folder, "first"))
     async with served(certificate, [ListedObjects()]) as (port, session):
-        async with session.post("/validate", json=REVIEW) as answer:
-            body = await answer.json()
+        async with session.post("/validate", json=REVIEW) as response:
+            body = await response.json()
         assert body["response"]["allowed"] is False
         assert "spec.training: is required" in body["response"]["status"]["message"]
-        for sent, said in BODIES.items():
-            async with session.post("/validate", data=sent) as answer:
-                assert (answer.status, said in await answer.text()) == (400, True)
+        for junk, message in BODIES.items():
+            async with session.post("/validate", data=junk) as response:
+                assert (response.status, message in await response.text()) == (400, True)
         assert await asyncio.to_thread(server_name, port) == "first"
         assert not certificate.reload()
         write_certificate(folder, "second")
@@ -110,18 +110,18 @@ def test_it_is_alive_but_not_ready_before_it_has_read_the_cluster(tmp_path: Path
 
 
 async def _read_later(folder: Path) -> None:
-    known: list[ListedObjects] = []
-    async with served(Certificate(*write_certificate(folder, "x")), known) as (_, session):
+    cache: list[ListedObjects] = []
+    async with served(Certificate(*write_certificate(folder, "x")), cache) as (_, session):
 
         async def status(path: str) -> int:
-            async with session.get(path) as answer:
-                return answer.status
+            async with session.get(path) as response:
+                return response.status
 
         assert [await status("/livez"), await status("/healthz")] == [200, 503]
-        async with session.post("/validate", json=REVIEW) as answer:
-            assert answer.status == 503
-            assert "have not been read yet" in await answer.text()
-        known.append(ListedObjects())
+        async with session.post("/validate", json=REVIEW) as response:
+            assert response.status == 503
+            assert "have not been read yet" in await response.text()
+        cache.append(ListedObjects())
         assert await status("/healthz") == 200
 
 
@@ -133,12 +133,12 @@ async def _kill_workers() -> None:
     related = RelatedObjects(ComputeProfileSpec.model_validate(profile_spec()))
     run = AdmissionRequest("run", parsed_run(), related)
     want = admit(run)
-    planning = Planning(open_workers, most=1, seconds=60.0)
+    planning = Planning(open_workers, max_pending=1, timeout_seconds=60.0)
     try:
         assert await planning.admit(run) == want
         for worker in multiprocessing.active_children():
             worker.kill()
-        other = replace(run, name="other")  # verdicts on the first are remembered
+        other = replace(run, name="other")  # the result of the first is cached
         broken = await planning.admit(other)
         assert "the process that planned it has ended" in broken.missing[-1]
         assert broken.errors == want.errors

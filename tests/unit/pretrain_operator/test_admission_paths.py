@@ -1,4 +1,4 @@
-"""Command line, webhook and controller say the same of a run, sentence by sentence."""
+"""Command line, webhook and controller admit a run with the same result and the same messages."""
 
 import asyncio
 import json
@@ -74,10 +74,10 @@ H100 = profile("h100")
 
 @dataclass(frozen=True)
 class Case:
-    """A run, what is there beside it, and what has to be among the sentences."""
+    """A run, the other objects, and what the messages have to contain."""
 
     run: Json
-    beside: tuple[Json, ...]
+    others: tuple[Json, ...]
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ CASES = {
         ALL,
         errors=("spec.parallelism.gpusPerNode: 16 is more than spec.accelerator.perNode = 8",),
     ),
-    "the default profile is meant": Case(
+    "the default profile counts": Case(
         changed("parallelism", gpusPerNode=8),
         (profile("large"), profile("small", per_node=4, default=True), *ALL[1:]),
         errors=("8 is more than spec.accelerator.perNode = 4",),
@@ -111,19 +111,19 @@ CASES = {
     "two default profiles": Case(
         RUN,
         (profile("one", default=True), profile("two", default=True), *ALL[1:]),
-        missing=("the ComputeProfiles one, two all carry the annotation",),
+        missing=("the ComputeProfiles one, two all have the annotation",),
     ),
     "no default among profiles": Case(
         RUN,
         (profile("one"), profile("two"), *ALL[1:]),
         missing=("spec.profileRef is not set: ",),
     ),
-    "a profile that is not there": Case(
+    "a profile that does not exist": Case(
         {**RUN, "profileRef": {"name": "absent"}},
         ALL,
         missing=("spec.profileRef.name: there is no ComputeProfile 'absent'; there are h100;",),
     ),
-    "nothing beside it": Case(
+    "no other objects": Case(
         changed("training", globalBatchSize=0),
         (),
         errors=("spec.training.globalBatchSize: ",),
@@ -158,7 +158,7 @@ CASES = {
         ALL,
         errors=("1024 is less than the tokenizer's 64000 ids; use 64000 or more",),
     ),
-    "a tokenizer that is not there": Case(
+    "a tokenizer that does not exist": Case(
         RUN, ALL[:2], missing=("there is no Tokenizer 'tokens'",)
     ),
     "more tokens than the dataset has": Case(
@@ -174,36 +174,36 @@ CASES = {
     "a dataset that is invalid": Case(
         RUN, (H100, dataset(tokens="many"), tokenizer()), missing=("TokenDataset blocks is inval",)
     ),
-    "what the trainer cannot do yet": Case(
+    "a feature that the trainer does not have yet": Case(
         changed("training", precision="fp8"), ALL, errors=("spec.training.precision: ",)
     ),
     "a name that is no label": Case(RUN, ALL, errors=("metadata.name: 'xxxxxxxx",), name="x" * 64),
-    "a field that there is not": Case(
+    "a field that does not exist": Case(
         changed("training", tokenz=1), ALL, errors=("spec.training.tokenz: there is no such",)
     ),
 }
 
-Said = tuple[str, list[str]]
-"""All errors in one message; warnings and what was not checked."""
+Messages = tuple[str, list[str]]
+"""All errors in one message; the warnings, and what was not checked."""
 
 
-def by_command_line(case: Case, folder: Path, read: Callable[[], str]) -> Said:
-    """Return what `kubectl pretrain validate` says of one file with everything in it."""
+def by_command_line(case: Case, folder: Path, read: Callable[[], str]) -> Messages:
+    """Return the messages of `kubectl pretrain validate` for one file with all objects."""
     run = make_body("PretrainJob", case.name, spec=case.run)
     path = folder / "all.yaml"
-    path.write_text(yaml.safe_dump_all([*case.beside, run]), encoding="utf-8")
+    path.write_text(yaml.safe_dump_all([*case.others, run]), encoding="utf-8")
     main(["validate", "-f", str(path), "-o", "json"])
-    [found] = [found for found in json.loads(read()) if found["kind"] == "PretrainJob"]
-    lines = [(p["severity"], f"{p['field']}: {p['message']}") for p in found["problems"]]
+    [result] = [item for item in json.loads(read()) if item["kind"] == "PretrainJob"]
+    lines = [(p["severity"], f"{p['field']}: {p['message']}") for p in result["problems"]]
     errors = [line for severity, line in lines if severity != "warning"]
-    assert found["accepted"] is not bool(errors)
+    assert result["accepted"] is not bool(errors)
     warnings = [line for severity, line in lines if severity == "warning"]
-    return "; ".join(errors), warnings + found["unchecked"]
+    return "; ".join(errors), warnings + result["unchecked"]
 
 
-def by_webhook(case: Case) -> Said:
-    """Return what the API server would be answered."""
-    objects = ListedObjects(parse_object(body["kind"], body) for body in case.beside)
+def by_webhook(case: Case) -> Messages:
+    """Return the messages of the response to the API server."""
+    objects = ListedObjects(parse_object(body["kind"], body) for body in case.others)
     request = {
         "uid": "1234",
         "kind": {"kind": "PretrainJob"},
@@ -212,17 +212,17 @@ def by_webhook(case: Case) -> Said:
         "object": {"metadata": {"name": case.name}, "spec": case.run},
     }
     with ThreadPoolExecutor(1) as threads:
-        planning = Planning(lambda: threads, most=1, seconds=60.0)
-        answer = asyncio.run(answer_review({"request": request}, objects, planning))
-    response = answer["response"]
+        planning = Planning(lambda: threads, max_pending=1, timeout_seconds=60.0)
+        review = asyncio.run(answer_review({"request": request}, objects, planning))
+    response = review["response"]
     errors = response["status"]["message"] if "status" in response else ""
     assert response["allowed"] is not bool(errors)
     return errors, response.get("warnings", [])
 
 
-def by_controller(case: Case) -> Said:
-    """Return what the operator would write into the status."""
-    related = ListedObjects(parse_object(body["kind"], body) for body in case.beside)
+def by_controller(case: Case) -> Messages:
+    """Return the messages that the operator would write into the status."""
+    related = ListedObjects(parse_object(body["kind"], body) for body in case.others)
     owner = parse_object("PretrainJob", make_body("PretrainJob", case.name, spec=case.run))
     plan = plan_pretrainjob(Observation(owner, related=related), NOW)
     errors = plan.state.message if plan.state.phase is Phase.INVALID else ""
@@ -234,16 +234,16 @@ def by_controller(case: Case) -> Said:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_three_admission_paths_say_the_same(
+def test_all_admission_paths_give_the_same_messages(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = CASES[name]
-    errors, others = by_controller(case)
-    assert by_webhook(case) == (errors, others)
-    assert by_command_line(case, tmp_path, lambda: capsys.readouterr().out) == (errors, others)
+    errors, hints = by_controller(case)
+    assert by_webhook(case) == (errors, hints)
+    assert by_command_line(case, tmp_path, lambda: capsys.readouterr().out) == (errors, hints)
     for part in case.errors:
         assert part in errors
     for part in (*case.warnings, *case.missing):
-        assert any(part in line for line in others), others
+        assert any(part in line for line in hints), hints
     assert bool(errors) == bool(case.errors), errors
-    assert bool(case.missing) == any("checked" in line or "compared" in line for line in others)
+    assert bool(case.missing) == any("checked" in line for line in hints)

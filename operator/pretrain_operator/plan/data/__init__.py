@@ -1,1 +1,1 @@
-"""What an object that produces an artifact needs now: its stages, one after the other."""
+"""Planning of objects that produce an artifact: their stages, one after the other."""

@@ -1,4 +1,4 @@
-"""The chains of stages: which Jobs make the artifact of a data object, in which order."""
+"""Chains of stages: which Jobs produce the artifact of a data object, in which order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _READS_SOURCES = ("list", "prepare")
 class Chain:
     """The stages of one object, and how each becomes a Job.
 
-    Later stages read the artifact that the first one named.
+    The first stage may name the artifact; later stages get it as input.
     """
 
     item: DataObject
@@ -43,20 +43,20 @@ class Chain:
     program: str
     """Module that the pods of every stage run."""
     run: Callable[[ArtifactRef | None], Run]
-    """Return the document that pods read, for the artifact if it is named."""
+    """Return the document that pods read, with the artifact if it is named already."""
     secrets: Callable[[str], tuple[str, ...]]
     """Return the Secrets that pods of a stage mount."""
     tasks: int = 1
     """Tasks of the stages that can be divided."""
     parallelism: int | None = None
-    """Tasks that run at once. `None` means all."""
+    """Tasks that run at the same time. `None` means all."""
     artifact: ArtifactRef | None = None
-    """The artifact, where it is known before the first stage has run."""
+    """The artifact, if its name does not depend on the first stage."""
 
     def job(self, stage: str, artifact: ArtifactRef | None) -> StageJob:
-        """Return the Job of a stage, named after its owner, the stage and all that its pods read.
+        """Return the Job of a stage; its name has a digest of owner, stage and what its pods read.
 
-        So finished work is not repeated, and an edited spec gets other Jobs.
+        So a finished stage is not repeated, and an edited spec gets other Jobs.
         """
         owner, run = self.item.owner, self.run(artifact)
         document = run.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -77,7 +77,7 @@ class Chain:
 
 
 def plan_chain(item: DataObject, placement: Placement) -> Chain:
-    """Return the stages of `item`, whose pods are placed by `placement`."""
+    """Return the stages of `item`, whose pods run as `placement` says."""
     match item.spec:
         case DataPipelineSpec():
             return _pipeline_chain(item, item.spec, placement)
@@ -87,8 +87,8 @@ def plan_chain(item: DataObject, placement: Placement) -> Chain:
             return _dataset_chain(item, item.spec, placement)
 
 
-def _shown_to_pods[S: BaseModel](spec: S) -> S:
-    """Return `spec` without what may change while pods run: how many run at once, and where."""
+def _for_pods[S: BaseModel](spec: S) -> S:
+    """Return `spec` without the fields that may change while pods run, and do not concern them."""
     updates = {"profile_ref": None, "parallelism": None}
     fields = {name: value for name, value in updates.items() if name in type(spec).model_fields}
     return spec.model_copy(update=fields)
@@ -99,7 +99,7 @@ def _pipeline_chain(item: DataObject, spec: DataPipelineSpec, placement: Placeme
         return PipelineRun(
             name=item.owner.key.name,
             namespace=item.owner.key.namespace,
-            spec=_shown_to_pods(spec),
+            spec=_for_pods(spec),
             artifact=artifact,
             tasks=spec.tasks,
         )
@@ -126,7 +126,7 @@ def _tokenizer_chain(item: DataObject, spec: TokenizerSpec, placement: Placement
     run = TokenizerRun(
         name=item.owner.key.name,
         namespace=item.owner.key.namespace,
-        spec=_shown_to_pods(spec),
+        spec=_for_pods(spec),
         artifact=artifact,
         documents=documents,
     )
@@ -150,7 +150,7 @@ def _dataset_chain(item: DataObject, spec: TokenDatasetSpec, placement: Placemen
     run = DatasetRun(
         name=item.owner.key.name,
         namespace=item.owner.key.namespace,
-        spec=_shown_to_pods(spec),
+        spec=_for_pods(spec),
         artifact=artifact,
         tokenizer=tokenizer,
         documents=documents,

@@ -9,7 +9,7 @@ from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.observed.statuses import is_ready, last_failure, read_status
+from pretrain_operator.observed.statuses import is_ready, read_status
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.data.chains import plan_chain
 from pretrain_operator.plan.data.data_plan import DataPlan
@@ -20,7 +20,7 @@ from pretrain_operator.plan.secrets import hold_for_secrets
 
 
 def plan_data_object(observed: Observation, now: datetime) -> DataPlan:
-    """Return what is done now for an object that produces an artifact."""
+    """Return the actions that are due for an object that produces an artifact."""
     owner, status = observed.owner, read_status(DataStatus, observed.owner)
     try:
         item = read_data_object(owner, observed.related)
@@ -30,13 +30,12 @@ def plan_data_object(observed: Observation, now: datetime) -> DataPlan:
     except BLOCKING as error:
         return DataPlan(_unless_complete(blocked_state(owner, error), owner, status))
     chain = plan_chain(item, plan_placement(profile, "data"))
-    failure = last_failure(status.conditions)
-    plan = plan_stages(chain, observed.jobs, status.stages, failure, now)
+    plan = plan_stages(chain, observed.jobs, status, now)
     return hold_for_secrets(replace(plan, digest=item.digest), observed)
 
 
 def is_settled(observed: Observation) -> bool:
-    """Return whether the artifact of the current spec and inputs is complete."""
+    """Return whether the artifact of the current spec and inputs is complete: no Job follows."""
     status = read_status(DataStatus, observed.owner)
     if status.artifact is None:
         return False
@@ -52,7 +51,7 @@ def _complete(message: str) -> State:
 
 
 def _unless_complete(state: State, owner: ObservedObject, status: DataStatus) -> State:
-    """Return `state`, unless a finished object merely lost what it was made from."""
+    """Return `state`; complete if the object is, and only its inputs have been deleted since."""
     if state.reason is Reason.DEPENDENCY_NOT_FOUND and is_ready(status, owner):
         return _complete(status.message)
     return state

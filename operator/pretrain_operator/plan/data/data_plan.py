@@ -9,13 +9,13 @@ from pretrain_operator.plan.plans import Plan
 
 @dataclass(frozen=True)
 class DataPlan(Plan):
-    """What is done now for an object that produces an artifact."""
+    """The actions that are due for an object that produces an artifact."""
 
     stages: tuple[StageStatus, ...] = ()
-    """The stages so far. Empty means that those of the last status stay."""
+    """Statuses of the stages so far. Empty means that those of the last status stay."""
     artifact: ArtifactRef | None = None
-    """The artifact that is complete now."""
+    """The artifact. `None` until it is complete."""
     report: ExitReport | None = None
     """The report of the stage that completed it."""
     digest: str | None = None
-    """Digest of what is asked for. `None` if it cannot be known yet."""
+    """Digest of spec and inputs, for `status.specDigest`. `None` if it is unknown."""

@@ -32,28 +32,28 @@ class DataObject:
     owner: ObservedObject
     spec: DataSpec
     inputs: Mapping[str, OpenedArtifact]
-    """By the path of the field that refers to them."""
+    """Keyed by the path of the field that refers to the artifact."""
 
     @property
     def digest(self) -> str:
-        """Return the digest of what is asked for: a new one means that there is work to do."""
+        """Return the digest of content and retry annotation; a new digest needs new stages."""
         retry = self.owner.annotations.get(RETRY_ANNOTATION, "")
         return digest(self.content, retry) if retry else self.content
 
     @property
     def content(self) -> str:
-        """Return the digest of all that determines the artifact, as far as it is known now."""
+        """Return the digest of everything that determines the artifact."""
         return content_digest(self.spec, self.inputs)
 
     def artifact_in(self, output: Location) -> ArtifactRef:
-        """Return the artifact of an object whose content is known before its first stage."""
+        """Return the artifact below `output`, if its content is known before the first stage."""
         key, content = self.owner.key, self.content
         uri = artifact_uri(output.uri, key.kind, key.name, content)
         return ArtifactRef(uri=uri, digest=content)
 
 
 def read_data_object(owner: ObservedObject, related: ObjectReader) -> DataObject:
-    """Return `owner` with its inputs.
+    """Return `owner` with its parsed spec and its inputs.
 
     Raises:
         InvalidManifest: If its spec is invalid.
@@ -67,26 +67,26 @@ def read_data_object(owner: ObservedObject, related: ObjectReader) -> DataObject
 
 
 def input_fields(key: Key, spec: DataSpec) -> dict[str, Key]:
-    """Return the objects that `spec` refers to, by the path of the field."""
+    """Return the objects that `spec` refers to, keyed by the path of the field."""
 
-    def at(kind: str, ref: Reference) -> Key:
+    def target(kind: str, ref: Reference) -> Key:
         return Key(kind, key.namespace, ref.name)
 
     match spec:
         case TokenizerSpec():
-            return {"spec.corpus.pipelineRef": at("DataPipeline", spec.corpus.pipeline_ref)}
+            return {"spec.corpus.pipelineRef": target("DataPipeline", spec.corpus.pipeline_ref)}
         case TokenDatasetSpec():
             parts = {
-                f"spec.mixture[{index}].pipelineRef": at("DataPipeline", part.pipeline_ref)
+                f"spec.mixture[{index}].pipelineRef": target("DataPipeline", part.pipeline_ref)
                 for index, part in enumerate(spec.mixture)
             }
-            return {"spec.tokenizerRef": at("Tokenizer", spec.tokenizer_ref), **parts}
+            return {"spec.tokenizerRef": target("Tokenizer", spec.tokenizer_ref), **parts}
         case DataPipelineSpec():
             return {}
 
 
 def content_digest(spec: DataSpec, inputs: Mapping[str, OpenedArtifact]) -> str:
-    """Return the digest of what determines an artifact: not its place, nor who computes it.
+    """Return the digest of what determines an artifact, without its location and its placement.
 
     Fields at their defaults are left out, so that a new field of a later version changes nothing.
     """

@@ -8,19 +8,19 @@ from pretrain_operator.plan.placement import Placement
 
 @dataclass(frozen=True)
 class StageJob:
-    """An Indexed Job: one pod a task."""
+    """An Indexed Job with one pod per task."""
 
     stage: str
     name: str
     run: Run
     """The document that its pods read."""
     program: str
-    """Module that its pods run."""
+    """Python module that its pods run."""
     arguments: tuple[str, ...]
     tasks: int
     parallelism: int
     secrets: tuple[str, ...]
     """Secrets that its pods mount."""
     digest: str
-    """Short digest of what it computes, for its label."""
+    """Short digest of the artifact or, until it is named, of spec and inputs; for its label."""
     placement: Placement

@@ -1,4 +1,4 @@
-"""The status of one stage, from its Job, its pods' reports and what was known before."""
+"""The status of one stage, from its Job, its pods' reports and its previous status."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,12 +7,14 @@ from pretrain_api.meta import LARGEST_INTEGER
 from pretrain_api.reports import ExitReport
 from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
 from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.plan.data.stage_job import StageJob
 
 
 def stage_status(
-    stage: str, name: str, tasks: int, job: ObservedJob | None, previous: StageStatus | None
+    planned: StageJob, job: ObservedJob | None, previous: StageStatus | None
 ) -> StageStatus:
-    """Return the status of a stage; what is known of pods that have vanished since is kept."""
+    """Return the status of a stage; the results of pods that are gone are kept."""
+    stage, name, tasks = planned.stage, planned.name, planned.tasks
     previous = previous or StageStatus(name=stage, job=name, tasks=tasks)
     if job is None:
         return previous
@@ -36,7 +38,7 @@ def stage_status(
 
 
 def is_finished(stage: StageStatus) -> bool:
-    """Return whether all tasks of a stage have succeeded, by its status alone."""
+    """Return whether all tasks of a stage have succeeded, according to its status."""
     return stage.finished_at is not None and stage.succeeded >= stage.tasks > 0
 
 

@@ -1,7 +1,7 @@
-"""The stage machine: which stage of a data object is the first unfinished one, and what it needs.
+"""The state machine of stages: find the first unfinished stage of a data object, and plan it.
 
-A stage is one Indexed Job, named after a digest of all that its pods read. So the same work is
-never done twice, an edited spec gets other Jobs, and a restarted operator finds its place again.
+A stage is one Indexed Job, whose name has a digest of what its pods read. So a finished stage is
+not repeated, an edited spec gets other Jobs, and a restarted operator continues where it was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +10,11 @@ from datetime import datetime
 
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitReport
-from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
+from pretrain_api.v1alpha1.data_status import ArtifactRef, DataStatus, StageStatus
 from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.observed.statuses import last_failure
 from pretrain_operator.plan.data.chains import Chain
 from pretrain_operator.plan.data.data_plan import DataPlan
 from pretrain_operator.plan.data.stage_job import StageJob
@@ -31,11 +32,11 @@ from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
 
 @dataclass(frozen=True)
 class StageView:
-    """One stage: the Job that it needs, the Job that there is, and what the last status says."""
+    """One stage: the Job that it needs, the Job that exists, and its last status."""
 
     planned: StageJob
     job: ObservedJob | None
-    remembered: StageStatus | None
+    previous: StageStatus | None
     artifact: ArtifactRef | None
     """The artifact, if this stage or an earlier one has named it."""
     is_first: bool
@@ -43,59 +44,54 @@ class StageView:
 
     @property
     def is_done(self) -> bool:
-        """Return whether all its tasks have succeeded, though its Job may be gone."""
+        """Return whether all its tasks have succeeded; its Job may be gone since."""
         if self.job is not None:
             return self.job.complete
-        return self.remembered is not None and is_finished(self.remembered)
+        return self.previous is not None and is_finished(self.previous)
 
     @property
     def report(self) -> ExitReport | None:
-        """Return the report of its pods that says most: one with an artifact, else any."""
+        """Return a report of its pods: one with an artifact if there is one, else any."""
         pods = [pod for pod in self.job.pods if pod.phase == "Succeeded"] if self.job else []
         reports = [pod.report for pod in pods if pod.report is not None]
         return max(reports, key=lambda report: report.artifact is not None, default=None)
 
     @property
     def ends_chain(self) -> bool:
-        """Return whether nothing is left to do after it: an artifact may be there already."""
+        """Return whether no stage follows: it is the last, or it found an existing artifact."""
         is_reused = self.is_first and self.report is not None and self.report.reused
         return self.is_last or is_reused
 
     @property
     def lacks_report(self) -> bool:
-        """Return whether it is done, but its pods are gone, and what they reported with them."""
+        """Return whether it is done, but the reports of its pods are gone."""
         return self.artifact is None or (self.ends_chain and self.report is None)
 
     @property
     def status(self) -> StageStatus:
         """Return its status."""
-        planned = self.planned
-        return stage_status(planned.stage, planned.name, planned.tasks, self.job, self.remembered)
+        return stage_status(self.planned, self.job, self.previous)
 
     @property
     def is_stale(self) -> bool:
-        """Return whether the pods of its Job were placed by an older ComputeProfile."""
+        """Return whether its Job was created with another version of the ComputeProfile."""
         annotations = self.job.annotations if self.job else {}
         return annotations.get(PLACEMENT_ANNOTATION) != self.planned.placement.digest
 
 
 def plan_stages(
-    chain: Chain,
-    jobs: Sequence[ObservedJob],
-    previous: Sequence[StageStatus],
-    failure: State | None,
-    now: datetime,
+    chain: Chain, jobs: Sequence[ObservedJob], status: DataStatus, now: datetime
 ) -> DataPlan:
-    """Return what is done now, given the Jobs of the object and the stages of its last status.
+    """Return the actions that are due, given the Jobs of the object and its last status.
 
-    `failure` is that of the last status, if any: it stays although its Job is gone.
+    A failure in `status` stays, although its Job is gone.
     """
-    *finished, current = _views(chain, {job.name: job for job in jobs}, previous)
+    *finished, current = _views(chain, {job.name: job for job in jobs}, status.stages)
     done = tuple(view.status for view in finished)
     if not current.is_done:
-        plan = _unfinished(chain, current, failure, now)
+        plan = _unfinished(chain, current, last_failure(status.conditions), now)
     elif current.lacks_report:
-        plan = _again(current)
+        plan = _run_again(current)
     else:
         plan = _complete(current)
     plan = replace(plan, stages=(*done, *plan.stages))
@@ -114,15 +110,15 @@ def plan_stages(
 def _views(
     chain: Chain, jobs: Mapping[str, ObservedJob], previous: Sequence[StageStatus]
 ) -> Iterator[StageView]:
-    """Yield the stages in order, up to the first that is unfinished, or the end of the chain."""
-    remembered = {stage.job: stage for stage in previous}
+    """Yield the stages in order, up to the first unfinished one, or to the end of the chain."""
+    statuses = {stage.job: stage for stage in previous}
     artifact = chain.artifact
     for stage in chain.stages:
         planned = chain.job(stage, artifact)
         view = StageView(
             planned=planned,
             job=jobs.get(planned.name),
-            remembered=remembered.get(planned.name),
+            previous=statuses.get(planned.name),
             artifact=artifact,
             is_first=stage == chain.stages[0],
             is_last=stage == chain.stages[-1],
@@ -136,7 +132,7 @@ def _views(
 
 
 def _all_names(chain: Chain, first: StageView) -> set[str]:
-    """Return the Jobs of all stages: they are known once the first has named the artifact."""
+    """Return the names of the Jobs of all stages; `first` has named the artifact."""
     later = {chain.job(stage, first.artifact).name for stage in chain.stages[1:]}
     return {first.planned.name, *later}
 
@@ -152,8 +148,8 @@ def _complete(view: StageView) -> DataPlan:
     )
 
 
-def _again(view: StageView) -> DataPlan:
-    """Run a finished stage once more because what its pods reported is gone."""
+def _run_again(view: StageView) -> DataPlan:
+    """Run a finished stage again because the reports of its pods are gone."""
     stage, job = view.planned.stage, view.job
     if job is not None and any(pod.phase == "Succeeded" for pod in job.pods):
         message = (
@@ -169,19 +165,19 @@ def _again(view: StageView) -> DataPlan:
 
 
 def _unfinished(chain: Chain, view: StageView, failure: State | None, now: datetime) -> DataPlan:
-    """Return what the first unfinished stage needs."""
+    """Return the actions that are due for the first unfinished stage."""
     planned, job = view.planned, view.job
     if job is None:
-        if view.remembered is not None and failure is not None:
-            return DataPlan(failure, stages=(view.remembered,))
+        if view.previous is not None and failure is not None:
+            return DataPlan(failure, stages=(view.previous,))
         message = f"stage {planned.stage} starts"
         state = State(Phase.RUNNING, Reason.STAGE_RUNNING, message)
-        fresh = replace(view, remembered=None)
+        fresh = replace(view, previous=None)
         return DataPlan(state, stages=(fresh.status,), create=planned)
     if job.failed or job.failing:
         return _failed(chain, view, job, now)
-    if evicted := eviction_failure(job):
-        return _evicted(chain, view, evicted, now)
+    if eviction := eviction_failure(job):
+        return _evicted(chain, view, eviction, now)
     if job.deleting:
         return _running(view, job, now, note=f"waits until the old Job {job.name} is gone")
     if view.is_stale and not job.has_started:
@@ -197,8 +193,8 @@ def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -
     notes = [note, waiting := waiting_reason(job)]
     retried = most_informative(job.pods)
     if retried is not None and not waiting:
-        notes.append(f"task {retried.rank} is tried again: {retried.message}")
-    # Tasks are independent: while one pod runs, work goes on.
+        notes.append(f"task {retried.rank} is retried: {retried.message}")
+    # Tasks are independent: the stage makes progress while one pod runs.
     runs = not waiting or is_between_tasks(job, now)
     tasks = f"stage {planned.stage}: {status.succeeded} of {planned.tasks} tasks done"
     state = State(
@@ -210,7 +206,7 @@ def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -
 
 
 def _replaced(view: StageView, job: ObservedJob, now: datetime) -> DataPlan:
-    """Delete a Job whose old ComputeProfile may be why it does not go on."""
+    """Delete a Job that may not make progress because of its old ComputeProfile."""
     plan = _running(view, job, now, note="starts again: the ComputeProfile has changed")
     return replace(plan, delete=(job.name,))
 
@@ -223,7 +219,7 @@ def _failed(chain: Chain, view: StageView, job: ObservedJob, now: datetime) -> D
 
 
 def _evicted(chain: Chain, view: StageView, failure: Failure, now: datetime) -> DataPlan:
-    """Stop a Job whose pods nodes evict for ever; the pods stay, to be looked at."""
+    """Stop a Job whose pods are evicted too often; the pods stay, for the user to inspect."""
     assert view.job is not None
     if view.is_stale:
         return _replaced(view, view.job, now)

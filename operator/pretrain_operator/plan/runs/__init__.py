@@ -1,1 +1,1 @@
-"""What a PretrainJob needs now: its attempts, one after the other."""
+"""Planning of PretrainJobs: their attempts, one after the other."""

@@ -1,4 +1,4 @@
-"""How the attempts of a run ended, as their Jobs show it."""
+"""How the attempts of a run ended, according to their Jobs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,13 +14,13 @@ from pretrain_operator.plan.runs.observed_run import ObservedRun
 
 
 def observe_attempts(run: ObservedRun, now: datetime) -> tuple[AttemptStatus, ...]:
-    """Return the attempts of the last status and those of Jobs that it misses, with their ends."""
+    """Return the attempts of the last status, and of Jobs that it misses, with how they ended."""
     attempts = [_with_end(attempt, run, now) for attempt in _all_attempts(run)]
     return keep_attempts(attempts, run.spec.recovery.budgets)
 
 
 def stopped_jobs(run: ObservedRun) -> tuple[str, ...]:
-    """Return the Jobs of attempts that were ended on purpose, as far as they are still there."""
+    """Return the running Jobs of attempts that the operator has stopped."""
     stopped = {item.job for item in run.status.attempts if item.reason in (SUSPENDED, REPLACED)}
     return tuple(
         job.name
@@ -30,25 +30,25 @@ def stopped_jobs(run: ObservedRun) -> tuple[str, ...]:
 
 
 def job_of(attempt: AttemptStatus | None, jobs: Sequence[ObservedJob]) -> ObservedJob | None:
-    """Return the Job of an attempt, if it is there."""
+    """Return the Job of an attempt, if it exists."""
     return next((job for job in jobs if attempt and job.name == attempt.job), None)
 
 
 def ended(attempt: AttemptStatus, reason: str, message: str, now: datetime) -> AttemptStatus:
-    """Return `attempt` with an end."""
+    """Return `attempt` with an end at `now`."""
     update = {"reason": str(reason), "message": message, "ended_at": format_time(now)}
     return attempt.model_copy(update=update)
 
 
 def final_report(job: ObservedJob | None) -> ExitReport | None:
-    """Return what the pods of `job` reported at their end: pod 0 knows most."""
+    """Return the exit report of pod 0 of `job`; another pod's, if that has no results."""
     pods = sorted(job.pods, key=lambda pod: pod.rank) if job else []
     reports = [pod.report for pod in pods if pod.report is not None]
     return next((r for r in reports if r.training or r.checkpoint), reports[0] if reports else None)
 
 
 def _all_attempts(run: ObservedRun) -> list[AttemptStatus]:
-    """Return the attempts of the status, and those whose Job was created just before a crash."""
+    """Return the attempts of the status, and those whose Job was created before a crash."""
     attempts = run.status.attempts
     numbers = {attempt.number for attempt in attempts}
     missing = [
@@ -69,20 +69,20 @@ def _with_end(attempt: AttemptStatus, run: ObservedRun, now: datetime) -> Attemp
     started = attempt.model_copy(update={"started_at": job.started_at or job.created_at})
     if job.deleting:
         if run.spec.suspend:
-            return ended(started, SUSPENDED, "held by spec.suspend", now)
+            return ended(started, SUSPENDED, "suspended by spec.suspend", now)
         return ended(started, ExitClass.INFRASTRUCTURE, f"its Job {job.name} was deleted", now)
     if not job.is_finished and not _is_abandoned(job, now):
         return started
-    at = job.finished_at or format_time(now)
+    end = job.finished_at or format_time(now)
     if job.complete:
-        return started.model_copy(update={"reason": ExitClass.COMPLETE.value, "ended_at": at})
+        return started.model_copy(update={"reason": ExitClass.COMPLETE.value, "ended_at": end})
     failure = job_failure(job)
     return started.model_copy(
-        update={"reason": failure.exit_class, "message": failure.message, "ended_at": at}
+        update={"reason": failure.exit_class, "message": failure.message, "ended_at": end}
     )
 
 
 def _is_abandoned(job: ObservedJob, now: datetime) -> bool:
-    """Return whether a failing Job waits only for pods of nodes that do not answer."""
+    """Return whether a failing Job waits only for pods on nodes that do not answer."""
     alive = [pod for pod in job.pods if not pod.is_over]
     return job.failing and bool(alive) and all(pod.is_lost(now) for pod in alive)

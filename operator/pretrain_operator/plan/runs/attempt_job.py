@@ -9,7 +9,7 @@ from pretrain_operator.plan.placement import Placement
 
 @dataclass(frozen=True)
 class AttemptJob:
-    """An Indexed Job: one pod a node."""
+    """An Indexed Job with one pod per node."""
 
     name: str
     run: TrainingRun
@@ -18,4 +18,4 @@ class AttemptJob:
     secrets: tuple[str, ...]
     """Secrets that its pods mount."""
     status: AttemptStatus
-    """How the status of the run lists it once it is created."""
+    """Its entry in the status of the run, once it is created."""

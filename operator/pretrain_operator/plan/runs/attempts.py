@@ -1,7 +1,7 @@
-"""Restarts of a run: how an attempt ended, who is charged for it, and whether another one follows.
+"""Restarts of a run: which budget pays for the end of an attempt, and whether another one follows.
 
-An attempt is one Indexed Job. Its number never goes backwards and is never used twice, so pods of
-two attempts have different names, and nothing of an old one is mistaken for a new one.
+An attempt is one Indexed Job. Its number increases and is never used twice, so the pods of two
+attempts have different names and cannot be mistaken for each other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,17 +18,17 @@ from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.plan.failures import UNREPORTED, Failure
 
 SHOWN_ATTEMPTS = 20
-"""Newest attempts that the status shows with all that is known of them."""
+"""Number of newest attempts that the status shows in full."""
 
 SUSPENDED = "suspended"
-"""End of an attempt because the spec holds the run."""
+"""End of an attempt because the run was suspended by its spec."""
 
 REPLACED = "replaced"
-"""End of an attempt that never ran, because its ComputeProfile changed."""
+"""End of an attempt that had not run yet when its ComputeProfile changed."""
 
 _MAX_BACKOFF_SECONDS = 60
 _RECENT = timedelta(minutes=10)
-"""Ends that are free of charge slow the next attempt down if there are many within this time."""
+"""All ends within this time, also those that no budget pays for, increase the backoff."""
 
 Budget = Literal["infrastructure", "user"]
 
@@ -41,37 +41,36 @@ _CHARGES: dict[str, Budget] = {
     ExitClass.NOT_A_NUMBER.value: "user",
     ExitClass.LOSS_SPIKE.value: "user",
 }
-"""Which budget pays for an end; preemptions, suspensions and completions are free."""
+"""Which budget pays for an end; none pays for preemptions, suspensions and completions."""
 
 
 @dataclass(frozen=True)
 class NextAttempt:
-    """Another attempt is due."""
+    """Another attempt follows."""
 
-    number: int
     not_before: datetime | None
-    """Repeated failures are answered more and more slowly."""
+    """Start of the attempt, after a backoff. `None` means now."""
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The run failed."""
+    """No attempt follows: the run has failed."""
 
     reason: Reason
     message: str
 
 
 def next_number(attempts: Iterable[AttemptStatus], jobs: Iterable[ObservedJob]) -> int:
-    """Return a number that no attempt had: neither in the status nor on a Job."""
+    """Return a number that no attempt has had: neither in the status nor on a Job."""
     used = [attempt.number for attempt in attempts] + [job.attempt for job in jobs]
     return max(used, default=0) + 1
 
 
 def keep_attempts(attempts: Sequence[AttemptStatus], budgets: Budgets) -> tuple[AttemptStatus, ...]:
-    """Return the attempts to remember: the newest in full, older ones if a budget counts them.
+    """Return the attempts that the status keeps: the newest in full, older ones for the budgets.
 
-    Each budget keeps its own: ends that are free, or that another budget pays for, must not push
-    them out, or a run that is preempted now and then would fail for ever.
+    Ends that no budget or another budget pays for must not push out those that a budget counts:
+    otherwise a run that is also preempted could fail without limit.
     """
     counted = _newest(attempts, "infrastructure", budgets.infrastructure.max + 1)
     counted |= _newest(attempts, "user", budgets.user.max + 1)
@@ -90,32 +89,27 @@ def _newest(attempts: Sequence[AttemptStatus], budget: Budget, count: int) -> se
 
 
 def decide_next_attempt(
-    attempts: Sequence[AttemptStatus],
-    jobs: Sequence[ObservedJob],
-    budgets: Budgets,
-    now: datetime,
-    retry: str | None = None,
+    attempts: Sequence[AttemptStatus], budgets: Budgets, now: datetime, retry: str | None = None
 ) -> NextAttempt | GiveUp:
-    """Return what follows after `attempts`, all of which have ended.
+    """Return whether another attempt follows `attempts`, all of which have ended.
 
-    Ends before `retry`, the value of the annotation, had its present value are forgiven.
+    Only attempts with the current value of the retry annotation, `retry`, count.
     """
-    number = next_number(attempts, jobs)
     attempts = [*takewhile(lambda attempt: attempt.retry == retry, reversed(attempts))][::-1]
     last = attempts[-1] if attempts else None
     if last is None or last.reason is None:
-        return NextAttempt(number, None)
+        return NextAttempt(None)
     if last.reason in (ExitClass.USER_ERROR, ExitClass.BAD_DATA):
         return GiveUp(Failure(last.reason, "").reason, last.message)
     budget = _CHARGES.get(last.reason)
     recent = _recent(attempts, now)
     if budget is None:
-        return NextAttempt(number, _not_before(last, recent))
+        return NextAttempt(_not_before(last, recent))
     limit = budgets.infrastructure if budget == "infrastructure" else budgets.user
     charged = _charged(attempts, budget, limit, now)
     if len(charged) > limit.max:
         return GiveUp(_reason(last), _exhausted(budget, limit, len(charged), last))
-    return NextAttempt(number, _not_before(last, max(recent, len(charged))))
+    return NextAttempt(_not_before(last, max(recent, len(charged))))
 
 
 def _charged(
@@ -145,7 +139,7 @@ def _exhausted(budget: Budget, limit: RestartBudget, count: int, last: AttemptSt
 
 
 def _recent(attempts: Sequence[AttemptStatus], now: datetime) -> int:
-    """Return how many attempts ended just now, whoever pays for them."""
+    """Return how many attempts ended recently, whether a budget pays for them or not."""
     ends = [parse_time(attempt.ended_at) for attempt in attempts if attempt.ended_at]
     return sum(end >= now - _RECENT for end in ends)
 

@@ -1,4 +1,4 @@
-"""Follow the attempts of a run: where the last one stands, and whether another one is due."""
+"""Follow the attempts of a run: the state of the last one, and whether another one is due."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -26,17 +26,20 @@ from pretrain_operator.plan.runs.attempts import (
     SUSPENDED,
     GiveUp,
     decide_next_attempt,
+    next_number,
 )
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.plan.waiting import waiting_reason
 
 _STARTING = State(Phase.RUNNING, Reason.ATTEMPT_STARTING)
-_HELD = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to go on")
+_SUSPENDED = State(
+    Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true; set it to false to resume"
+)
 
 
 def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
-    """Return where the run stands, and the number of the attempt that is due, if one is."""
+    """Return the state of the run, and the number of the attempt that is due, if one is."""
     attempts = observe_attempts(run, now)
     if run.finished is not None and not (run.has_grown or run.is_retried):
         return RunPlan(run.finished, attempts=attempts)
@@ -49,7 +52,7 @@ def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
     if last is not None and last.reason is None and job is not None:
         return _running(plan, run, job, now)
     if run.spec.suspend:
-        return replace(plan, state=_HELD)
+        return replace(plan, state=_SUSPENDED)
     ending = [pod for pod in run.pods if not pod.is_over and not pod.is_lost(now)]
     if ending:
         state = _until_ended(ending[0], run.owner, last)
@@ -68,7 +71,7 @@ def _until_ended(pod: ObservedPod, owner: ObservedObject, last: AttemptStatus | 
 def _running(plan: RunPlan, run: ObservedRun, job: ObservedJob, now: datetime) -> RunPlan:
     last = plan.attempts[-1]
     if run.spec.suspend:
-        return _stop(plan, ended(last, SUSPENDED, "held by spec.suspend", now), _HELD)
+        return _stop(plan, ended(last, SUSPENDED, "suspended by spec.suspend", now), _SUSPENDED)
     is_stale = run.placement not in (None, job.annotations.get(PLACEMENT_ANNOTATION))
     if is_stale and not job.has_started and not job.failing:
         message = "starts again: the ComputeProfile has changed"
@@ -79,16 +82,16 @@ def _running(plan: RunPlan, run: ObservedRun, job: ObservedJob, now: datetime) -
 
 
 def _stop(plan: RunPlan, end: AttemptStatus, state: State) -> RunPlan:
-    """End the running attempt on purpose: no budget pays, its pods get their grace period.
+    """Stop the running attempt: no budget pays for it, and its pods get their grace period.
 
-    Its Job is deleted by the next reconcile, once the status says why: a crash in between would
-    make it look like a Job that somebody else has deleted.
+    Its Job is deleted by the next reconcile, after the status has the reason: otherwise, after a
+    crash in between, the Job would look as if another client had deleted it.
     """
     return replace(plan, state=state, attempts=(*plan.attempts[:-1], end))
 
 
 def progress_pod(jobs: tuple[ObservedJob, ...]) -> ObservedPod | None:
-    """Return the pod that serves the progress of the newest attempt, while it runs."""
+    """Return the pod that serves the progress of the newest attempt, if it runs."""
     newest = max(jobs, key=lambda job: job.attempt, default=None)
     return leader(newest) if newest is not None and not newest.is_finished else None
 
@@ -106,7 +109,7 @@ def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
         message = f"attempt {last.number} ends: {why}"
         return State(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
     if job.suspended:
-        message = f"Job {job.name} is held by its queue until there is room"
+        message = f"Job {job.name} is suspended by its queue until resources are available"
         return State(Phase.SUSPENDED, Reason.SUSPENDED, message)
     waiting = waiting_reason(job)
     if waiting:
@@ -121,19 +124,20 @@ def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
 
 def _next(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan:
     budgets, retry = run.spec.recovery.budgets, retry_value(run.owner)
-    decision = decide_next_attempt(plan.attempts, run.jobs, budgets, now, retry)
+    decision = decide_next_attempt(plan.attempts, budgets, now, retry)
     if isinstance(decision, GiveUp):
         message = decision.message + retry_hint(run.owner)
         return replace(plan, state=State(Phase.FAILED, decision.reason, message))
+    number = next_number(plan.attempts, run.jobs)
     last = plan.attempts[-1] if plan.attempts else None
     after = f" after attempt {last.number} ({last.reason}): {last.message}" if last else ""
     phase = Phase.RESTARTING if last else Phase.RUNNING
     reason = Reason.RESTARTING if last else Reason.ATTEMPT_STARTING
     due = decision.not_before
     if due is not None and due > now:
-        message = f"attempt {decision.number} starts at {format_time(due)},{after}"
+        message = f"attempt {number} starts at {format_time(due)},{after}"
         seconds = (due - now).total_seconds()
         state = State(phase, reason, message)
         return replace(plan, state=state, requeue_after_seconds=seconds)
-    state = State(phase, reason, f"attempt {decision.number} starts{after}")
-    return replace(plan, state=state, due=decision.number)
+    state = State(phase, reason, f"attempt {number} starts{after}")
+    return replace(plan, state=state, due=number)

@@ -1,4 +1,4 @@
-"""A PretrainJob as it is observed: its spec, its last status, its Jobs and what it reads."""
+"""A PretrainJob as it is observed: its spec, its last status, its Jobs and related objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ COMPLETE_PHASE = "complete"
 
 @dataclass(frozen=True)
 class ObservedRun:
-    """What a run is planned from."""
+    """The input of planning a run."""
 
     owner: ObservedObject
     spec: PretrainJobSpec
@@ -31,19 +31,19 @@ class ObservedRun:
     status: PretrainJobStatus
     jobs: tuple[ObservedJob, ...]
     pods: tuple[ObservedPod, ...]
-    """All its pods, also of Jobs that are gone, and those of an earlier object of its name."""
+    """All its pods: also those of deleted Jobs, and of an earlier object of the same name."""
     placement: str | None
-    """Digest of the current placement. `None` if the profile cannot be read now."""
+    """Digest of the current placement. `None` while there is no usable profile."""
     finished: State | None
-    """How the run ended, if the last status says that it did."""
+    """The final state of the run, according to its last status. `None` until it has ended."""
     inputs: RunInputs | None = None
-    """What the run has been bound to. `None` before its first attempt."""
+    """The artifacts that the run is bound to. `None` before its first attempt."""
     related: ListedObjects = field(default_factory=ListedObjects)
-    """What it refers to."""
+    """The objects that it refers to."""
 
     @property
     def is_retried(self) -> bool:
-        """Return whether the user wants a run that failed to be tried again."""
+        """Return whether the user has requested a retry of the failed run."""
         attempts = self.status.attempts
         return (
             self.finished is not None
@@ -54,7 +54,7 @@ class ObservedRun:
 
     @property
     def has_grown(self) -> bool:
-        """Return whether a complete run is asked for more tokens than it was."""
+        """Return whether the tokens of a complete run were increased since."""
         progress, attempts = self.status.progress, self.status.attempts
         return (
             progress is not None
@@ -68,7 +68,7 @@ class ObservedRun:
 def read_run(
     observed: Observation, spec: PretrainJobSpec, status: PretrainJobStatus
 ) -> ObservedRun:
-    """Return the run that `observed` shows, with `spec` as its layout was admitted."""
+    """Return the run in `observed`; `spec` has the layout that was admitted."""
     return ObservedRun(
         owner=observed.owner,
         spec=spec,
@@ -83,14 +83,14 @@ def read_run(
 
 
 def last_end_of(owner: ObservedObject, status: PretrainJobStatus) -> State | None:
-    """Return how the run ended; a failure no longer counts once the user changes the spec."""
+    """Return the final state of the run; a failure no longer counts once the spec is edited."""
     end = last_end(status.conditions)
     is_edited = status.observed_generation != owner.generation
     return None if end and end.phase is Phase.FAILED and is_edited else end
 
 
 def pinned_inputs(status: PretrainJobStatus, jobs: Sequence[ObservedJob]) -> RunInputs | None:
-    """Return what the run is bound to: by its status, else by the newest Job that says it."""
+    """Return the artifacts that the run is bound to: by its status, else by its newest Job."""
     if status.inputs is not None:
         return status.inputs
     for job in sorted(jobs, key=lambda job: -job.attempt):

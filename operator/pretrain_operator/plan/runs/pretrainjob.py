@@ -1,4 +1,4 @@
-"""Plan a PretrainJob: admit it, follow its attempts, start the next one."""
+"""Plan a PretrainJob: admit it, follow its attempts, and plan the Job of the next one."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -24,9 +24,9 @@ from pretrain_operator.plan.secrets import hold_for_secrets
 
 
 def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
-    """Return what is done now for a run.
+    """Return the actions that are due for a run.
 
-    The search for the layout of a large run that has not started takes up to a second.
+    For a run that has not started, the search for a layout takes up to a second.
     """
     owner, status = observed.owner, read_status(PretrainJobStatus, observed.owner)
     try:
@@ -34,14 +34,14 @@ def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
     except InvalidManifest:
         problems = refusals(object_problems(owner.key.kind, owner.key.name, owner.spec))
         return replace(_invalid(owner, problems), attempts=tuple(status.attempts))
-    admitted = _admit(observed, spec, status)
-    if admitted.errors and not has_started(observed):
-        return replace(_invalid(owner, admitted.errors), prediction=admitted.plan)
-    run = read_run(observed, admitted.spec or spec, status)
+    admission = _admit(observed, spec, status)
+    if admission.errors and not has_started(observed):
+        return replace(_invalid(owner, admission.errors), prediction=admission.plan)
+    run = read_run(observed, admission.spec or spec, status)
     plan = replace(
         plan_attempts(run, now),
         inputs=run.inputs,
-        prediction=admitted.plan,
+        prediction=admission.plan,
         train_iters=spec.training.train_iters,
     )
     plan = hold_for_secrets(_with_attempt_job(plan, run, now), observed)
@@ -54,12 +54,12 @@ def needs_search(observed: Observation) -> bool:
 
 
 def has_started(observed: Observation) -> bool:
-    """Return whether the run had an attempt: then it keeps its layout, and is never refused."""
+    """Return whether the run has had an attempt: then it keeps its layout and is not refused."""
     return bool(observed.jobs or read_status(PretrainJobStatus, observed.owner).attempts)
 
 
 def is_settled(observed: Observation) -> bool:
-    """Return whether the run has finished, and the user did not change it since."""
+    """Return whether the run has finished and was not changed since: no Job follows."""
     owner, status = observed.owner, read_status(PretrainJobStatus, observed.owner)
     is_same = status.observed_generation == owner.generation
     last = status.attempts[-1] if status.attempts else None
@@ -82,7 +82,7 @@ def _admit(
 
 
 def _with_attempt_job(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan:
-    """Return `plan` with the Job of the attempt that is due, or with why it cannot start."""
+    """Return `plan` with the Job of the attempt that is due; blocked if it cannot start."""
     if plan.due is None:
         return plan
     try:
@@ -92,7 +92,7 @@ def _with_attempt_job(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan
 
 
 def _with_requeue(plan: RunPlan, run: ObservedRun, observed: Observation, now: datetime) -> RunPlan:
-    """Return `plan` with what the passing of time alone makes due: its end, or the next poll."""
+    """Return `plan` with what becomes due with time: the deletion of the object, or a poll."""
     if plan.state.is_finished and run.spec.ttl_after_finished is not None:
         left = run.spec.ttl_after_finished - _seconds_since_end(plan, run, now)
         if left <= 0:

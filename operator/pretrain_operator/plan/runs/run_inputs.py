@@ -1,4 +1,4 @@
-"""The token blocks and the tokenizer of a run: pinned when it starts, opened by each attempt."""
+"""The token blocks and the tokenizer of a run: pinned at its start, opened by each attempt."""
 
 from dataclasses import dataclass
 
@@ -24,18 +24,18 @@ _DATASET_FIELD = "spec.data.datasetRef"
 
 @dataclass(frozen=True)
 class OpenedInputs:
-    """The token blocks and the tokenizer of a run, with the Secrets that open them."""
+    """The token blocks and the tokenizer of a run, with the Secrets to read them."""
 
     dataset: OpenedArtifact
     tokenizer: OpenedArtifact
 
 
 def pin_inputs(spec: PretrainJobSpec, opened: OpenedInputs) -> RunInputs:
-    """Return what a run that starts now is bound to.
+    """Return the artifacts that a run is bound to from its start.
 
-    The digest names its checkpoints: deleted and applied again, the same run goes on where it was.
-    `tokens` is left out, for it may grow; so are fields at their defaults, so that a new field of a
-    later version changes nothing.
+    The digest is part of the path of its checkpoints: deleted and applied again, the same run
+    resumes. It leaves out `tokens`, which may increase, and fields at their defaults, so that a
+    new field of a later version changes nothing.
     """
     shape = spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     learning = spec.training.model_dump(
@@ -50,10 +50,10 @@ def pin_inputs(spec: PretrainJobSpec, opened: OpenedInputs) -> RunInputs:
 
 
 def open_inputs(run: ObservedRun) -> OpenedInputs:
-    """Return the token blocks and the tokenizer of a run, with the Secrets of their makers.
+    """Return the token blocks and the tokenizer of a run, with the Secrets to read them.
 
     Raises:
-        DependencyNotReady: If they are not ready, and the run has not been bound to older ones.
+        DependencyNotReady: If they are not ready, and the run is not bound to artifacts yet.
         InvalidManifest: If they do not fit the run.
     """
     namespace = run.owner.key.namespace
@@ -72,7 +72,7 @@ def open_inputs(run: ObservedRun) -> OpenedInputs:
     tokenizer_field = f"spec.tokenizerRef of {key.title}"
     vocabulary = require_artifact(tokenizer_field, tokenizer_key, run.related.get(tokenizer_key))
     _require_current(dataset, run.related)
-    # They are compared here too: a run that has started before was not admitted again.
+    # Compared here, too, because a run that has started is not admitted again.
     related = related_objects(run.spec, namespace, run.related)
     if problems := refusals(input_problems(run.spec, related)):
         raise InvalidManifest(problems)
@@ -89,25 +89,25 @@ def _tokenizer_key(dataset: ObservedObject | None) -> Key | None:
     return Key("Tokenizer", dataset.key.namespace, spec.tokenizer_ref.name)
 
 
-def _reopen(pinned: ArtifactRef, maker: ObservedObject | None) -> OpenedArtifact:
-    secret = artifact_secret(maker) if maker else None
+def _reopen(pinned: ArtifactRef, producer: ObservedObject | None) -> OpenedArtifact:
+    secret = artifact_secret(producer) if producer else None
     return OpenedArtifact(uri=pinned.uri, digest=pinned.digest, credentials_secret=secret)
 
 
 def _require_current(dataset: ObservedObject, objects: ObjectReader) -> None:
-    """Check that the token blocks were made with the tokenizer and documents that there are now.
+    """Check that the token blocks were made from the current tokenizer and documents.
 
-    Otherwise the dataset is about to be made again, but was not reconciled since they changed.
+    If not, these have changed since the dataset was reconciled: it will be made again.
 
     Raises:
-        DependencyNotReady: If they were not.
+        DependencyNotReady: If the token blocks are outdated.
     """
     spec = parse(TokenDatasetSpec, dict(dataset.spec))
     try:
         inputs = require_artifacts(input_fields(dataset.key, spec), objects)
     except DependencyNotReady as error:
         if error.reason is Reason.DEPENDENCY_NOT_FOUND:
-            return  # finished, and what it was made from has been deleted
+            return  # the dataset is complete, and its inputs were deleted since
         raise
     status = read_status(TokenDatasetStatus, dataset)
     if status.spec_digest != DataObject(dataset, spec, inputs).digest:

@@ -11,16 +11,16 @@ from pretrain_operator.plan.runs.attempt_job import AttemptJob
 
 @dataclass(frozen=True)
 class RunPlan(Plan):
-    """What is done now for a PretrainJob."""
+    """The actions that are due for a PretrainJob."""
 
     attempts: tuple[AttemptStatus, ...] = ()
-    """The attempts so far, without the one that is created now."""
+    """The attempts so far, without the one that is about to be created."""
     due: int | None = None
-    """Number of the attempt that has to start. `None` if none has to, or it is not time yet."""
+    """Number of the attempt that has to start now. `None` if none has to."""
     report: ExitReport | None = None
     """Report of pod 0 of the newest attempt, if it has ended."""
     inputs: RunInputs | None = None
-    """What the run has been bound to by an earlier attempt."""
+    """The artifacts that the run is bound to. `None` before its first attempt."""
     prediction: PlanStatus | None = None
     """Memory, time and layout, as the planner predicts them."""
     is_polled: bool = False
@@ -30,5 +30,5 @@ class RunPlan(Plan):
 
     @property
     def started(self) -> AttemptJob | None:
-        """Return the attempt that is created now."""
+        """Return the attempt that is about to be created."""
         return self.create if isinstance(self.create, AttemptJob) else None

@@ -1,4 +1,4 @@
-"""The Job of an attempt: the document that its pods read, and where they run and meet."""
+"""The Job of an attempt: the document that its pods read, its placement and its rendezvous."""
 
 from datetime import datetime
 
@@ -72,11 +72,11 @@ def training_run(
 
 
 def rendezvous_port(uid: str, attempt: int) -> int:
-    """Return the TCP port of the attempt `attempt` of the object `uid`.
+    """Return the TCP port at which the pods of an attempt of the object `uid` rendezvous.
 
     PyTorch's store binds the port on every address of its machine, so two runs that share a
-    machine's network must not share a port; nor must two attempts of one run, one still ending.
-    The ports lie below the range from which Linux takes those of outgoing connections.
+    machine's network must not share a port; nor must two attempts of one run, of which the first
+    is still ending. The ports lie below the range that Linux uses for outgoing connections.
     """
     return _FIRST_PORT + (int(digest(uid)[:8], 16) + attempt) % _PORTS
 

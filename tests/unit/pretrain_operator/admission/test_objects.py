@@ -8,7 +8,7 @@ def test_a_good_run_has_no_problems() -> None:
     assert refusals(object_problems("PretrainJob", "run", parsed_run())) == []
 
 
-def test_name_types_and_rules_are_told_together() -> None:
+def test_problems_of_name_types_and_rules_are_reported_together() -> None:
     spec = run_spec(parallelism={"nodes": 1, "gpusPerNode": 2, "tensor": 3})
     lines = refusals(object_problems("PretrainJob", "Run", spec))
     assert lines[0] == (
@@ -18,9 +18,9 @@ def test_name_types_and_rules_are_told_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("a" * 63, ""), ("a.b-c", ""), ("a" * 64, "has 64 characters; use at most 63"), ("-a", "DNS")],
 )
-def test_a_name_that_is_no_label_is_refused(name: str, said: str) -> None:
+def test_a_name_that_is_no_label_is_refused(name: str, message: str) -> None:
     problems = refusals(name_problems(name))
-    assert said in problems[0] if said else problems == []
+    assert message in problems[0] if message else problems == []

@@ -30,10 +30,10 @@ def test_without_a_name_the_only_profile_is_used() -> None:
     [
         ([], [], "there is no ComputeProfile at all"),
         (["a", "b"], [], "there are a, b"),
-        (["a", "b"], ["a", "b"], "a, b all carry"),
+        (["a", "b"], ["a", "b"], "a, b all have"),
     ],
 )
-def test_no_single_default_is_told_with_what_would_do(
+def test_an_ambiguous_default_is_an_error_that_names_the_candidates(
     names: list[str], marked: list[str], want: str
 ) -> None:
     profiles = [
@@ -44,19 +44,19 @@ def test_no_single_default_is_told_with_what_would_do(
         choose_profile(None, profiles)
 
 
-def test_a_missing_profile_is_told_with_those_there_are() -> None:
+def test_a_missing_profile_is_an_error_that_names_the_existing_ones() -> None:
     with pytest.raises(DependencyNotReady, match="there is no ComputeProfile 'gpu'; there are cpu"):
         choose_profile(Reference(name="gpu"), [make_object("ComputeProfile", "cpu")])
 
 
-def test_an_invalid_profile_is_told_with_its_problems() -> None:
+def test_an_invalid_profile_is_an_error_with_its_problems() -> None:
     broken = make_object("ComputeProfile", "cpu", spec={"accelerator": {"perNode": 0}})
     with pytest.raises(DependencyNotReady, match=r"cpu is invalid: spec\.accelerator\.perNode: 0"):
         choose_profile(None, [broken])
 
 
 @pytest.mark.parametrize(("cpu", "want"), [("64", "8"), ("500m", "1"), ("20.5", "2")])
-def test_threads_of_a_process_follow_from_the_cores_of_its_pod(cpu: str, want: str) -> None:
+def test_the_threads_of_a_process_are_its_share_of_the_cores(cpu: str, want: str) -> None:
     profile = ComputeProfileSpec.model_validate(
         gpu_profile_spec(pods={"trainer": {"cpu": cpu, "memory": "1Gi"}})
     )

@@ -1,4 +1,4 @@
-"""What other objects say about a run: known, missing or invalid."""
+"""The objects that a run refers to: existing, missing or invalid."""
 
 import pytest
 
@@ -18,7 +18,7 @@ SUMMARY = {
 }
 
 
-def test_what_is_declared_counts_until_the_dataset_is_complete() -> None:
+def test_the_specs_count_until_the_dataset_is_complete() -> None:
     related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, TOKENIZER, DATASET]))
     assert related.dataset == DatasetInfo("blocks", 128, 10**6, None)
     assert related.vocabulary == 1024
@@ -26,7 +26,7 @@ def test_what_is_declared_counts_until_the_dataset_is_complete() -> None:
     assert related.missing == ()
 
 
-def test_a_complete_dataset_knows_its_ids_and_different_tokens() -> None:
+def test_the_summary_of_a_complete_dataset_counts() -> None:
     status = ready_status("blocks", summary=SUMMARY)
     complete = make_object("TokenDataset", "blocks", status=status)
     related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, complete]))
@@ -35,7 +35,7 @@ def test_a_complete_dataset_knows_its_ids_and_different_tokens() -> None:
     assert related.missing == ()
 
 
-def test_what_an_edited_dataset_held_before_no_longer_counts() -> None:
+def test_the_summary_of_an_edited_dataset_no_longer_counts() -> None:
     status = ready_status("blocks", summary=SUMMARY)
     edited = make_object("TokenDataset", "blocks", status=status, generation=2)
     related = related_objects(parsed_run(), "default", ListedObjects([PROFILE, TOKENIZER, edited]))
@@ -46,7 +46,8 @@ def test_an_object_of_another_namespace_is_another_object() -> None:
     related = related_objects(parsed_run(), "team", ListedObjects([PROFILE, TOKENIZER, DATASET]))
     assert related.dataset is None
     assert related.missing == (
-        "spec.data.datasetRef.name: there is no TokenDataset 'blocks', so it is not compared with",
+        "spec.data.datasetRef.name: there is no TokenDataset 'blocks', so the run is not checked"
+        " against it",
     )
 
 
@@ -57,14 +58,14 @@ def test_everything_that_is_missing_is_named() -> None:
     assert profile.startswith("spec.profileRef is not set: ")
     assert profile.endswith("; memory and time are not checked")
     assert tokenizer == (
-        "spec.tokenizerRef.name of TokenDataset blocks: there is no Tokenizer 'tokens', so it is"
-        " not compared with"
+        "spec.tokenizerRef.name of TokenDataset blocks: there is no Tokenizer 'tokens', so the"
+        " run is not checked against it"
     )
 
 
 @pytest.mark.parametrize("kind", ["TokenDataset", "Tokenizer", "ComputeProfile"])
 def test_an_invalid_object_is_not_compared_with(kind: str) -> None:
-    objects = {found.key.kind: found for found in (PROFILE, TOKENIZER, DATASET)}
+    objects = {item.key.kind: item for item in (PROFILE, TOKENIZER, DATASET)}
     broken = make_object(kind, objects[kind].key.name, spec={"nonsense": 1})
     related = related_objects(parsed_run(), "default", ListedObjects([*objects.values(), broken]))
     [line] = related.missing
@@ -83,7 +84,7 @@ def test_the_default_profile_is_the_one_that_is_marked() -> None:
     assert related.profile.accelerator.name == "h100"
 
 
-def test_nodes_that_are_given_win_over_profiles() -> None:
+def test_given_nodes_take_precedence_over_profiles() -> None:
     given = ComputeProfileSpec.model_validate({"accelerator": {"name": "b200", "perNode": 8}})
     related = related_objects(parsed_run(), "default", ListedObjects(), given)
     assert related.profile is given

@@ -1,4 +1,4 @@
-"""Admission of a run: everything that speaks against it at once, and its layout kept."""
+"""Admission of a run: all problems at once; a run that has started keeps its layout."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from spec_strategies import specs
 TWO = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 2}})
 GPUS = ComputeProfileSpec.model_validate(gpu_profile_spec())
 BLOCKS = DatasetInfo("blocks", sequence_length=128, tokens=10**6)
-KNOWN = RelatedObjects(TWO, BLOCKS, 512)
+RELATED = RelatedObjects(TWO, BLOCKS, 512)
 
 
 def _spec(**layout: int) -> PretrainJobSpec:
@@ -32,38 +32,38 @@ def _trained(model: str | None = None, **training: Any) -> PretrainJobSpec:
 
 
 def test_a_run_without_degrees_gets_those_of_its_plan() -> None:
-    verdict = admit(AdmissionRequest("run", _spec(), KNOWN))
-    assert verdict.errors == []
-    assert verdict.plan is not None
-    assert verdict.spec is not None
-    assert verdict.spec.parallelism == verdict.plan.parallelism
-    assert not verdict.spec.parallelism.is_left_to_planner
+    result = admit(AdmissionRequest("run", _spec(), RELATED))
+    assert result.errors == []
+    assert result.plan is not None
+    assert result.spec is not None
+    assert result.spec.parallelism == result.plan.parallelism
+    assert not result.spec.parallelism.is_left_to_planner
 
 
-def test_degrees_of_the_manifest_are_left_alone() -> None:
-    verdict = admit(AdmissionRequest("run", _spec(tensor=2), KNOWN))
-    assert verdict.spec is not None
-    assert verdict.spec.model_dump() == _spec(tensor=2).model_dump()
+def test_degrees_of_the_manifest_are_kept() -> None:
+    result = admit(AdmissionRequest("run", _spec(tensor=2), RELATED))
+    assert result.spec is not None
+    assert result.spec.model_dump() == _spec(tensor=2).model_dump()
 
 
-def test_the_same_question_is_answered_from_memory() -> None:
-    assert admit(AdmissionRequest("run", _spec(tensor=2), KNOWN)) is admit(
-        AdmissionRequest("run", _spec(tensor=2), KNOWN)
+def test_equal_requests_share_a_memoised_result() -> None:
+    assert admit(AdmissionRequest("run", _spec(tensor=2), RELATED)) is admit(
+        AdmissionRequest("run", _spec(tensor=2), RELATED)
     )
-    assert admit(AdmissionRequest("run", _spec(tensor=2), KNOWN)) is not admit(
-        AdmissionRequest("other", _spec(tensor=2), KNOWN)
+    assert admit(AdmissionRequest("run", _spec(tensor=2), RELATED)) is not admit(
+        AdmissionRequest("other", _spec(tensor=2), RELATED)
     )
 
 
 def test_a_run_that_has_started_keeps_its_layout() -> None:
-    first = admit(AdmissionRequest("run", _spec(), KNOWN))
+    first = admit(AdmissionRequest("run", _spec(), RELATED))
     assert first.plan is not None
     later = keep_layout(_spec(), first.plan)
     assert later.spec == first.spec
     assert later.plan == first.plan
 
 
-def test_a_run_that_gets_more_tokens_is_told_how_long_it_takes_now() -> None:
+def test_a_run_that_gets_more_tokens_has_a_new_duration() -> None:
     first = admit(
         AdmissionRequest("run", _trained(tokens="100G", precision="bf16"), RelatedObjects(GPUS))
     ).plan
@@ -78,64 +78,64 @@ def test_a_run_that_gets_more_tokens_is_told_how_long_it_takes_now() -> None:
 
 
 def test_more_devices_than_the_profile_has_are_refused_with_the_number() -> None:
-    [error] = admit(AdmissionRequest("run", _spec(gpusPerNode=4), KNOWN)).errors
+    [error] = admit(AdmissionRequest("run", _spec(gpusPerNode=4), RELATED)).errors
     assert error == (
         "spec.parallelism.gpusPerNode: 4 is more than spec.accelerator.perNode = 2 of the"
         " ComputeProfile; use at most 2"
     )
 
 
-def test_a_run_that_does_not_fit_its_dataset_is_told_what_would() -> None:
+def test_a_run_that_does_not_fit_its_dataset_is_refused_with_the_remedy() -> None:
     model = {**run_spec()["model"], "vocabularySize": 500}
     spec = parse(PretrainJobSpec, run_spec(model=model))
     related = RelatedObjects(TWO, DatasetInfo("blocks", 256, 10**5), 512)
-    verdict = admit(AdmissionRequest("run", spec, related))
-    assert verdict.errors == [
+    result = admit(AdmissionRequest("run", spec, related))
+    assert result.errors == [
         "spec.model.vocabularySize: 500 is less than the tokenizer's 512 ids; use 512 or more,"
         " or leave it out",
         "spec.training.sequenceLength: 128 is not the sequenceLength of TokenDataset blocks, 256;"
-        " use 256, or cut the dataset anew",
+        " use 256, or change that of the dataset",
     ]
-    assert verdict.plan is not None
-    assert verdict.plan.warnings == verdict.warnings
+    assert result.plan is not None
+    assert result.plan.warnings == result.warnings
     assert (
         "spec.training.tokens: 1000000 is more than the 100000 tokens of TokenDataset blocks;"
         " its stream would be read again"
-    ) in verdict.warnings
+    ) in result.warnings
 
 
 def test_no_error_hides_another_one() -> None:
     related = RelatedObjects(GPUS, DatasetInfo("blocks", 4096, 10**6, unique_tokens=10), 512)
     spec = _trained("llama3-405b", sequenceLength=8192, precision="bf16")
-    verdict = admit(AdmissionRequest("Run", spec, related))
-    fields = [error.partition(":")[0] for error in verdict.errors]
+    result = admit(AdmissionRequest("Run", spec, related))
+    fields = [error.partition(":")[0] for error in result.errors]
     assert set(fields) >= {
         "metadata.name",
         "spec.parallelism",  # memory
         "spec.training.sequenceLength",
     }
-    assert any("epochs over" in line for line in verdict.warnings)
+    assert any("epochs over" in line for line in result.warnings)
 
 
 def test_without_a_profile_the_rules_and_the_dataset_still_hold() -> None:
     absent = RelatedObjects(None, BLOCKS, 512, ("there is no ComputeProfile",))
-    verdict = admit(AdmissionRequest("run", _spec(), absent))
-    assert (verdict.errors, verdict.plan) == ([], None)
-    assert verdict.missing[0] == "there is no ComputeProfile"
+    result = admit(AdmissionRequest("run", _spec(), absent))
+    assert (result.errors, result.plan) == ([], None)
+    assert result.missing[0] == "there is no ComputeProfile"
     assert admit(AdmissionRequest("run", _spec(gpusPerNode=4, tensor=3), absent)).errors
     training = _trained(sequenceLength=64)
     assert "sequenceLength" in admit(AdmissionRequest("run", training, absent)).errors[0]
 
 
-def test_without_time_for_a_plan_everything_else_is_said() -> None:
+def test_without_a_plan_all_other_checks_are_made() -> None:
     spec = _trained(sequenceLength=64)
-    verdict = admit_unplanned(AdmissionRequest("Run", spec, KNOWN), "too busy")
-    assert verdict.errors == admit(AdmissionRequest("Run", spec, KNOWN)).errors
-    assert verdict.missing == ("too busy",)
-    assert verdict.plan is None
+    result = admit_unplanned(AdmissionRequest("Run", spec, RELATED), "too busy")
+    assert result.errors == admit(AdmissionRequest("Run", spec, RELATED)).errors
+    assert result.missing == ("too busy",)
+    assert result.plan is None
 
 
-AROUND = st.builds(
+ANY_RELATED = st.builds(
     RelatedObjects,
     st.sampled_from([None, TWO, GPUS]),
     st.none()
@@ -152,16 +152,16 @@ AROUND = st.builds(
 
 
 @settings(deadline=None, max_examples=40)
-@given(value=specs(), related=AROUND, name=st.text(max_size=70))
-def test_any_run_among_anything_gets_a_verdict(
+@given(value=specs(), related=ANY_RELATED, name=st.text(max_size=70))
+def test_any_run_with_any_related_objects_gets_a_result(
     value: dict[str, Any], related: RelatedObjects, name: str
 ) -> None:
     try:
         spec = parse(PretrainJobSpec, value)
     except InvalidManifest:
         return
-    verdict = admit(AdmissionRequest(name, spec, related))
+    result = admit(AdmissionRequest(name, spec, related))
     if related.profile is not None:
-        assert verdict.plan is not None or verdict.errors
+        assert result.plan is not None or result.errors
     unplanned = admit_unplanned(AdmissionRequest(name, spec, related), "too busy")
-    assert bool(verdict.errors) >= bool(unplanned.errors), "what is said at once still holds"
+    assert bool(result.errors) >= bool(unplanned.errors), "a plan adds errors and removes none"

@@ -68,8 +68,8 @@ def pods(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     return spec
 
 
-def shown(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return manifests without what pods are told: it changes with every new field of the API."""
+def without_document(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return manifests without the document of pods, which changes with every field of the API."""
     (name,) = [m["metadata"]["name"] for m in manifests if "data" in m]
     bare = [{**m, "data": sorted(m["data"])} if "data" in m else m for m in manifests]
     text = json.dumps(bare).replace(name, f"{manifests[-1]['metadata']['name']}-digest")
@@ -78,25 +78,25 @@ def shown(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_the_job_of_a_stage(assert_snapshot: Snapshot) -> None:
-    assert_snapshot("data_stage", shown(stage("prepare")))
+    assert_snapshot("data_stage", without_document(stage("prepare")))
 
 
 def test_an_attempt_on_two_cpu_nodes(assert_snapshot: Snapshot) -> None:
-    assert_snapshot("attempt_on_cpus", shown(attempt(profile_spec())))
+    assert_snapshot("attempt_on_cpus", without_document(attempt(profile_spec())))
 
 
 def test_an_attempt_on_gpus(assert_snapshot: Snapshot) -> None:
-    assert_snapshot("attempt_on_gpus", shown(attempt(gpu_profile_spec())))
+    assert_snapshot("attempt_on_gpus", without_document(attempt(gpu_profile_spec())))
 
 
-def test_what_pods_are_told_is_read_back_as_it_was_written() -> None:
-    told = stage("prepare")[0]["data"]["spec.json"]
-    assert PipelineRun.model_validate_json(told).artifact == artifact()
-    told = attempt(profile_spec())[1]["data"]["spec.json"]
-    assert TrainingRun.model_validate_json(told).attempt == 2
+def test_the_document_of_pods_can_be_parsed() -> None:
+    document = stage("prepare")[0]["data"]["spec.json"]
+    assert PipelineRun.model_validate_json(document).artifact == artifact()
+    document = attempt(profile_spec())[1]["data"]["spec.json"]
+    assert TrainingRun.model_validate_json(document).attempt == 2
 
 
-def test_an_edited_spec_is_told_in_a_config_map_of_its_own() -> None:
+def test_an_edited_spec_has_its_own_config_map() -> None:
     owner = make_object("PretrainJob", "l" * 80)
     names = set()
     for spec in (parsed_run(), parsed_run(recovery={"budgets": {"user": {"max": 7}}})):
@@ -145,13 +145,13 @@ def test_gpu_pods_get_shared_memory_and_their_devices() -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
 
 
-def test_under_a_queue_the_job_is_made_suspended_with_the_queue_label() -> None:
+def test_with_a_queue_label_the_job_is_created_suspended() -> None:
     job = attempt(profile_spec(), **{"kueue.x-k8s.io/queue-name": "research"})[-1]
     assert job["spec"]["suspend"] is True
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
 
 
-def test_without_a_queue_the_suspend_field_is_left_to_others() -> None:
+def test_without_a_queue_label_the_field_suspend_is_not_set() -> None:
     assert "suspend" not in attempt(profile_spec())[-1]["spec"]
 
 
@@ -173,7 +173,7 @@ def test_a_claim_may_be_mounted_read_only() -> None:
     assert spec["containers"][0]["volumeMounts"][-1]["readOnly"] is True
 
 
-def test_scratch_is_asked_for_and_bounded_if_the_profile_says_how_much() -> None:
+def test_scratch_is_requested_and_limited_if_the_profile_sets_it() -> None:
     profile = profile_spec(pods={"trainer": {"scratch": "20Gi"}})
     spec = pods(attempt(profile))
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
@@ -182,7 +182,7 @@ def test_scratch_is_asked_for_and_bounded_if_the_profile_says_how_much() -> None
     assert container["resources"] == {"requests": {"ephemeral-storage": "20Gi"}}
 
 
-def test_scratch_is_not_bounded_unless_the_profile_says_so() -> None:
+def test_scratch_is_not_limited_unless_the_profile_sets_it() -> None:
     spec = pods(attempt(profile_spec()))
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes["scratch"]["emptyDir"] == {}

@@ -1,4 +1,4 @@
-"""What the command line says of an API server that refuses or does not answer."""
+"""Messages of the command line for an API server that refuses or does not answer."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ def use_server(monkeypatch: pytest.MonkeyPatch, folder: Path, port: int) -> None
 
 @contextmanager
 def serve(answers: dict[str, int]) -> Iterator[int]:
-    """Answer requests for a plural with a status, and with a PretrainJob where that is 200."""
+    """Answer requests for a plural with a status, and with a PretrainJob if the status is 200."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -56,7 +56,7 @@ def serve(answers: dict[str, int]) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("answers", "said"),
+    ("answers", "message"),
     [
         ({"pretrainjobs": 403}, "refused to show PretrainJob run in namespace default: 403"),
         ({"pretrainjobs": 404}, "there is no PretrainJob 'run' in namespace 'default'"),
@@ -69,7 +69,7 @@ def serve(answers: dict[str, int]) -> Iterator[int]:
 )
 def test_a_refusal_of_the_api_server_is_an_error_that_names_the_object(
     answers: dict[str, int],
-    said: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -77,17 +77,17 @@ def test_a_refusal_of_the_api_server_is_an_error_that_names_the_object(
     with serve(answers) as port:
         use_server(monkeypatch, tmp_path, port)
         assert main(["plan", "run"]) == UNUSABLE
-    shown = capsys.readouterr().err
-    assert shown.startswith("error: ")
-    assert said in shown
+    output = capsys.readouterr().err
+    assert output.startswith("error: ")
+    assert message in output
 
 
 def test_an_api_server_that_cannot_be_reached_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))  # taken, but nothing listens
-        port = held.getsockname()[1]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # bound, but nothing listens
+        port = bound.getsockname()[1]
         use_server(monkeypatch, tmp_path, port)
         assert main(["plan", "run"]) == UNUSABLE
     assert f"the API server http://127.0.0.1:{port} does not answer" in capsys.readouterr().err

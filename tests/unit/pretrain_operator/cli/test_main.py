@@ -1,4 +1,4 @@
-"""The command line: files, standard input, exit codes, output for machines."""
+"""The command line: files, standard input, exit codes, JSON and YAML output."""
 
 import contextlib
 import io
@@ -58,7 +58,7 @@ def test_a_plan_is_shown_with_the_memory_of_each_stage(
 
 
 @pytest.mark.parametrize("output", ["json", "yaml"])
-def test_a_plan_is_data_for_machines(
+def test_a_plan_is_printed_as_json_or_yaml(
     job: str, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "-f", job, "-o", output]) == ACCEPTED
@@ -83,7 +83,7 @@ def test_every_wrong_manifest_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert not [result["name"] for result in results if result["accepted"]]
 
 
-def test_what_is_not_among_the_manifests_is_named(
+def test_objects_that_are_not_among_the_manifests_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "job.yaml"
@@ -96,16 +96,16 @@ def test_what_is_not_among_the_manifests_is_named(
     assert "the devices of a node: 8 are assumed" in capsys.readouterr().out
 
 
-def test_a_device_of_the_command_line_wins_over_a_profile(
+def test_a_device_of_the_command_line_takes_precedence_over_a_profile(
     job: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--accelerator", "rtx4090", "--per-node", "2"]
-    assert main(["plan", "-f", job, "-o", "json", *given]) == REFUSED
+    options = ["--accelerator", "rtx4090", "--per-node", "2"]
+    assert main(["plan", "-f", job, "-o", "json", *options]) == REFUSED
     [result] = json.loads(capsys.readouterr().out)
     assert "no layout of 8 devices" in result["problems"][-1]["message"]
 
 
-def test_warnings_refuse_only_if_asked(tmp_path: Path) -> None:
+def test_warnings_refuse_only_with_the_option_strict(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(JOB.replace("3e-4", "3e+0"), encoding="utf-8")
     assert main(["validate", "-f", str(path)]) == ACCEPTED
@@ -113,7 +113,7 @@ def test_warnings_refuse_only_if_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "validate"])
-def test_what_the_trainer_cannot_run_yet_is_not_accepted(
+def test_a_run_that_the_trainer_cannot_run_yet_is_not_accepted(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "job.yaml"
@@ -123,11 +123,11 @@ def test_what_the_trainer_cannot_run_yet_is_not_accepted(
     shown = capsys.readouterr().out
     assert "PretrainJob/run: not runnable yet" in shown
     assert "the trainer computes in bf16 or fp32 only" in shown
-    assert ("step time" in shown) == (command == "plan"), "it can be planned all the same"
+    assert ("step time" in shown) == (command == "plan"), "it can be planned nevertheless"
 
 
 @pytest.mark.parametrize("output", ["json", "yaml"])
-def test_machines_are_told_what_is_not_runnable_yet(
+def test_json_and_yaml_have_the_severity_of_what_is_not_runnable_yet(
     output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "job.yaml"
@@ -140,7 +140,7 @@ def test_machines_are_told_what_is_not_runnable_yet(
     assert "notYet" in {problem["severity"] for problem in result["problems"]}
 
 
-def test_why_not_is_answered(job: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_layout_is_explained(job: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "-f", job, "--explain", "tensor=8"]) == ACCEPTED
     assert "slower than the best" in capsys.readouterr().out
 
@@ -169,7 +169,7 @@ UNUSABLE_ARGUMENTS = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE_ARGUMENTS)
-def test_what_cannot_be_checked_has_its_own_exit_code(
+def test_unusable_arguments_have_their_own_exit_code(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(UNUSABLE_ARGUMENTS[name]) == UNUSABLE
@@ -200,6 +200,6 @@ def test_numbers_and_dates_are_read_as_kubernetes_reads_them() -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(text=st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
-def test_no_text_makes_the_parser_raise_anything_else(text: str) -> None:
+def test_no_text_makes_the_parser_raise_another_error(text: str) -> None:
     with contextlib.suppress(InvalidManifest):
         parse_text(text, "file")

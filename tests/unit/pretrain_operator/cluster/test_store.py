@@ -11,11 +11,11 @@ DOCUMENTS = Key("DataPipeline", "default", "documents")
 TOKENS = Key("Tokenizer", "default", "tokens")
 
 
-class Heard(list[tuple[str, bool]]):
-    """What a listener was told: the object's name, and whether it matters to others."""
+class RecordingListener(list[tuple[str, bool]]):
+    """A listener that records its calls: the name of the object, and whether dependents follow."""
 
-    def __call__(self, key: Key, matters_to_others: bool) -> None:
-        self.append((key.name, matters_to_others))
+    def __call__(self, key: Key, with_dependents: bool) -> None:
+        self.append((key.name, with_dependents))
 
 
 def controlled_by(kind: str, name: str) -> dict[str, Any]:
@@ -39,20 +39,20 @@ def versioned(version: str, **changes: Any) -> dict[str, Any]:
     return make_body("DataPipeline", "documents", metadata={"resourceVersion": version}, **changes)
 
 
-def test_only_a_newer_version_is_news() -> None:
-    heard = Heard()
-    store = Store(heard)
+def test_only_a_newer_version_is_stored() -> None:
+    calls = RecordingListener()
+    store = Store(calls)
     store.upsert("DataPipeline", versioned("10"))
     store.upsert("DataPipeline", versioned("9", spec=pipeline_spec(tasks=9)))
     store.upsert("DataPipeline", versioned("10"))
-    assert heard == [("documents", True)]
+    assert calls == [("documents", True)]
     observed = store.get(DOCUMENTS)
     assert observed is not None
     assert observed.spec["tasks"] == 2
 
 
 def test_a_deleted_object_does_not_come_back_with_a_late_version() -> None:
-    store = Store(Heard())
+    store = Store(RecordingListener())
     store.upsert("DataPipeline", versioned("1"))
     store.drop("DataPipeline", versioned("2"))
     store.upsert("DataPipeline", versioned("3"))
@@ -60,7 +60,7 @@ def test_a_deleted_object_does_not_come_back_with_a_late_version() -> None:
 
 
 def test_a_successor_of_the_same_name_is_another_object() -> None:
-    store = Store(Heard())
+    store = Store(RecordingListener())
     store.upsert("DataPipeline", versioned("5"))
     successor = make_body(
         "DataPipeline", "documents", metadata={"uid": "another", "resourceVersion": "7"}
@@ -72,13 +72,13 @@ def test_a_successor_of_the_same_name_is_another_object() -> None:
     assert observed.uid == "another"
 
 
-def test_children_are_found_by_their_labels_and_tell_their_owner() -> None:
-    heard = Heard()
-    store = Store(heard)
+def test_a_change_of_a_child_concerns_its_owner() -> None:
+    calls = RecordingListener()
+    store = Store(calls)
     store.upsert("Job", child("Job", "documents-list-1"))
     pod = child("Pod", "p-0", controller=controlled_by("Job", "documents-list-1"))
     store.upsert("Pod", pod)
-    assert heard == [("documents", False)] * 2
+    assert calls == [("documents", False)] * 2
     (job,) = store.jobs(OWNER)
     assert [pod.name for pod in job.pods] == ["p-0"]
     store.drop("Pod", pod)
@@ -86,8 +86,8 @@ def test_children_are_found_by_their_labels_and_tell_their_owner() -> None:
     assert store.jobs(make_object("Tokenizer", "tokens")) == ()
 
 
-def test_jobs_that_carry_copied_labels_are_nobodys() -> None:
-    store = Store(Heard())
+def test_jobs_with_copied_labels_are_ignored() -> None:
+    store = Store(RecordingListener())
     store.upsert("Job", child("Job", "theirs", controller=controlled_by("CronJob", "nightly")))
     assert store.jobs(OWNER) == ()
 
@@ -95,31 +95,31 @@ def test_jobs_that_carry_copied_labels_are_nobodys() -> None:
 @pytest.mark.parametrize(
     ("controller", "counts"),
     [
-        pytest.param(controlled_by("Job", "mine"), True, id="of a Job of ours"),
-        pytest.param(controlled_by("Job", "gone"), True, id="of a Job that is gone"),
+        pytest.param(controlled_by("Job", "ours"), True, id="of a Job of ours"),
+        pytest.param(controlled_by("Job", "gone"), True, id="of a deleted Job"),
         pytest.param(controlled_by("Job", "earlier"), True, id="of an earlier object's Job"),
-        pytest.param(controlled_by("Job", "copied"), False, id="of a Job made by hand"),
-        pytest.param(controlled_by("ReplicaSet", "web"), False, id="of something else"),
-        pytest.param({}, False, id="made by hand"),
+        pytest.param(controlled_by("Job", "copied"), False, id="of a Job created by a user"),
+        pytest.param(controlled_by("ReplicaSet", "web"), False, id="of another kind"),
+        pytest.param({}, False, id="created by a user"),
     ],
 )
-def test_pods_count_for_who_controls_them_and_not_for_their_labels(
+def test_pods_are_selected_by_their_controller_and_not_only_by_their_labels(
     controller: dict[str, Any], counts: bool
 ) -> None:
-    store = Store(Heard())
-    store.upsert("Job", child("Job", "mine"))
+    store = Store(RecordingListener())
+    store.upsert("Job", child("Job", "ours"))
     earlier = {**controlled_by("DataPipeline", "documents"), "uid": "another"}
     store.upsert("Job", child("Job", "earlier", controller=earlier))
     store.upsert("Job", child("Job", "copied", controller={}))
-    name = {"batch.kubernetes.io/job-name": "mine"}
+    name = {"batch.kubernetes.io/job-name": "ours"}
     store.upsert("Pod", child("Pod", "p-0", labels=name, controller=controller))
     assert len(store.pods(OWNER)) == counts
     (job,) = store.jobs(OWNER)
-    assert len(job.pods) == (controller == controlled_by("Job", "mine"))
+    assert len(job.pods) == (controller == controlled_by("Job", "ours"))
 
 
-def test_a_list_tells_what_is_gone_but_not_what_came_after_it() -> None:
-    store = Store(Heard())
+def test_a_list_removes_older_objects_but_not_newer_ones() -> None:
+    store = Store(RecordingListener())
     store.upsert("Job", child("Job", "old", "5"))
     store.upsert("Job", child("Job", "kept", "6"))
     store.upsert("Job", child("Job", "new", "12"))
@@ -127,17 +127,17 @@ def test_a_list_tells_what_is_gone_but_not_what_came_after_it() -> None:
     assert [job.name for job in store.jobs(OWNER)] == ["kept", "new"]
 
 
-def test_progress_is_nobody_elses_business_but_an_artifact_is() -> None:
-    heard = Heard()
-    store = Store(heard)
+def test_an_artifact_concerns_dependents_but_progress_does_not() -> None:
+    calls = RecordingListener()
+    store = Store(calls)
     store.upsert("DataPipeline", versioned("1"))
     store.upsert("DataPipeline", versioned("2", status={"stages": [{"name": "list", "job": "x"}]}))
     store.upsert("DataPipeline", versioned("3", status=ready_status("documents")))
-    assert heard == [("documents", True), ("documents", False), ("documents", True)]
+    assert calls == [("documents", True), ("documents", False), ("documents", True)]
 
 
 def test_dependents_follow_the_references_of_the_newest_version() -> None:
-    store = Store(Heard())
+    store = Store(RecordingListener())
     store.upsert("Tokenizer", make_body("Tokenizer", "tokens"))
     assert store.dependents(DOCUMENTS) == {TOKENS}
     elsewhere = tokenizer_spec(corpus={"pipelineRef": {"name": "other"}})
@@ -146,7 +146,7 @@ def test_dependents_follow_the_references_of_the_newest_version() -> None:
     assert store.dependents(DOCUMENTS) == set()
 
 
-def test_every_profile_concerns_objects_that_name_none() -> None:
-    store = Store(Heard())
+def test_every_profile_concerns_objects_without_a_profile_ref() -> None:
+    store = Store(RecordingListener())
     store.upsert("Tokenizer", make_body("Tokenizer", "tokens"))
     assert store.dependents(Key("ComputeProfile", "", "gpu")) == {TOKENS}

@@ -23,19 +23,19 @@ def terminated(code: int, message: str, reason: str = "Error") -> dict[str, Any]
 
 
 def test_a_report_is_read_from_the_termination_message() -> None:
-    said = make_report(ExitClass.USER_ERROR, message="spec.sources[0].uri: no file")
-    pod = parse_pod({**POD, "status": terminated(64, said.model_dump_json(by_alias=True))})
-    assert pod.report == said
+    report = make_report(ExitClass.USER_ERROR, message="spec.sources[0].uri: no file")
+    pod = parse_pod({**POD, "status": terminated(64, report.model_dump_json(by_alias=True))})
+    assert pod.report == report
     assert (pod.job, pod.rank, pod.node) == ("x-list", 1, "node-1")
 
 
-def test_a_report_with_fields_of_a_later_version_is_read_all_the_same() -> None:
+def test_a_report_with_fields_of_a_later_version_is_read() -> None:
     pod = parse_pod({**POD, "status": terminated(1, '{"class": "infrastructure", "new": 1}')})
     assert pod.report is not None
     assert pod.report.exit_class is ExitClass.INFRASTRUCTURE
 
 
-def test_words_that_are_no_report_are_kept_as_the_last_line() -> None:
+def test_the_last_line_of_a_message_without_a_report_is_kept() -> None:
     pod = parse_pod({**POD, "status": terminated(1, "Traceback\nKeyError: 'x'\n")})
     assert pod.report is None
     assert pod.end is not None
@@ -43,17 +43,17 @@ def test_words_that_are_no_report_are_kept_as_the_last_line() -> None:
 
 
 def test_a_process_that_is_killed_after_its_report_is_not_complete() -> None:
-    said = make_report().model_dump_json(by_alias=True)
-    assert parse_pod({**POD, "status": terminated(137, said)}).report is None
+    report = make_report().model_dump_json(by_alias=True)
+    assert parse_pod({**POD, "status": terminated(137, report)}).report is None
 
 
-def test_a_pod_that_waits_says_why() -> None:
+def test_a_waiting_pod_has_reason_and_message_of_its_container() -> None:
     state = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling "x"'}}
     status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}]}
     assert parse_pod({**POD, "status": status}).waiting == 'ImagePullBackOff: Back-off pulling "x"'
 
 
-def test_an_image_that_cannot_be_pulled_is_told_of_alike_during_a_pull_and_between_two() -> None:
+def test_an_image_that_cannot_be_pulled_has_the_same_message_between_two_pulls() -> None:
     why = "failed to resolve reference: not found"
     during = {"reason": "ErrImagePull", "message": why}
     pause = f'Back-off pulling image "registry.example/x:1": ErrImagePull: {why}'
@@ -64,13 +64,13 @@ def test_an_image_that_cannot_be_pulled_is_told_of_alike_during_a_pull_and_betwe
         assert parse_pod({**POD, "status": status}).waiting == f"ErrImagePull: {why}"
 
 
-def test_a_pod_that_is_being_made_has_nothing_to_say() -> None:
+def test_a_pod_whose_container_is_being_created_has_no_waiting_reason() -> None:
     state = {"waiting": {"reason": "ContainerCreating"}}
     status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}]}
     assert parse_pod({**POD, "status": status}).waiting == ""
 
 
-def test_a_pod_without_a_node_says_what_the_scheduler_said() -> None:
+def test_a_pod_without_a_node_has_the_message_of_the_scheduler() -> None:
     unscheduled = {
         "type": "PodScheduled",
         "status": "False",

@@ -32,7 +32,7 @@ def test_a_missing_object_is_named_with_the_field_that_refers_to_it() -> None:
     )
 
 
-def test_an_edited_object_is_waited_for_although_it_has_an_older_artifact() -> None:
+def test_the_older_artifact_of_an_edited_object_is_not_used() -> None:
     edited = make_object(
         "DataPipeline", "documents", generation=2, status=ready_status("documents")
     )
@@ -41,7 +41,7 @@ def test_an_edited_object_is_waited_for_although_it_has_an_older_artifact() -> N
     assert caught.value.reason is Reason.WAITING_FOR_DEPENDENCY
 
 
-def test_why_an_object_failed_is_passed_on() -> None:
+def test_the_failure_of_an_object_is_reported_by_its_dependents() -> None:
     stalled = {
         "type": "Stalled",
         "status": "True",
@@ -59,7 +59,7 @@ def test_why_an_object_failed_is_passed_on() -> None:
     assert caught.value.reason is Reason.DEPENDENCY_FAILED
 
 
-def test_all_that_is_missing_is_told_at_once() -> None:
+def test_all_missing_dependencies_are_reported_at_once() -> None:
     fields = {
         "spec.tokenizerRef": Key("Tokenizer", "default", "tokens"),
         "spec.mixture[0].pipelineRef": KEY,
@@ -76,7 +76,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
     ]
 
 
-def test_references_name_everything_that_may_wake_an_object() -> None:
+def test_references_are_all_objects_whose_change_concerns_an_object() -> None:
     dataset = make_object("TokenDataset", spec=dataset_spec(profileRef={"name": "gpu"}))
     assert references(dataset) == {
         Key("ComputeProfile", "", "gpu"),

@@ -40,34 +40,34 @@ def test_a_pod_that_did_not_fail_has_no_failure(pod: ObservedPod) -> None:
     assert pod_failure(pod) is None
 
 
-def test_the_user_hears_of_his_error_and_not_of_the_connections_it_cut() -> None:
-    collateral = failed_pod(0, exit_class=ExitClass.INFRASTRUCTURE, message="peer is gone")
+def test_a_user_error_explains_the_connections_that_other_pods_lost() -> None:
+    consequence = failed_pod(0, exit_class=ExitClass.INFRASTRUCTURE, message="peer is gone")
     cause = failed_pod(1, exit_class=ExitClass.USER_ERROR, message="spec.model: too large")
-    failure = most_informative([collateral, cause])
+    failure = most_informative([consequence, cause])
     assert failure is not None
     assert (failure.rank, failure.message) == (1, "spec.model: too large")
 
 
-def test_a_preempted_pod_explains_the_connections_that_others_lost() -> None:
-    collateral = failed_pod(0, exit_class=ExitClass.INFRASTRUCTURE, message="peer is gone")
-    failure = most_informative([collateral, PREEMPTED])
+def test_a_preempted_pod_explains_the_connections_that_other_pods_lost() -> None:
+    consequence = failed_pod(0, exit_class=ExitClass.INFRASTRUCTURE, message="peer is gone")
+    failure = most_informative([consequence, PREEMPTED])
     assert failure is not None
     assert failure.exit_class == ExitClass.PREEMPTED
 
 
-def test_pods_that_were_told_to_stop_do_not_hide_the_one_that_died() -> None:
-    told = failed_pod(0, exit_class=ExitClass.PREEMPTED, message="stopped by SIGTERM")
-    failure = most_informative([told, failed_pod(1, code=137)])
+def test_terminated_pods_do_not_hide_the_one_that_was_killed() -> None:
+    terminated = failed_pod(0, exit_class=ExitClass.PREEMPTED, message="stopped by SIGTERM")
+    failure = most_informative([terminated, failed_pod(1, code=137)])
     assert failure is not None
     assert failure.exit_class == ExitClass.INFRASTRUCTURE
 
 
-def test_a_job_without_pods_fails_with_its_own_words() -> None:
+def test_a_job_without_pods_fails_with_the_message_of_its_condition() -> None:
     job = make_job(failed=True, failure_reason="BackoffLimitExceeded", failure_message="too often")
     assert job_failure(job).message == "Job job failed (BackoffLimitExceeded: too often)"
 
 
-def test_a_program_without_a_report_is_quoted() -> None:
+def test_a_program_without_a_report_fails_with_its_exit_code() -> None:
     pod = failed_pod(code=1)
     failure = pod_failure(pod)
     assert failure is not None

@@ -51,7 +51,7 @@ def test_a_short_name_stays_readable() -> None:
     assert attempt_job_name("llama-1b", 3) == "llama-1b-a3"
 
 
-def test_a_name_that_is_no_label_is_made_one_and_told_apart() -> None:
+def test_a_name_that_is_no_label_becomes_one_that_is_still_unique() -> None:
     dotted, dashed = attempt_job_name("7b.v2", 1), attempt_job_name("7b-v2", 1)
     assert dotted.startswith("p-7b-v2-")
     assert dotted != dashed

@@ -9,13 +9,13 @@ def profile(**pods: object) -> ComputeProfileSpec:
 
 
 @pytest.mark.parametrize(("role", "want"), [("data", "54d547fbb170"), ("trainer", "d29dfc1392e2")])
-def test_an_upgrade_of_the_operator_leaves_pods_of_an_unchanged_profile_where_they_are(
+def test_an_upgrade_of_the_operator_does_not_change_the_digest_of_an_existing_placement(
     role: Role, want: str
 ) -> None:
     assert plan_placement(profile(), role).digest == want
 
 
-def test_pods_with_other_disks_are_placed_otherwise() -> None:
+def test_the_digest_of_a_placement_changes_with_its_scratch() -> None:
     some, more = (
         plan_placement(profile(data={"scratch": size}), "data").digest for size in ("1Gi", "2Gi")
     )

@@ -1,6 +1,6 @@
-"""Requests that fail for a moment: the end is the same, and nothing is done twice.
+"""Requests that fail once: the end state is the same, and nothing is done twice.
 
-For every request of a scenario: it is answered with an error, before or after it took effect.
+For every request of a scenario: it fails, before or after it took effect.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ Fault = Callable[[Simulation, int], None]
 
 
 def refused_before(simulation: Simulation, request: int) -> None:
-    """Answer with 500 or 409 instead of doing what the request says."""
+    """Respond with 500 or 409, without any effect."""
     status = (500, 409)[request % 2]
 
     def refuse(method: str, path: str) -> ApiException | None:
         if len(simulation.server.requests) != request or "/events" in path:
             return None
-        # Of a creation or a deletion, 409 says that another object is there.
+        # For a creation or a deletion, 409 means that another object has the name.
         is_conflict = status == 409 and method == "patch"
         return ApiException(status=status if is_conflict else 500, reason="once")
 
@@ -39,8 +39,8 @@ def refused_before(simulation: Simulation, request: int) -> None:
 
 
 def lost_after(simulation: Simulation, request: int) -> None:
-    """Do what the request says, and lose the answer."""
-    simulation.server.lose_answer_of = request
+    """Let the request take effect, and lose the response."""
+    simulation.server.lose_response_of = request
 
 
 @pytest.mark.parametrize("fault", [refused_before, lost_after])
@@ -51,6 +51,6 @@ def test_a_request_that_fails_once_changes_nothing_in_the_end(name: str, fault: 
     want = end_state(undisturbed)
     for number, (_, path) in enumerate(undisturbed.requests, start=1):
         if path.endswith("/progress"):
-            continue  # how far a run was that nobody could poll is not known afterwards
+            continue  # the step of a run that could not be polled is unknown afterwards
         disturbed = play(scenario, lambda simulation: fault(simulation, number))  # noqa: B023
         assert end_state(disturbed) == want, f"request {number}: {path}"

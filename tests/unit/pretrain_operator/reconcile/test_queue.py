@@ -9,19 +9,19 @@ def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(coroutine, timeout=5))
 
 
-def test_a_key_waits_once_however_often_it_is_added() -> None:
-    async def scenario() -> int:
+def test_a_key_is_queued_once_however_often_it_is_added() -> None:
+    async def steps() -> int:
         queue: WorkQueue[str] = WorkQueue()
         for _ in range(5):
             queue.add("a")
         await queue.get()
         return len(queue)
 
-    assert run(scenario()) == 0
+    assert run(steps()) == 0
 
 
-def test_a_key_that_changes_while_it_is_worked_on_is_worked_on_once_more() -> None:
-    async def scenario() -> list[str]:
+def test_a_key_that_is_added_while_it_is_processed_is_processed_once_more() -> None:
+    async def steps() -> list[str]:
         queue: WorkQueue[str] = WorkQueue()
         queue.add("a")
         first = await queue.get()
@@ -31,11 +31,11 @@ def test_a_key_that_changes_while_it_is_worked_on_is_worked_on_once_more() -> No
         queue.done(first)
         return [first, second, await queue.get()]
 
-    assert run(scenario()) == ["a", "b", "a"]
+    assert run(steps()) == ["a", "b", "a"]
 
 
-def test_no_key_is_worked_on_twice_at_the_same_time() -> None:
-    async def scenario() -> tuple[int, int]:
+def test_no_key_is_processed_twice_at_the_same_time() -> None:
+    async def steps() -> tuple[int, int]:
         queue: WorkQueue[int] = WorkQueue()
         busy: set[int] = set()
         handled = 0
@@ -64,24 +64,24 @@ def test_no_key_is_worked_on_twice_at_the_same_time() -> None:
         broken = sum(isinstance(result, AssertionError) for result in results)
         return handled, broken
 
-    handled, broken = run(scenario())
+    handled, broken = run(steps())
     assert handled >= 300
     assert broken == 0
 
 
-def test_an_earlier_date_wins_over_a_later_one() -> None:
-    async def scenario() -> str:
+def test_the_earlier_of_two_delays_counts() -> None:
+    async def steps() -> str:
         queue: WorkQueue[str] = WorkQueue()
         queue.add("a", delay=3600)
         queue.add("a")
         queue.add("a", delay=3600)
         return await queue.get()
 
-    assert run(scenario()) == "a"
+    assert run(steps()) == "a"
 
 
 def test_a_delayed_key_comes_after_its_delay() -> None:
-    async def scenario() -> float:
+    async def steps() -> float:
         queue: WorkQueue[str] = WorkQueue()
         loop = asyncio.get_running_loop()
         start = loop.time()
@@ -89,17 +89,17 @@ def test_a_delayed_key_comes_after_its_delay() -> None:
         await queue.get()
         return loop.time() - start
 
-    assert run(scenario()) >= 0.05
+    assert run(steps()) >= 0.05
 
 
-def test_failures_are_tried_again_ever_later_until_one_goes_well() -> None:
-    async def scenario() -> tuple[list[float], float]:
+def test_the_backoff_grows_with_each_failure_until_it_is_reset() -> None:
+    async def steps() -> tuple[list[float], float]:
         queue: WorkQueue[str] = WorkQueue()
         delays = [queue.retry("a") for _ in range(12)]
         queue.forget("a")
         return delays, queue.retry("a")
 
-    delays, fresh = run(scenario())
+    delays, fresh = run(steps())
     assert delays[0] < 1
     assert delays[1] < delays[3] < delays[5]
     assert delays[-1] <= MAX_BACKOFF_SECONDS * 1.25

@@ -1,11 +1,11 @@
-"""The paths that only a run has, and what a finished object costs."""
+"""The paths that only a run has, and those of finished objects."""
 
 import pytest
 
 from builders import pipeline_spec, run_spec
 from pretrain_api.reports import ExitClass, ExitReport
+from reconciles import message, names, simulate, state, with_chain
 from simulation import Json, Simulation
-from stories import message, names, state, tell, with_chain
 
 S3 = {"uri": "s3://corpus", "credentialsSecretRef": {"name": "s3"}}
 FOREIGN = {"labels": {"made-by": "hand"}}
@@ -13,28 +13,28 @@ FOREIGN = {"labels": {"made-by": "hand"}}
 
 @pytest.mark.parametrize("kind", ["Service", "Job"])
 def test_a_foreign_object_with_the_name_of_a_child_is_left_alone(kind: str) -> None:
-    async def story(simulation: Simulation) -> None:
+    async def steps(simulation: Simulation) -> None:
         with_chain(simulation)
         await simulation.run()
-        taken = {"Service": "run-pods", "Job": "run-a1"}[kind]
-        before = simulation.server.put(kind, {"metadata": {"name": taken, **FOREIGN}, "spec": {}})
+        child = {"Service": "run-pods", "Job": "run-a1"}[kind]
+        before = simulation.server.put(kind, {"metadata": {"name": child, **FOREIGN}, "spec": {}})
         simulation.apply("PretrainJob", "run")
         await simulation.settle()
         assert state(simulation, "PretrainJob", "run") == ("Blocked", "NameTaken")
-        assert f"{kind} {taken} in namespace default is not ours" in message(
+        assert f"{kind} {child} in namespace default is not ours" in message(
             simulation, "PretrainJob", "run"
         )
         assert await simulation.reconcile("PretrainJob", "run") == 30
-        assert simulation.server.get(kind, taken) == before
-        simulation.server.remove(kind, taken)
+        assert simulation.server.get(kind, child) == before
+        simulation.server.remove(kind, child)
         await simulation.run()
         assert state(simulation, "PretrainJob", "run") == ("Complete", "Complete")
 
-    tell(story)
+    simulate(steps)
 
 
 def test_a_child_of_an_earlier_object_of_that_name_is_waited_for() -> None:
-    async def story(simulation: Simulation) -> None:
+    async def steps(simulation: Simulation) -> None:
         with_chain(simulation)
         await simulation.run()
         earlier = {"kind": "PretrainJob", "name": "run", "uid": "before", "controller": True}
@@ -48,11 +48,11 @@ def test_a_child_of_an_earlier_object_of_that_name_is_waited_for() -> None:
         await simulation.run()
         assert state(simulation, "PretrainJob", "run") == ("Complete", "Complete")
 
-    tell(story)
+    simulate(steps)
 
 
-def test_a_finished_object_does_nothing_more_though_its_jobs_and_inputs_vanish() -> None:
-    async def story(simulation: Simulation) -> None:
+def test_a_finished_object_stays_finished_although_its_jobs_and_inputs_are_deleted() -> None:
+    async def steps(simulation: Simulation) -> None:
         with_chain(simulation)
         simulation.apply("PretrainJob", "run")
         await simulation.run()
@@ -69,11 +69,11 @@ def test_a_finished_object_does_nothing_more_though_its_jobs_and_inputs_vanish()
             assert state(simulation, kind, name) == ("Complete", "Complete")
         assert names(simulation, "Job") == []
 
-    tell(story)
+    simulate(steps)
 
 
-def test_a_settled_object_costs_no_request() -> None:
-    async def story(simulation: Simulation) -> None:
+def test_a_settled_object_needs_no_request() -> None:
+    async def steps(simulation: Simulation) -> None:
         simulation.server.put("Secret", {"metadata": {"name": "s3"}})
         simulation.apply("DataPipeline", "documents", spec=pipeline_spec(output=S3))
         simulation.apply("Tokenizer", "tokens")
@@ -91,11 +91,11 @@ def test_a_settled_object_costs_no_request() -> None:
             assert await simulation.reconcile(kind, name) is None
         assert simulation.server.requests == []
 
-    tell(story)
+    simulate(steps)
 
 
-def test_a_running_run_is_polled_and_its_progress_shown() -> None:
-    async def story(simulation: Simulation) -> None:
+def test_a_running_run_is_polled_and_its_progress_reported() -> None:
+    async def steps(simulation: Simulation) -> None:
         with_chain(simulation)
         await simulation.run()
         simulation.apply("PretrainJob", "run")
@@ -106,11 +106,11 @@ def test_a_running_run_is_polled_and_its_progress_shown() -> None:
         assert (status["progress"]["step"], status["attempts"][0]["toStep"]) == (5, 5)
         assert await simulation.reconcile("PretrainJob", "run") == 2
 
-    tell(story)
+    simulate(steps)
 
 
-def test_a_run_that_fails_too_often_is_given_up_with_its_last_words() -> None:
-    async def story(simulation: Simulation) -> None:
+def test_a_run_that_exhausts_its_budget_fails_with_the_last_message() -> None:
+    async def steps(simulation: Simulation) -> None:
         with_chain(simulation)
         await simulation.run()
 
@@ -128,11 +128,11 @@ def test_a_run_that_fails_too_often_is_given_up_with_its_last_words() -> None:
         assert {"run-a1", "run-a2"} <= set(names(simulation, "Job"))
         assert "run-a3" not in names(simulation, "Job")
 
-    tell(story)
+    simulate(steps)
 
 
-def test_a_run_starts_no_attempt_beside_pods_of_the_one_before() -> None:
-    async def story(simulation: Simulation) -> None:
+def test_an_attempt_starts_only_after_the_pods_of_the_previous_one_have_ended() -> None:
+    async def steps(simulation: Simulation) -> None:
         with_chain(simulation)
         await simulation.run()
         simulation.apply("PretrainJob", "run")
@@ -149,7 +149,7 @@ def test_a_run_starts_no_attempt_beside_pods_of_the_one_before() -> None:
             simulation, "PretrainJob", "run"
         )
         assert "run-a2" not in names(simulation, "Job")
-        simulation.pods.held = True
+        simulation.pods.unschedulable = True
         for pod in pods:
             ended = simulation.object("Pod", pod["metadata"]["name"])
             meta = {**ended["metadata"], "finalizers": []}
@@ -158,4 +158,4 @@ def test_a_run_starts_no_attempt_beside_pods_of_the_one_before() -> None:
         await simulation.settle()
         assert "run-a2" in names(simulation, "Job")
 
-    tell(story)
+    simulate(steps)

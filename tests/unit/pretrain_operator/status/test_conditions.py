@@ -16,7 +16,7 @@ def state(phase: Phase, reason: Reason = Reason.STAGE_RUNNING) -> State:
 
 
 @pytest.mark.parametrize(
-    ("at_hand", "want"),
+    ("current", "want"),
     [
         (state(Phase.INVALID, Reason.INVALID_SPEC), {"Stalled"}),
         (state(Phase.WAITING), {"Reconciling", "Accepted"}),
@@ -29,13 +29,13 @@ def state(phase: Phase, reason: Reason = Reason.STAGE_RUNNING) -> State:
         (state(Phase.FAILED), {"Stalled", "Accepted", "DataReady", "Failed"}),
     ],
 )
-def test_each_phase_has_its_conditions(at_hand: State, want: set[str]) -> None:
-    said = state_conditions(at_hand)
-    assert {kind.value for kind, statement in said.items() if statement.status == "True"} == want
+def test_each_phase_has_its_conditions(current: State, want: set[str]) -> None:
+    statements = state_conditions(current)
+    assert {kind.value for kind, item in statements.items() if item.status == "True"} == want
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_conditions_are_always_the_whole_set_with_the_generation(phase: Phase) -> None:
+def test_conditions_are_always_the_complete_set_with_the_generation(phase: Phase) -> None:
     conditions = build_conditions(state_conditions(state(phase)), [], 7, NOW)
     assert {condition.type for condition in conditions} == {
         "Ready",
@@ -61,7 +61,7 @@ def test_the_time_of_a_condition_changes_only_with_its_status() -> None:
     )
 
 
-def test_an_end_is_read_back_from_its_condition() -> None:
+def test_a_final_state_is_read_back_from_its_condition() -> None:
     failed = State(Phase.FAILED, Reason.BAD_DATA, "a.gz is cut")
     conditions = build_conditions(state_conditions(failed), [], 1, NOW)
     assert last_failure(conditions) == failed
@@ -72,7 +72,7 @@ def test_an_end_is_read_back_from_its_condition() -> None:
     assert last_end(conditions) == complete
 
 
-def test_a_message_is_cut_where_a_status_would_grow_too_large() -> None:
+def test_a_long_message_is_truncated() -> None:
     long = Statement("True", Reason.VALID, "x" * 100_000)
     (condition,) = build_conditions({ConditionType.READY: long}, [], 1, NOW)
     assert len(condition.message) == 8192

@@ -22,7 +22,9 @@ from pretrain_operator.status.pretrainjob import pretrainjob_status
 ACCEPTED = EventRecord("Accepted", "the spec is valid")
 
 
-def work(phase: Phase, reason: Reason, message: str = "why", generation: int = 1) -> DataStatus:
+def status_of(
+    phase: Phase, reason: Reason, message: str = "why", generation: int = 1
+) -> DataStatus:
     state = State(phase, reason, message)
     conditions = build_conditions(state_conditions(state), [], generation, NOW)
     return DataStatus(conditions=conditions)
@@ -32,68 +34,71 @@ def run(*attempts: AttemptStatus) -> PretrainJobStatus:
     return PretrainJobStatus(attempts=list(attempts))
 
 
-RUNNING = work(Phase.RUNNING, Reason.STAGE_RUNNING)
+RUNNING = status_of(Phase.RUNNING, Reason.STAGE_RUNNING)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "want"),
     [
         pytest.param(DataStatus(), RUNNING, [ACCEPTED], id="accepted"),
-        pytest.param(RUNNING, RUNNING, [], id="the same again"),
+        pytest.param(RUNNING, RUNNING, [], id="no change"),
         pytest.param(
-            RUNNING, work(Phase.RUNNING, Reason.STAGE_RUNNING, "more"), [], id="other words"
+            RUNNING,
+            status_of(Phase.RUNNING, Reason.STAGE_RUNNING, "more"),
+            [],
+            id="another message",
         ),
         pytest.param(
             DataStatus(),
-            work(Phase.INVALID, Reason.INVALID_SPEC),
+            status_of(Phase.INVALID, Reason.INVALID_SPEC),
             [EventRecord("InvalidSpec", "why", True)],
             id="refused",
         ),
         pytest.param(
-            work(Phase.INVALID, Reason.INVALID_SPEC),
-            work(Phase.INVALID, Reason.INVALID_SPEC, "still", generation=2),
+            status_of(Phase.INVALID, Reason.INVALID_SPEC),
+            status_of(Phase.INVALID, Reason.INVALID_SPEC, "still", generation=2),
             [EventRecord("InvalidSpec", "still", True)],
             id="edited, and refused again",
         ),
         pytest.param(
             RUNNING,
-            work(Phase.WAITING, Reason.SECRET_NOT_FOUND),
+            status_of(Phase.WAITING, Reason.SECRET_NOT_FOUND),
             [EventRecord("SecretNotFound", "why")],
-            id="waits for something",
+            id="waits for a Secret",
         ),
         pytest.param(
             RUNNING,
-            work(Phase.RUNNING, Reason.WAITING_FOR_PODS),
+            status_of(Phase.RUNNING, Reason.WAITING_FOR_PODS),
             [EventRecord("WaitingForPods", "why", True)],
-            id="pods do not come",
+            id="waits for pods",
         ),
         pytest.param(
             RUNNING,
-            work(Phase.BLOCKED, Reason.NAME_TAKEN),
+            status_of(Phase.BLOCKED, Reason.NAME_TAKEN),
             [EventRecord("NameTaken", "why", True)],
             id="blocked",
         ),
         pytest.param(
             RUNNING,
-            work(Phase.FAILED, Reason.BAD_DATA),
+            status_of(Phase.FAILED, Reason.BAD_DATA),
             [EventRecord("BadData", "why", True)],
-            id="failed, which is told once",
+            id="failed, with one event",
         ),
         pytest.param(
             RUNNING,
-            work(Phase.COMPLETE, Reason.COMPLETE),
+            status_of(Phase.COMPLETE, Reason.COMPLETE),
             [EventRecord("Complete", "why")],
             id="complete",
         ),
     ],
 )
-def test_a_condition_that_turns_is_told_once(
+def test_a_condition_that_changes_has_one_event(
     before: DataStatus, after: DataStatus, want: list[EventRecord]
 ) -> None:
     assert list(status_events(before, after)) == want
 
 
-def test_a_stage_is_told_of_when_all_its_tasks_are_done() -> None:
+def test_a_stage_has_an_event_when_all_its_tasks_are_done() -> None:
     fields: dict[str, Any] = {"name": "prepare", "job": "x-prepare", "tasks": 2, "seconds": 61.4}
     half = DataStatus(stages=[StageStatus(**fields, succeeded=1)])
     done = DataStatus(stages=[StageStatus(**fields, succeeded=2, finished_at="2026-01-01")])
@@ -104,7 +109,7 @@ def test_a_stage_is_told_of_when_all_its_tasks_are_done() -> None:
     assert status_events(done, done) == ()
 
 
-def test_a_restart_is_told_with_its_cause() -> None:
+def test_a_restart_has_an_event_with_its_cause() -> None:
     first = AttemptStatus(number=1, job="run-a1")
     ended = first.model_copy(update={"reason": "infrastructure", "message": "the node is lost"})
     second = AttemptStatus(number=2, job="run-a2")
@@ -118,10 +123,10 @@ def test_a_restart_is_told_with_its_cause() -> None:
     assert status_events(run(ended, second), run(ended, second)) == ()
 
 
-def test_a_run_that_is_held_says_so() -> None:
-    held = RunPlan(State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"))
+def test_a_suspended_run_has_an_event() -> None:
+    suspended = RunPlan(State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true"))
     observed = Observation(make_object("PretrainJob", "run"))
-    status = pretrainjob_status(observed, held, NOW)
+    status = pretrainjob_status(observed, suspended, NOW)
     assert status_events(run(), status) == (
         ACCEPTED,
         EventRecord("Suspended", "spec.suspend is true"),
@@ -129,10 +134,10 @@ def test_a_run_that_is_held_says_so() -> None:
 
 
 @pytest.mark.parametrize("reason", [ExitClass.COMPLETE.value, "suspended", "replaced"])
-def test_an_end_that_is_nobodys_fault_is_no_warning(reason: str) -> None:
+def test_an_end_that_is_no_failure_is_no_warning(reason: str) -> None:
     first = AttemptStatus(number=1, job="run-a1")
-    (told,) = status_events(run(first), run(first.model_copy(update={"reason": reason})))
-    assert not told.is_warning
+    (record,) = status_events(run(first), run(first.model_copy(update={"reason": reason})))
+    assert not record.is_warning
 
 
 def test_a_profile_is_accepted_or_refused() -> None:
@@ -146,25 +151,25 @@ def test_a_profile_is_accepted_or_refused() -> None:
     assert status_events(good, bad) == (EventRecord("InvalidSpec", "wrong", True),)
 
 
-def test_what_is_said_twice_of_one_version_has_one_name() -> None:
+def test_a_record_has_the_same_event_name_for_the_same_version_of_its_object() -> None:
     owner = make_object("PretrainJob", "run")
     later = replace(owner, resource_version="2")
-    said, other = EventRecord("Complete", "done"), EventRecord("Complete", "done again")
+    record, other = EventRecord("Complete", "done"), EventRecord("Complete", "done again")
     names = [
-        build_event(who, what, NOW, "host")["metadata"]["name"]
-        for who, what in ((owner, said), (owner, said), (owner, other), (later, said))
+        build_event(item, event, NOW, "host")["metadata"]["name"]
+        for item, event in ((owner, record), (owner, record), (owner, other), (later, record))
     ]
     assert names[0] == names[1]
     assert len(set(names)) == 3
 
 
-def test_a_long_message_is_cut_to_what_the_api_server_takes() -> None:
+def test_a_long_message_is_truncated_to_the_limit_of_the_api_server() -> None:
     note = build_event(make_object("PretrainJob"), EventRecord("R", "ü" * 2000), NOW, "h")["note"]
     assert len(note.encode()) <= 1024
     assert note.endswith("ü…")
 
 
-def test_events_of_a_profile_are_where_kubernetes_keeps_them() -> None:
+def test_events_of_a_profile_are_in_the_namespace_default() -> None:
     event = build_event(make_object("ComputeProfile"), ACCEPTED, NOW, "host")
     assert event["metadata"]["namespace"] == "default"
     assert "namespace" not in event["regarding"]

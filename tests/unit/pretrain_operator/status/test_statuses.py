@@ -75,36 +75,36 @@ def test_an_older_artifact_stays_until_the_new_one_is_complete() -> None:
     assert after.summary == PipelineSummary(read=9)
 
 
-def test_a_reused_artifact_says_so() -> None:
+def test_a_reused_artifact_is_reported() -> None:
     report = make_report(artifact=artifact(), reused=True)
     plan = DataPlan(COMPLETE, artifact=artifact(), report=report, digest="a")
     assert pipeline(DataPipelineStatus(), plan).reused
 
 
-def test_a_status_that_says_the_same_again_is_equal() -> None:
+def test_the_same_plan_leads_to_the_same_status() -> None:
     stage = StageStatus(name="list", job="x-list-1")
     plan = DataPlan(RUNNING, stages=(stage,), digest="a")
     first = pipeline(DataPipelineStatus(), plan)
     assert to_wire(pipeline(first, plan)) == to_wire(first)
 
 
-def test_progress_and_checkpoint_are_what_rank_0_said() -> None:
-    said = Progress(step=9, loss=2.5, checkpoint=SAVED)
-    status = run(PretrainJobStatus(), RunPlan(RUNNING), progress=said)
-    assert (status.progress, status.checkpoint) == (said, SAVED)
-    silent = run(status, RunPlan(RUNNING))
-    assert (silent.progress, silent.checkpoint) == (said, SAVED)
-    assert {c.type: c.status for c in silent.conditions}["CheckpointHealthy"] == "True"
+def test_progress_and_checkpoint_are_those_that_rank_0_reported_last() -> None:
+    reported = Progress(step=9, loss=2.5, checkpoint=SAVED)
+    status = run(PretrainJobStatus(), RunPlan(RUNNING), progress=reported)
+    assert (status.progress, status.checkpoint) == (reported, SAVED)
+    unpolled = run(status, RunPlan(RUNNING))
+    assert (unpolled.progress, unpolled.checkpoint) == (reported, SAVED)
+    assert {c.type: c.status for c in unpolled.conditions}["CheckpointHealthy"] == "True"
 
 
-def test_an_attempt_that_died_tells_what_it_lost() -> None:
+def test_a_failed_attempt_reports_the_steps_that_it_lost() -> None:
     ended = AttemptStatus(number=1, job="run-a1", reason="infrastructure")
     before = PretrainJobStatus(progress=Progress(attempt=1, step=11, checkpoint=SAVED))
     status = run(before, RunPlan(RUNNING, attempts=(ended,)))
     assert (status.attempts[-1].to_step, status.attempts[-1].lost_steps) == (11, 3)
 
 
-def test_steps_belong_to_the_attempt_that_did_them_and_not_to_the_one_that_starts() -> None:
+def test_steps_belong_to_the_attempt_that_ran_them_and_not_to_the_one_that_starts() -> None:
     ended = AttemptStatus(number=1, job="run-a1", reason="preempted")
     started = AttemptStatus(number=2, job="run-a2")
     job = AttemptJob(
@@ -126,27 +126,31 @@ def test_steps_belong_to_the_attempt_that_did_them_and_not_to_the_one_that_start
     assert status.inputs == job.run.inputs
 
 
-def test_a_complete_run_shows_what_it_reached() -> None:
+def test_a_complete_run_has_the_summary_of_its_report() -> None:
     ended = AttemptStatus(number=2, job="run-a2", reason="complete")
-    reached = TrainingSummary(from_step=8, to_step=10, loss=1.5, perplexity=4.5, export=artifact())
-    report = make_report(training=reached, checkpoint=SAVED, curve=[CurvePoint(step=1, loss=9.0)])
+    summary = TrainingSummary(from_step=8, to_step=10, loss=1.5, perplexity=4.5, export=artifact())
+    report = make_report(training=summary, checkpoint=SAVED, curve=[CurvePoint(step=1, loss=9.0)])
     plan = RunPlan(COMPLETE, attempts=(ended,), report=report, train_iters=10)
     status = run(PretrainJobStatus(), plan)
-    assert (status.summary, status.export) == (reached, artifact())
+    assert (status.summary, status.export) == (summary, artifact())
     assert status.progress is not None
     assert (status.progress.phase, status.progress.step) == ("complete", 10)
     assert (status.progress.total_steps, status.progress.attempt) == (10, 2)
     assert (status.attempts[-1].from_step, status.attempts[-1].to_step) == (8, 10)
 
 
-def test_a_held_run_is_suspended_and_neither_stalled_nor_reconciling() -> None:
-    held = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
-    status = run(PretrainJobStatus(), RunPlan(held))
-    said = {condition.type: condition.status for condition in status.conditions}
-    assert (said["Suspended"], said["Stalled"], said["Reconciling"]) == ("True", "False", "False")
+def test_a_suspended_run_is_neither_stalled_nor_reconciling() -> None:
+    suspended = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
+    status = run(PretrainJobStatus(), RunPlan(suspended))
+    conditions = {condition.type: condition.status for condition in status.conditions}
+    assert (conditions["Suspended"], conditions["Stalled"], conditions["Reconciling"]) == (
+        "True",
+        "False",
+        "False",
+    )
 
 
-def test_numbers_that_json_does_not_have_are_left_out() -> None:
+def test_nan_and_infinity_are_left_out() -> None:
     curve = [CurvePoint(step=1, loss=2.0), CurvePoint(step=2, loss=math.nan)]
     progress = Progress(loss=math.inf, curve=curve)
     wire = to_wire(PretrainJobStatus(progress=progress))["progress"]
@@ -154,7 +158,7 @@ def test_numbers_that_json_does_not_have_are_left_out() -> None:
     assert wire["curve"] == [{"step": 1, "loss": 2.0}]
 
 
-def test_a_profile_is_ready_unless_it_is_wrong() -> None:
+def test_a_profile_is_ready_unless_it_is_invalid() -> None:
     valid = Plan(State(Phase.COMPLETE, Reason.VALID))
     profile = make_object("ComputeProfile")
     good = computeprofile_status(Observation(profile), valid, NOW)
@@ -172,5 +176,5 @@ def test_a_profile_is_ready_unless_it_is_wrong() -> None:
 
 
 def test_every_reason_to_fail_has_a_name() -> None:
-    for known in ExitClass:
-        assert State(Phase.FAILED, Reason.STAGE_FAILED, known.value).is_finished
+    for exit_class in ExitClass:
+        assert State(Phase.FAILED, Reason.STAGE_FAILED, exit_class.value).is_finished

@@ -1,4 +1,4 @@
-"""What the chart tells the API server and RBAC is what the webhook judges and reads."""
+"""The chart configures the webhook for the kinds that it checks, and lets it list what it reads."""
 
 from pretrain_api.kinds import KINDS
 from pretrain_api.meta import GROUP, VERSION
@@ -7,13 +7,13 @@ from pretrain_operator.webhook.object_cache import READ
 from webhooks import chart_manifests, chart_webhook
 
 
-def test_the_webhook_is_asked_about_every_kind_of_ours() -> None:
+def test_the_webhook_is_called_for_every_kind_of_ours() -> None:
     [rule] = chart_webhook()["rules"]
     assert sorted(rule["resources"]) == sorted(kind.plural for kind in KINDS)
     assert (rule["apiGroups"], rule["apiVersions"]) == ([GROUP], [VERSION])
 
 
-def test_the_webhook_may_list_what_it_compares_with_and_nothing_else() -> None:
+def test_the_webhook_may_list_the_kinds_that_it_reads_and_nothing_else() -> None:
     role = chart_manifests("webhook-rbac.yaml", "release", "system")[0]
     want = {
         "apiGroups": [GROUP],

@@ -1,4 +1,4 @@
-"""Searches beside the event loop: it stays free, their number and their time are bounded."""
+"""Searches in workers: the event loop stays free, their number and their time are bounded."""
 
 import asyncio
 import threading
@@ -17,18 +17,18 @@ from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObje
 from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit
 from pretrain_operator.webhook.planning import SAMPLE, Planning
 
-AROUND = RelatedObjects(
+RELATED = RelatedObjects(
     ComputeProfileSpec.model_validate(profile_spec()), DatasetInfo("blocks", 128, 10**6), 1024
 )
-RUN = AdmissionRequest("run", parsed_run(), AROUND)
+RUN = AdmissionRequest("run", parsed_run(), RELATED)
 WRONG = replace(RUN, spec=parsed_run(training={**run_spec()["training"], "sequenceLength": 64}))
 SECONDS = 60.0
 
 
 @pytest.fixture
 def thread() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as one:
-        yield one
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
 
 
 @contextmanager
@@ -42,52 +42,50 @@ def busy(thread: ThreadPoolExecutor) -> Iterator[None]:
         done.set()
 
 
-def test_the_run_that_warms_the_planners_up_is_judged_by_all_rules() -> None:
+def test_the_run_that_warms_the_workers_up_is_checked_by_all_rules() -> None:
     assert check(PRETRAIN_JOB.name, SAMPLE) == []
 
 
-def test_a_verdict_is_that_of_every_other_door(thread: ThreadPoolExecutor) -> None:
-    planning = Planning(lambda: thread, most=1, seconds=SECONDS)
+def test_the_result_is_that_of_every_other_admission_path(thread: ThreadPoolExecutor) -> None:
+    planning = Planning(lambda: thread, max_pending=1, timeout_seconds=SECONDS)
     assert asyncio.run(planning.admit(WRONG)) == admit(WRONG)
 
 
-def test_with_no_time_left_the_rules_and_the_dataset_still_hold(
-    thread: ThreadPoolExecutor,
-) -> None:
-    planning = Planning(lambda: thread, most=1, seconds=0.01)
+def test_after_a_timeout_only_the_plan_is_missing(thread: ThreadPoolExecutor) -> None:
+    planning = Planning(lambda: thread, max_pending=1, timeout_seconds=0.01)
     with busy(thread):
-        verdict = asyncio.run(planning.admit(WRONG))
-    assert verdict.errors == admit(WRONG).errors
-    assert verdict.missing == (
-        "spec.parallelism: memory and time are not checked here, the search for a layout takes"
-        " more than 0.01 s; the operator checks them before it creates anything",
+        result = asyncio.run(planning.admit(WRONG))
+    assert result.errors == admit(WRONG).errors
+    assert result.missing == (
+        "spec.parallelism: memory and time are not checked here because the search for a layout"
+        " takes more than 0.01 s; the operator checks them before it creates anything",
     )
 
 
-def test_one_too_many_is_answered_at_once(thread: ThreadPoolExecutor) -> None:
-    async def crowd() -> tuple[AdmissionResult, AdmissionResult]:
-        planning = Planning(lambda: thread, most=1, seconds=SECONDS)
+def test_a_run_beyond_the_maximum_is_answered_at_once(thread: ThreadPoolExecutor) -> None:
+    async def overload() -> tuple[AdmissionResult, AdmissionResult]:
+        planning = Planning(lambda: thread, max_pending=1, timeout_seconds=SECONDS)
         with busy(thread):
             waiting = asyncio.create_task(planning.admit(RUN))
-            await asyncio.sleep(0)  # it has asked
-            refused = await planning.admit(replace(RUN, name="other"))
-        return await waiting, refused
+            await asyncio.sleep(0)  # its search is pending now
+            unplanned = await planning.admit(replace(RUN, name="other"))
+        return await waiting, unplanned
 
-    first, second = asyncio.run(crowd())
+    first, second = asyncio.run(overload())
     assert first == admit(RUN)
-    assert "as many runs as it takes (1) are being planned" in second.missing[0]
+    assert "because 1 runs, the maximum, are being planned" in second.missing[0]
 
 
-def test_a_search_that_nobody_waits_for_keeps_its_place_until_it_is_done(
+def test_a_search_is_pending_until_it_ends_although_its_request_has_timed_out(
     thread: ThreadPoolExecutor,
 ) -> None:
     async def overrun() -> None:
-        planning = Planning(lambda: thread, most=1, seconds=0.01)
+        planning = Planning(lambda: thread, max_pending=1, timeout_seconds=0.01)
         with busy(thread):
             late = await planning.admit(RUN)
             assert "takes more than" in late.missing[0]
-            refused = await planning.admit(RUN)
-            assert "are being planned" in refused.missing[0]
+            unplanned = await planning.admit(RUN)
+            assert "are being planned" in unplanned.missing[0]
         await asyncio.wrap_future(thread.submit(lambda: None))  # behind the search
         again = await planning.admit(RUN)
         assert "are being planned" not in "".join(again.missing)
@@ -95,23 +93,23 @@ def test_a_search_that_nobody_waits_for_keeps_its_place_until_it_is_done(
     asyncio.run(overrun())
 
 
-def test_an_error_of_ours_is_raised_and_gives_its_place_back(thread: ThreadPoolExecutor) -> None:
-    planning = Planning(lambda: thread, most=1, seconds=SECONDS)
+def test_a_search_that_raises_is_no_longer_pending(thread: ThreadPoolExecutor) -> None:
+    planning = Planning(lambda: thread, max_pending=1, timeout_seconds=SECONDS)
     dataset = DatasetInfo("blocks", 128, tokens=None)  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(TypeError):
             asyncio.run(planning.admit(replace(RUN, related=RelatedObjects(dataset=dataset))))
 
 
-def test_who_asks_again_does_not_wait_behind_others(thread: ThreadPoolExecutor) -> None:
-    async def ask() -> None:
-        planning = Planning(lambda: thread, most=1, seconds=SECONDS)
+def test_a_cached_result_does_not_wait_for_other_searches(thread: ThreadPoolExecutor) -> None:
+    async def admit_again() -> None:
+        planning = Planning(lambda: thread, max_pending=1, timeout_seconds=SECONDS)
         first = await planning.admit(RUN)
         with busy(thread):
             assert await planning.admit(RUN) is first
-            others = asyncio.create_task(planning.admit(replace(RUN, name="other")))
-            await asyncio.sleep(0)  # it has asked, and nobody else may wait
+            other = asyncio.create_task(planning.admit(replace(RUN, name="other")))
+            await asyncio.sleep(0)  # its search is pending now, which is the maximum
             assert await planning.admit(RUN) is first
-        assert (await others).errors == []
+        assert (await other).errors == []
 
-    asyncio.run(ask())
+    asyncio.run(admit_again())

@@ -1,4 +1,4 @@
-"""Answers to AdmissionReviews: questions, changes, junk; what is said of a run is tested apart."""
+"""Responses to AdmissionReviews: new objects, updates, junk; messages are tested elsewhere."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from pretrain_operator.webhook.planning import Planning
 from pretrain_operator.webhook.server import answer_review
 
 SPEC = run_spec()
-KNOWN = ListedObjects(
+OBJECTS = ListedObjects(
     [
         make_object("ComputeProfile", "cpu"),
         make_object("TokenDataset", "blocks"),
@@ -25,7 +25,7 @@ KNOWN = ListedObjects(
 
 
 def review(spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return what the API server would ask."""
+    """Return the AdmissionReview that the API server would send."""
     request: dict[str, Any] = {
         "uid": "1234",
         "kind": {"group": "pretrain.dev", "version": "v1alpha1", "kind": "PretrainJob"},
@@ -38,22 +38,22 @@ def review(spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str,
     return {"request": request}
 
 
-def answered(asked: object, objects: ObjectReader = KNOWN) -> dict[str, Any]:
+def respond(value: object, objects: ObjectReader = OBJECTS) -> dict[str, Any]:
     """Return the response to a review."""
     with ThreadPoolExecutor(1) as threads:
-        planning = Planning(lambda: threads, most=1, seconds=60.0)
-        return dict(asyncio.run(answer_review(asked, objects, planning))["response"])
+        planning = Planning(lambda: threads, max_pending=1, timeout_seconds=60.0)
+        return dict(asyncio.run(answer_review(value, objects, planning))["response"])
 
 
 def test_a_good_run_is_allowed() -> None:
-    response = answered(
+    response = respond(
         review({**SPEC, "checkpoint": {**SPEC["checkpoint"], "every": {"steps": 9}}})
     )
     assert response == {"uid": "1234", "allowed": True}
 
 
 def test_all_errors_are_one_refusal() -> None:
-    response = answered(review({**SPEC, "parallelism": {"nodes": 2, "tensor": 3, "pipeline": 5}}))
+    response = respond(review({**SPEC, "parallelism": {"nodes": 2, "tensor": 3, "pipeline": 5}}))
     assert response["allowed"] is False
     assert (response["status"]["code"], response["status"]["reason"]) == (422, "Invalid")
     for field in ("model.attentionHeads", "parallelism.pipeline"):
@@ -61,45 +61,45 @@ def test_all_errors_are_one_refusal() -> None:
 
 
 def test_objects_that_do_not_exist_yet_are_warnings() -> None:
-    response = answered(review(SPEC), ListedObjects())
+    response = respond(review(SPEC), ListedObjects())
     assert response["allowed"] is True
     assert any("there is no TokenDataset 'blocks'" in line for line in response["warnings"])
 
 
-def test_a_change_is_held_against_the_run_that_exists() -> None:
+def test_an_update_is_compared_with_the_existing_run() -> None:
     grown = {**SPEC, "training": {**SPEC["training"], "tokens": "2M"}}
-    assert answered(review(grown, old=SPEC))["allowed"] is True
-    assert answered(review(SPEC, old=grown))["allowed"] is False
+    assert respond(review(grown, old=SPEC))["allowed"] is True
+    assert respond(review(SPEC, old=grown))["allowed"] is False
     other = {**SPEC, "data": {"datasetRef": {"name": "others"}}}
-    assert "spec.data: cannot change" in answered(review(other, old=SPEC))["status"]["message"]
+    assert "spec.data: cannot change" in respond(review(other, old=SPEC))["status"]["message"]
 
 
 def test_labels_and_finalizers_of_a_wrong_object_may_change() -> None:
     wrong = {**SPEC, "parallelism": {"nodes": 2, "tensor": 3}}
-    assert answered(review(wrong))["allowed"] is False
-    assert answered(review(wrong, old=wrong)) == {"uid": "1234", "allowed": True}
-    leaving = review(wrong, old=SPEC)
-    leaving["request"]["object"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert answered(leaving)["allowed"] is True
+    assert respond(review(wrong))["allowed"] is False
+    assert respond(review(wrong, old=wrong)) == {"uid": "1234", "allowed": True}
+    deletion = review(wrong, old=SPEC)
+    deletion["request"]["object"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert respond(deletion)["allowed"] is True
 
 
-def test_a_deletion_and_a_foreign_kind_are_no_concern() -> None:
+def test_deletions_and_foreign_kinds_are_allowed() -> None:
     for change in ({"operation": "DELETE"}, {"kind": {"kind": "Pod"}}):
-        asked = review({})
-        asked["request"].update(change)
-        assert answered(asked)["allowed"] is True
+        value = review({})
+        value["request"].update(change)
+        assert respond(value)["allowed"] is True
 
 
-def test_other_kinds_are_held_against_their_rules() -> None:
-    asked = review({"accelerator": {"perNode": 0}})
-    asked["request"]["kind"]["kind"] = "ComputeProfile"
-    assert "spec.accelerator.perNode: " in answered(asked)["status"]["message"]
+def test_objects_of_other_kinds_are_checked_by_their_rules() -> None:
+    value = review({"accelerator": {"perNode": 0}})
+    value["request"]["kind"]["kind"] = "ComputeProfile"
+    assert "spec.accelerator.perNode: " in respond(value)["status"]["message"]
 
 
 @pytest.mark.parametrize("body", [[], {}, {"request": 1}, {"request": {"uid": 3}}])
 def test_a_body_that_is_no_review_is_refused(body: object) -> None:
     with pytest.raises(InvalidManifest, match="no AdmissionReview"):
-        answered(body)
+        respond(body)
 
 
 JUNK = st.recursive(
@@ -113,15 +113,15 @@ JUNK = st.recursive(
 @given(
     junk=JUNK,
     at=st.sampled_from(["object", "oldObject", "kind", "operation", "namespace"]),
-    is_change=st.booleans(),
+    is_update=st.booleans(),
 )
-def test_no_junk_in_a_review_makes_the_webhook_fail(junk: object, at: str, is_change: bool) -> None:
-    asked = review(SPEC, old={**SPEC, "suspend": True} if is_change else None)
-    asked["request"][at] = junk
-    answered(asked)
+def test_no_junk_in_a_review_makes_the_webhook_fail(junk: object, at: str, is_update: bool) -> None:
+    value = review(SPEC, old={**SPEC, "suspend": True} if is_update else None)
+    value["request"][at] = junk
+    respond(value)
 
 
 @settings(deadline=None, max_examples=50)
 @given(junk=JUNK, at=st.sampled_from(sorted(SPEC)))
 def test_no_junk_in_a_spec_makes_the_webhook_fail(junk: object, at: str) -> None:
-    answered(review({**SPEC, at: junk}))
+    respond(review({**SPEC, at: junk}))

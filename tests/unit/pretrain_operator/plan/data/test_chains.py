@@ -22,7 +22,7 @@ PLACEMENT = plan_placement(parsed_profile(), "data")
 TOKENS = OpenedArtifact(uri=artifact("tokens").uri, digest="e" * 64)
 
 
-def test_where_and_by_whom_does_not_change_what_is_computed() -> None:
+def test_location_and_placement_do_not_change_the_digest() -> None:
     plain = content_digest(parsed_pipeline(), {})
     same = parsed_pipeline(
         tasks=7,
@@ -41,17 +41,17 @@ def test_where_and_by_whom_does_not_change_what_is_computed() -> None:
         {"deduplication": {"exact": False}},
     ],
 )
-def test_what_is_asked_for_changes_the_digest(change: dict[str, Any]) -> None:
+def test_the_content_of_a_spec_changes_the_digest(change: dict[str, Any]) -> None:
     assert content_digest(parsed_pipeline(**change), {}) != content_digest(parsed_pipeline(), {})
 
 
-def test_a_default_that_is_written_down_is_the_same_as_none() -> None:
-    written = parsed_tokenizer(algorithm="bpe", splitDigits=True)
+def test_an_explicit_default_does_not_change_the_digest() -> None:
+    explicit = parsed_tokenizer(algorithm="bpe", splitDigits=True)
     inputs = {"spec.corpus.pipelineRef": DOCUMENTS}
-    assert content_digest(written, inputs) == content_digest(parsed_tokenizer(), inputs)
+    assert content_digest(explicit, inputs) == content_digest(parsed_tokenizer(), inputs)
 
 
-def test_other_documents_make_another_tokenizer() -> None:
+def test_other_documents_change_the_digest_of_a_tokenizer() -> None:
     other = DOCUMENTS.model_copy(update={"digest": "f" * 64})
     field = "spec.corpus.pipelineRef"
     assert content_digest(parsed_tokenizer(), {field: DOCUMENTS}) != content_digest(
@@ -59,7 +59,7 @@ def test_other_documents_make_another_tokenizer() -> None:
     )
 
 
-def test_a_tokenizer_is_told_its_documents_and_mounts_the_secrets_of_both() -> None:
+def test_the_job_of_a_tokenizer_has_its_documents_and_the_secrets_of_input_and_output() -> None:
     owner = make_object("Tokenizer", "tokens")
     spec = parsed_tokenizer(output={"uri": "s3://models", **SECRET})
     chain = plan_chain(DataObject(owner, spec, {"spec.corpus.pipelineRef": DOCUMENTS}), PLACEMENT)
@@ -100,7 +100,7 @@ def test_a_dataset_refers_to_its_tokenizer_and_to_each_part_of_the_mixture() -> 
         assert (job.run.tokenizer, job.run.documents) == (TOKENS, [DOCUMENTS, DOCUMENTS])
 
 
-def test_sources_are_opened_only_by_the_stages_that_read_them() -> None:
+def test_only_the_stages_that_read_sources_mount_their_secrets() -> None:
     owner = make_object("DataPipeline", "documents")
     source = {"name": "web", "uri": "s3://raw/*.jsonl", "credentialsSecretRef": {"name": "raw"}}
     spec = parsed_pipeline(sources=[source], output={"uri": "s3://corpus", **SECRET})
@@ -110,7 +110,7 @@ def test_sources_are_opened_only_by_the_stages_that_read_them() -> None:
     assert secrets["match"] == secrets["decide"] == secrets["write"] == secrets["report"] == ("s3",)
 
 
-def test_pods_are_not_told_what_may_change_while_they_run() -> None:
+def test_fields_that_may_change_while_pods_run_do_not_change_the_job() -> None:
     owner = make_object("DataPipeline", "documents")
     plain = plan_chain(DataObject(owner, parsed_pipeline(), {}), PLACEMENT)
     moved = parsed_pipeline(parallelism=1, profileRef={"name": "gpu"})

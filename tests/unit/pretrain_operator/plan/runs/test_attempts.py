@@ -22,12 +22,12 @@ from pretrain_operator.plan.runs.attempts import (
 )
 
 FREE = (ExitClass.PREEMPTED.value, SUSPENDED)
-ENDS = st.sampled_from([known.value for known in ExitClass] + [UNREPORTED, SUSPENDED])
+ENDS = st.sampled_from([end.value for end in ExitClass] + [UNREPORTED, SUSPENDED])
 TIGHT = Budgets(infrastructure=RestartBudget(max=2, window=3600), user=RestartBudget(max=1))
 
 
 def history(*ends: str, apart: float = 10) -> list[AttemptStatus]:
-    """Return attempts that ended so, `apart` seconds from each other, the last one just now."""
+    """Return attempts with these ends, `apart` seconds from each other, the last one at `NOW`."""
     return [
         AttemptStatus(
             number=index + 1,
@@ -40,65 +40,66 @@ def history(*ends: str, apart: float = 10) -> list[AttemptStatus]:
     ]
 
 
-def test_the_first_attempt_has_number_one() -> None:
-    assert decide_next_attempt([], [], Budgets(), NOW) == NextAttempt(1, None)
+def test_the_first_attempt_has_number_one_and_starts_at_once() -> None:
+    assert next_number([], []) == 1
+    assert decide_next_attempt([], Budgets(), NOW) == NextAttempt(None)
 
 
 @given(st.lists(ENDS, max_size=8), st.lists(st.integers(1, 40), max_size=5))
-def test_the_number_never_goes_backwards(ends: list[str], jobs: list[int]) -> None:
+def test_the_number_always_increases(ends: list[str], numbers: list[int]) -> None:
     attempts = history(*ends)
-    seen = [make_job(f"run-a{number}", attempt=number) for number in jobs]
-    number = next_number(attempts, seen)
-    assert number > max([0, *jobs, *(attempt.number for attempt in attempts)])
+    jobs = [make_job(f"run-a{number}", attempt=number) for number in numbers]
+    number = next_number(attempts, jobs)
+    assert number > max([0, *numbers, *(attempt.number for attempt in attempts)])
 
 
-@given(st.sampled_from([known.value for known in ExitClass if known.value != "complete"]))
+@given(st.sampled_from([end.value for end in ExitClass if end.value != "complete"]))
 def test_no_cause_but_preemption_restarts_for_ever(end: str) -> None:
     attempts = history(*[end] * (SHOWN_ATTEMPTS + 5))
-    decision = decide_next_attempt(attempts, [], TIGHT, NOW)
+    decision = decide_next_attempt(attempts, TIGHT, NOW)
     assert isinstance(decision, NextAttempt if end in FREE else GiveUp)
 
 
 @pytest.mark.parametrize("end", [ExitClass.USER_ERROR, ExitClass.BAD_DATA])
-def test_what_only_the_user_can_cure_ends_the_run_at_once(end: ExitClass) -> None:
-    decision = decide_next_attempt(history(end.value), [], Budgets(), NOW)
+def test_an_error_that_only_the_user_can_fix_ends_the_run_at_once(end: ExitClass) -> None:
+    decision = decide_next_attempt(history(end.value), Budgets(), NOW)
     assert isinstance(decision, GiveUp)
     assert (decision.reason.value.lower(), decision.message) == (end.value.lower(), "it broke")
 
 
 def test_budgets_are_charged_by_cause() -> None:
     mixed = history(UNREPORTED, "infrastructure", "preempted", "infrastructure")
-    assert isinstance(decide_next_attempt(mixed, [], TIGHT, NOW), NextAttempt)
+    assert isinstance(decide_next_attempt(mixed, TIGHT, NOW), NextAttempt)
     spent = history("infrastructure", "hang", "infrastructure")
-    decision = decide_next_attempt(spent, [], TIGHT, NOW)
+    decision = decide_next_attempt(spent, TIGHT, NOW)
     assert isinstance(decision, GiveUp)
     assert decision.reason is Reason.RESTART_BUDGET_EXHAUSTED
     assert "spec.recovery.budgets.infrastructure.max = 2" in decision.message
 
 
-def test_a_bug_of_the_program_is_not_tried_as_often_as_a_lost_node() -> None:
+def test_a_program_error_is_retried_less_often_than_a_lost_node() -> None:
     bug = ExitClass.PROGRAM_ERROR.value
-    assert isinstance(decide_next_attempt(history(bug, bug), [], Budgets(), NOW), NextAttempt)
-    decision = decide_next_attempt(history(bug, bug, bug), [], Budgets(), NOW)
+    assert isinstance(decide_next_attempt(history(bug, bug), Budgets(), NOW), NextAttempt)
+    decision = decide_next_attempt(history(bug, bug, bug), Budgets(), NOW)
     assert isinstance(decision, GiveUp)
     assert "spec.recovery.budgets.user.max = 2" in decision.message
 
 
-def test_ends_outside_the_window_are_forgiven() -> None:
+def test_ends_outside_the_window_are_not_charged() -> None:
     rare = history(*["infrastructure"] * 10, apart=1900)
-    assert isinstance(decide_next_attempt(rare, [], TIGHT, NOW), NextAttempt)
+    assert isinstance(decide_next_attempt(rare, TIGHT, NOW), NextAttempt)
 
 
-def test_lack_of_memory_is_the_reason_if_it_spent_the_budget() -> None:
-    decision = decide_next_attempt(history("outOfMemory", "outOfMemory"), [], TIGHT, NOW)
+def test_out_of_memory_is_the_reason_if_it_exhausted_the_budget() -> None:
+    decision = decide_next_attempt(history("outOfMemory", "outOfMemory"), TIGHT, NOW)
     assert isinstance(decision, GiveUp)
     assert decision.reason is Reason.OUT_OF_MEMORY
 
 
-def test_repeated_failures_are_answered_more_slowly_but_within_a_minute() -> None:
+def test_repeated_failures_have_a_growing_backoff_of_at_most_a_minute() -> None:
     delays = []
     for count in range(1, 12):
-        decision = decide_next_attempt(history(*["infrastructure"] * count), [], Budgets(), NOW)
+        decision = decide_next_attempt(history(*["infrastructure"] * count), Budgets(), NOW)
         assert isinstance(decision, NextAttempt)
         delays.append((decision.not_before or NOW) - NOW)
     assert delays[0] == timedelta(0)
@@ -107,42 +108,42 @@ def test_repeated_failures_are_answered_more_slowly_but_within_a_minute() -> Non
 
 
 @pytest.mark.parametrize("end", [*FREE, REPLACED])
-def test_ends_that_are_free_of_charge_are_answered_more_slowly_too(end: str) -> None:
+def test_ends_that_are_free_of_charge_have_a_growing_backoff_too(end: str) -> None:
     delays = []
     for count in range(1, 12):
-        decision = decide_next_attempt(history(*[end] * count), [], TIGHT, NOW)
+        decision = decide_next_attempt(history(*[end] * count), TIGHT, NOW)
         assert isinstance(decision, NextAttempt)
         delays.append(((decision.not_before or NOW) - NOW).total_seconds())
     assert delays == [0, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
 
 
-def test_ends_that_are_free_of_charge_and_far_apart_are_answered_at_once() -> None:
+def test_ends_that_are_free_of_charge_and_far_apart_have_no_backoff() -> None:
     rare = history(*["preempted"] * 10, apart=1200)
-    assert decide_next_attempt(rare, [], TIGHT, NOW) == NextAttempt(11, None)
+    assert decide_next_attempt(rare, TIGHT, NOW) == NextAttempt(None)
 
 
-def test_a_retry_forgets_how_often_attempts_have_ended() -> None:
+def test_a_retry_resets_the_backoff_but_not_the_number() -> None:
     ended = history(*["preempted"] * 5)
-    assert decide_next_attempt(ended, [], TIGHT, NOW, retry="1") == NextAttempt(6, None)
+    assert decide_next_attempt(ended, TIGHT, NOW, retry="1") == NextAttempt(None)
+    assert next_number(ended, []) == 6
 
 
-def test_all_attempts_that_a_budget_counts_are_remembered() -> None:
+def test_all_attempts_that_a_budget_counts_are_kept() -> None:
     attempts = history(*["infrastructure"] * 40)
-    kept = keep_attempts(attempts, Budgets(infrastructure=RestartBudget(max=30)))
+    budgets = Budgets(infrastructure=RestartBudget(max=30))
+    kept = keep_attempts(attempts, budgets)
     assert [attempt.number for attempt in kept] == list(range(10, 41))
-    assert isinstance(
-        decide_next_attempt(kept, [], Budgets(infrastructure=RestartBudget(max=30)), NOW), GiveUp
-    )
+    assert isinstance(decide_next_attempt(kept, budgets, NOW), GiveUp)
     assert len(keep_attempts(attempts, TIGHT)) == SHOWN_ATTEMPTS
 
 
-LIVELY = st.lists(
+HISTORIES = st.lists(
     st.sampled_from([*FREE, *FREE, *FREE, "infrastructure", "hang", UNREPORTED, "lossSpike"]),
     max_size=200,
 )
 
 
-@given(LIVELY, st.integers(0, 6), st.integers(0, 6))
+@given(HISTORIES, st.integers(0, 6), st.integers(0, 6))
 def test_budgets_bound_the_charged_ends_of_any_history(
     ends: list[str], infrastructure: int, user: int
 ) -> None:
@@ -152,10 +153,9 @@ def test_budgets_bound_the_charged_ends_of_any_history(
     kept: tuple[AttemptStatus, ...] = ()
     charged = {"infrastructure": 0, "user": 0}
     for end in history(*ends):
-        decision = decide_next_attempt(kept, [], budgets, NOW)
-        if isinstance(decision, GiveUp):
+        if isinstance(decide_next_attempt(kept, budgets, NOW), GiveUp):
             break
-        assert decision.number == end.number
+        assert next_number(kept, []) == end.number
         kept = keep_attempts([*kept, end], budgets)
         if end.reason not in FREE:
             charged["infrastructure" if end.reason in ("infrastructure", "hang") else "user"] += 1
@@ -169,4 +169,4 @@ def test_ends_free_of_charge_do_not_push_out_those_that_a_budget_counts() -> Non
     kept = keep_attempts(attempts, TIGHT)
     assert kept[0].number == 1
     assert len(kept) == SHOWN_ATTEMPTS + 1
-    assert isinstance(decide_next_attempt(kept, [], TIGHT, NOW), GiveUp)
+    assert isinstance(decide_next_attempt(kept, TIGHT, NOW), GiveUp)

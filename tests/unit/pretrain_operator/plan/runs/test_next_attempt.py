@@ -69,7 +69,7 @@ def test_a_new_run_starts_its_first_attempt() -> None:
     assert plan().due == 1
 
 
-def test_a_running_attempt_is_left_alone_and_asked_for_its_progress() -> None:
+def test_a_running_attempt_is_not_changed_and_polled() -> None:
     after = plan([running()], [attempt()])
     assert (after.due, after.delete) == (None, ())
     assert after.state.reason is Reason.ATTEMPT_RUNNING
@@ -79,10 +79,10 @@ def test_a_running_attempt_is_left_alone_and_asked_for_its_progress() -> None:
     assert pod.rank == 0
 
 
-def test_an_attempt_that_started_just_before_a_crash_is_found_by_its_job() -> None:
+def test_an_attempt_that_started_before_a_crash_is_restored_from_its_job() -> None:
     after = plan([running(3)], [attempt(2, "infrastructure")])
     assert after.due is None
-    assert [known.number for known in after.attempts] == [2, 3]
+    assert [item.number for item in after.attempts] == [2, 3]
 
 
 def test_a_failed_attempt_is_followed_by_another_once_its_pods_have_ended() -> None:
@@ -96,7 +96,7 @@ def test_a_failed_attempt_is_followed_by_another_once_its_pods_have_ended() -> N
     assert after.attempts[0].reason == ExitClass.INFRASTRUCTURE
 
 
-def test_an_attempt_that_has_to_wait_says_until_when() -> None:
+def test_an_attempt_with_a_backoff_reports_its_start() -> None:
     preempted = [attempt(1, "preempted"), attempt(2, "preempted")]
     waiting = plan([], preempted)
     assert (waiting.due, waiting.requeue_after_seconds) == (None, 2)
@@ -114,7 +114,7 @@ def test_no_attempt_starts_while_pods_of_a_deleted_job_still_run() -> None:
     assert plan([], [attempt()], pods=[left], seconds=60).due == 2
 
 
-def test_a_new_run_waits_for_the_pods_of_an_earlier_one_of_its_name() -> None:
+def test_a_new_run_waits_for_the_pods_of_an_earlier_run_of_the_same_name() -> None:
     after = plan(pods=[make_pod(0, job="run-a7", deleted_by=format_time(NOW))])
     assert after.due is None
     assert after.state.phase is Phase.RUNNING
@@ -123,14 +123,14 @@ def test_a_new_run_waits_for_the_pods_of_an_earlier_one_of_its_name() -> None:
     )
 
 
-def test_a_pod_on_a_node_that_does_not_answer_is_given_up_in_the_end() -> None:
+def test_a_pod_on_a_node_that_does_not_answer_is_ignored_after_a_while() -> None:
     lost = make_pod(1, job="run-a1", deleted_by=format_time(NOW))
     job = running(1, failed_pod(0, "run-a1", code=137), lost, failing=True)
     assert plan([job], [attempt()]).due is None
     assert plan([job], [attempt()], seconds=31).due == 2
 
 
-def test_a_complete_attempt_completes_the_run_with_what_pod_0_said() -> None:
+def test_a_complete_attempt_completes_the_run_with_the_report_of_pod_0() -> None:
     summary = TrainingSummary(to_step=10)
     pods = [succeeded_pod(0, "run-a1", training=summary), succeeded_pod(1, "run-a1")]
     after = plan([complete_job("run-a1", pods, attempt=1)], [attempt()])
@@ -140,36 +140,36 @@ def test_a_complete_attempt_completes_the_run_with_what_pod_0_said() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.COMPLETE, Phase.FAILED])
-def test_a_finished_run_never_runs_again_because_its_job_vanished(phase: Phase) -> None:
+def test_a_finished_run_does_not_run_again_because_its_job_was_deleted(phase: Phase) -> None:
     done = State(phase, Reason.COMPLETE, "done")
     after = plan([], [attempt(1, "complete")], finished=done)
     assert (after.state, after.due) == (done, None)
 
 
-def test_a_complete_run_goes_on_when_its_tokens_grow() -> None:
+def test_a_complete_run_continues_when_its_tokens_are_increased() -> None:
     done = State(Phase.COMPLETE, Reason.COMPLETE, "done")
     progress = Progress(phase="complete", attempt=1, step=10, total_steps=10)
     after = plan([], [attempt(1, "complete")], finished=done, progress=progress)
     assert after.due == 2
 
 
-def test_a_held_run_ends_its_attempt_uncharged_and_starts_none() -> None:
+def test_a_suspended_run_stops_its_attempt_uncharged_and_starts_none() -> None:
     during = plan([running()], [attempt()], suspend=True)
     assert (during.state.phase, during.delete) == (Phase.SUSPENDED, ())
     assert during.attempts[0].reason == "suspended"
-    known = plan([running()], during.attempts, suspend=True)
-    assert (known.state, known.attempts) == (during.state, during.attempts)
-    assert known.delete == ("run-a1",)
+    later = plan([running()], during.attempts, suspend=True)
+    assert (later.state, later.attempts) == (during.state, during.attempts)
+    assert later.delete == ("run-a1",)
     after = plan([], during.attempts, suspend=True)
     assert (after.due, after.state.phase) == (None, Phase.SUSPENDED)
     assert plan([], during.attempts).due == 2
 
 
-def test_a_run_that_is_held_from_the_beginning_never_starts() -> None:
+def test_a_run_that_is_suspended_from_the_beginning_does_not_start() -> None:
     assert plan(suspend=True).state.phase is Phase.SUSPENDED
 
 
-def test_a_job_that_its_queue_holds_keeps_its_attempt() -> None:
+def test_a_job_that_is_suspended_by_its_queue_keeps_its_attempt() -> None:
     after = plan([running(1, suspended=True)], [attempt()])
     assert (after.state.phase, after.due, after.delete) == (Phase.SUSPENDED, None, ())
 
@@ -190,14 +190,14 @@ def test_an_attempt_that_could_not_start_is_replaced_when_its_profile_changes() 
     assert plan([running(1, annotations={})], [attempt()]).delete == ()
 
 
-def test_a_user_error_ends_the_run_with_the_sentence_of_the_pod() -> None:
+def test_a_user_error_fails_the_run_with_the_message_of_the_pod() -> None:
     pod = failed_pod(0, "run-a1", exit_class=ExitClass.USER_ERROR, message="spec.model.layers: 3")
     after = plan([running(1, pod, failed=True)], [attempt()])
     assert (after.state.phase, after.state.reason) == (Phase.FAILED, Reason.USER_ERROR)
-    assert after.state.message.startswith("spec.model.layers: 3; to try again: ")
+    assert after.state.message.startswith("spec.model.layers: 3; to retry: ")
 
 
-def test_pods_that_do_not_start_are_told_of() -> None:
+def test_pods_that_do_not_start_are_reported() -> None:
     stuck = make_pod(1, "Pending", job="run-a1", waiting="Unschedulable: 0/1 nodes")
     after = plan([running(1, make_pod(0, job="run-a1"), stuck)], [attempt()])
     assert after.state.reason is Reason.WAITING_FOR_PODS
@@ -210,7 +210,7 @@ def test_planning_twice_gives_the_same() -> None:
     assert plan([running(1, *pods, failed=True)], first.attempts) == first
 
 
-def test_a_run_that_failed_is_tried_again_when_its_annotation_changes() -> None:
+def test_a_failed_run_is_retried_when_its_annotation_changes() -> None:
     spent = [attempt(number, "userError") for number in (1, 2)]
     failed = plan(attempts=spent).state
     assert failed.phase is Phase.FAILED
@@ -222,5 +222,5 @@ def test_a_run_that_failed_is_tried_again_when_its_annotation_changes() -> None:
     after = plan(attempts=again, annotations=wanted)
     assert after.due is None
     assert "pretrain.dev/retry=2" in after.state.message
-    found = plan([running(3, annotations={**PLACED, **wanted})], spent, annotations=wanted)
-    assert found.attempts[-1].retry == "1"
+    restored = plan([running(3, annotations={**PLACED, **wanted})], spent, annotations=wanted)
+    assert restored.attempts[-1].retry == "1"

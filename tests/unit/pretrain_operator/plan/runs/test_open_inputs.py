@@ -12,8 +12,8 @@ OTHER_LENGTH = {"training": {**run_spec()["training"], "sequenceLength": 64}}
 SMALL_EMBEDDING = {"model": {**run_spec()["model"], "vocabularySize": 100}}
 
 
-def run_beside(vocabulary: int, **changes: Any) -> ObservedRun:
-    """Return a run beside a dataset of sequences of 128 tokens, and its tokenizer."""
+def run_with_inputs(vocabulary: int, **changes: Any) -> ObservedRun:
+    """Return a run, a dataset of sequences of 128 tokens, and a tokenizer of `vocabulary` ids."""
     summary = {"sequenceLength": 128, "vocabularySize": vocabulary}
     bodies = (
         make_body("TokenDataset", "blocks", status=ready_status("blocks", summary=summary)),
@@ -24,7 +24,7 @@ def run_beside(vocabulary: int, **changes: Any) -> ObservedRun:
 
 
 def test_a_run_that_fits_gets_the_artifacts_of_its_dataset_and_tokenizer() -> None:
-    opened = open_inputs(run_beside(1024))
+    opened = open_inputs(run_with_inputs(1024))
     uris = (opened.dataset.uri, opened.tokenizer.uri)
     assert uris == (artifact("blocks").uri, artifact("tokens").uri)
 
@@ -41,9 +41,9 @@ def test_a_run_that_fits_gets_the_artifacts_of_its_dataset_and_tokenizer() -> No
         ),
     ],
 )
-def test_inputs_that_changed_since_the_run_was_admitted_are_compared_again(
+def test_inputs_are_compared_again_when_an_attempt_starts(
     changes: dict[str, Any], fields: list[str]
 ) -> None:
     with pytest.raises(InvalidManifest) as raised:
-        open_inputs(run_beside(1024, **changes))
+        open_inputs(run_with_inputs(1024, **changes))
     assert [problem.split(":")[0] for problem in raised.value.problems] == fields

@@ -13,7 +13,7 @@ from pretrain_operator.status.wire import to_wire
 
 
 def observed(per_node: int = 2, **changes: Any) -> Observation:
-    """Return a run beside a profile; its dataset does not exist yet."""
+    """Return a run and a profile; the dataset of the run does not exist yet."""
     spec = profile_spec(accelerator={"name": "cpu", "perNode": per_node})
     profile = parse_object("ComputeProfile", make_body("ComputeProfile", "cpu", spec=spec))
     return Observation(
@@ -45,7 +45,7 @@ def test_a_run_keeps_the_layout_that_it_started_with() -> None:
     assert other.world_size == 16
 
 
-def test_an_invalid_run_says_all_that_is_wrong_and_forgets_no_attempt() -> None:
+def test_an_invalid_run_reports_all_problems_and_keeps_its_attempts() -> None:
     status = {"attempts": [{"number": 1, "job": "run-a1", "reason": "complete"}]}
     spec = run_spec(suspend="maybe", data={})
     plan = plan_pretrainjob(observed(spec=spec, status=status), NOW)
@@ -67,7 +67,7 @@ def test_only_a_run_that_has_not_started_may_need_a_search() -> None:
     assert not needs_search(observed(status=finished("Complete")))
 
 
-def test_a_finished_run_is_deleted_when_its_time_is_over() -> None:
+def test_a_finished_run_is_deleted_after_its_time_to_live() -> None:
     spec = run_spec(ttlAfterFinished="1h")
 
     def after(seconds: float) -> RunPlan:

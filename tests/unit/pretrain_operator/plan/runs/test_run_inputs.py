@@ -36,7 +36,7 @@ def learning(**changes: object) -> dict[str, object]:
         ({"model": {**run_spec()["model"], "layers": 8}}, False),
     ],
 )
-def test_a_run_keeps_its_checkpoints_while_it_stays_the_same_run(
+def test_a_run_keeps_its_digest_while_only_fields_change_that_do_not_affect_training(
     change: dict[str, object], is_same: bool
 ) -> None:
     before = pin_inputs(parsed_run(), OPENED).digest
@@ -44,7 +44,7 @@ def test_a_run_keeps_its_checkpoints_while_it_stays_the_same_run(
 
 
 @given(st.uuids(), st.integers(1, 10_000))
-def test_attempts_meet_at_a_port_of_their_own(uid: object, attempt: int) -> None:
+def test_each_attempt_has_its_own_rendezvous_port(uid: object, attempt: int) -> None:
     port = rendezvous_port(str(uid), attempt)
     assert 20_000 <= port < 30_000
     assert port != PROGRESS_PORT
@@ -52,7 +52,7 @@ def test_attempts_meet_at_a_port_of_their_own(uid: object, attempt: int) -> None
     assert port != rendezvous_port(str(uid), attempt + 1)
 
 
-def test_the_document_of_pods_says_where_they_meet_and_on_what_they_compute() -> None:
+def test_the_document_of_pods_has_their_rendezvous_and_their_device() -> None:
     run = make_observed_run()
     document = training_run(run, parsed_profile(), OPENED, 2)
     assert (document.uid, document.attempt) == (run.owner.uid, 2)

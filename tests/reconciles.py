@@ -1,4 +1,4 @@
-"""What tests of reconciles share: a story about a simulated cluster, and what is seen in it."""
+"""Run the steps of a test in a simulated cluster, and read its objects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,36 +7,36 @@ from kubernetes.aio.client.rest import ApiException
 
 from simulation import Simulation
 
-Story = Callable[[Simulation], Awaitable[None]]
+Steps = Callable[[Simulation], Awaitable[None]]
 
 
-def tell(story: Story) -> None:
-    """Run a story about a cluster that has a profile."""
+def simulate(steps: Steps) -> None:
+    """Run the steps of a test in a cluster that has a profile."""
 
     async def run() -> None:
         simulation = Simulation()
         simulation.apply("ComputeProfile", "cpu")
         await simulation.start_operator()
-        await story(simulation)
+        await steps(simulation)
 
     asyncio.run(run())
 
 
 def with_chain(simulation: Simulation) -> None:
-    """Apply everything that a run needs."""
+    """Apply all objects that a run needs."""
     simulation.apply("DataPipeline", "documents")
     simulation.apply("Tokenizer", "tokens")
     simulation.apply("TokenDataset", "blocks")
 
 
 def state(simulation: Simulation, kind: str, name: str) -> tuple[str, str]:
-    """Return phase and reason of an object."""
+    """Return the phase of an object, and the reason of its condition Ready."""
     phase = simulation.object(kind, name)["status"]["phase"]
     return phase, simulation.condition(kind, name, "Ready")["reason"]
 
 
 def message(simulation: Simulation, kind: str, name: str) -> str:
-    """Return the sentence that people read first."""
+    """Return the message in the status of an object."""
     text: str = simulation.object(kind, name)["status"]["message"]
     return text
 
@@ -47,10 +47,10 @@ def names(simulation: Simulation, kind: str) -> list[str]:
 
 
 def refuse(method: str, part: str, status: int) -> Callable[[str, str], ApiException | None]:
-    """Return what makes a server refuse the requests of a method to paths with a part."""
+    """Return a `MemoryServer.refuse` for requests with this method and `part` in their path."""
 
-    def answer(asked: str, path: str) -> ApiException | None:
-        is_meant = asked == method and part in path
-        return ApiException(status=status, reason=f"not allowed: {part}") if is_meant else None
+    def respond(request_method: str, path: str) -> ApiException | None:
+        is_refused = request_method == method and part in path
+        return ApiException(status=status, reason=f"not allowed: {part}") if is_refused else None
 
-    return answer
+    return respond
