@@ -6,8 +6,8 @@ from pretrain_api.conditions import Reason
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
 from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.objects import ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
 
 
 def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) -> ComputeProfileSpec:

@@ -16,9 +16,9 @@ from pretrain_api.v1alpha1.tokendataset import (
 )
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.admission.profiles import choose_profile
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
-from pretrain_operator.observed.statuses import find_condition, read_status
+from pretrain_operator.observed.states import find_condition, read_status
 
 
 @dataclass(frozen=True)

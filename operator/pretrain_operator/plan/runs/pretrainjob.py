@@ -12,13 +12,12 @@ from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, 
 from pretrain_operator.observed.clock import seconds_between
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.states import Phase
-from pretrain_operator.observed.statuses import find_condition, read_status
+from pretrain_operator.observed.states import Phase, find_condition, read_status
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
+from pretrain_operator.plan.plans import RunPlan
 from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.runs.next_attempt import plan_attempts
 from pretrain_operator.plan.runs.observed_run import ObservedRun, last_end_of, read_run
-from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.plan.runs.training_run import plan_attempt_job
 from pretrain_operator.plan.secrets import hold_for_secrets
 

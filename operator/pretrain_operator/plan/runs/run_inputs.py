@@ -12,9 +12,9 @@ from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetSta
 from pretrain_operator.admission.objects import refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import input_problems
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
-from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.observed.states import read_status
 from pretrain_operator.plan.data.objects import DataObject, input_fields
 from pretrain_operator.plan.dependencies import artifact_secret, require_artifact, require_artifacts
 from pretrain_operator.plan.runs.observed_run import ObservedRun
