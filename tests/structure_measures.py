@@ -79,9 +79,10 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
                 yield f"{path.relative_to(ROOT)}:{node.name}", node
 
 
-def positional_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Return the parameters that a caller may pass without their names; `self` is none."""
-    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the number of named parameters; `self` and `cls` do not count."""
+    args = node.args
+    names = [argument.arg for argument in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
     return len([name for name in names if name not in ("self", "cls")])
 
 

@@ -8,12 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from structure_measures import MODULES, ROOT, homonyms, modules_by_package
+from structure_measures import (
+    MODULES,
+    ROOT,
+    functions,
+    homonyms,
+    modules_by_package,
+    parameters,
+)
 
 CHECKED = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted(ROOT.glob("benchmarks/*.py"))]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 MAX_MODULES = 15
+MAX_PARAMETERS = 4
 TRAINER_STORY = {
     "__main__",
     "launcher",
@@ -56,6 +64,13 @@ def test_the_trainer_opens_with_its_story() -> None:
 
 def test_a_class_name_has_one_meaning() -> None:
     assert homonyms() == {}
+
+
+def test_no_function_of_the_control_plane_takes_more_than_four_parameters() -> None:
+    """More than four mean that a type is missing."""
+    folders = ("operator/", "crds/")
+    counts = {name: parameters(node) for name, node in functions() if name.startswith(folders)}
+    assert {name: n for name, n in counts.items() if n > MAX_PARAMETERS} == {}
 
 
 def test_no_file_is_named_for_nothing() -> None:

@@ -20,8 +20,9 @@ from pretrain_operator.plan.dependencies import require_artifacts
 DataSpec = DataPipelineSpec | TokenizerSpec | TokenDatasetSpec
 
 _SPECS: dict[str, type[DataSpec]] = {
-    kind.name: kind.spec  # type: ignore[misc]
-    for kind in (DATA_PIPELINE, TOKENIZER, TOKEN_DATASET)
+    DATA_PIPELINE.name: DataPipelineSpec,
+    TOKENIZER.name: TokenizerSpec,
+    TOKEN_DATASET.name: TokenDatasetSpec,
 }
 
 
