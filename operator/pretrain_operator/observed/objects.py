@@ -1,8 +1,12 @@
 """Objects of our kinds, as the API server sent them; their specs are parsed later."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from pretrain_api.problems import parse
 
 
 @dataclass(frozen=True, order=True)
@@ -25,7 +29,11 @@ class Key:
 
 @dataclass(frozen=True)
 class ObservedObject:
-    """An object of one of our kinds; `spec` and `status` are parsed by their own types later."""
+    """One version of an object of one of our kinds.
+
+    `spec` and `status` are as they were read; `read_spec` and `read_status` parse them, once for
+    each version.
+    """
 
     key: Key
     uid: str
@@ -36,6 +44,10 @@ class ObservedObject:
     deleting: bool
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
+    parsed: dict[type[BaseModel], BaseModel] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
+    """Spec and status by type, as far as they have been parsed."""
 
 
 class ObjectReader(Protocol):
@@ -81,6 +93,18 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
         spec=body.get("spec") or {},
         status=body.get("status") or {},
     )
+
+
+def read_spec[M: BaseModel](model: type[M], observed: ObservedObject) -> M:
+    """Return the spec of `observed`.
+
+    Raises:
+        InvalidManifest: If it is not a `model`.
+    """
+    spec = observed.parsed.get(model)
+    if not isinstance(spec, model):
+        spec = observed.parsed[model] = parse(model, dict(observed.spec))
+    return spec
 
 
 def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

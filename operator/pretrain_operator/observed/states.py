@@ -52,10 +52,14 @@ def read_status[S: BaseModel](model: type[S], observed: ObservedObject) -> S:
 
     An empty status loses nothing: its content is rebuilt from Jobs and artifacts.
     """
-    try:
-        return model.model_validate(dict(observed.status), extra="ignore")
-    except ValidationError:
-        return model()
+    status = observed.parsed.get(model)
+    if not isinstance(status, model):
+        try:
+            status = model.model_validate(dict(observed.status), extra="ignore")
+        except ValidationError:
+            status = model()
+        observed.parsed[model] = status
+    return status
 
 
 def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
