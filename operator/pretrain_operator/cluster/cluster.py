@@ -30,6 +30,7 @@ from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ObservedObject, controller_of
 from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.observed.states import read_status
+from pretrain_operator.plan.secrets import secrets_not_found
 from pretrain_operator.status.events import AnyStatus, status_events
 from pretrain_operator.status.wire import to_wire
 
@@ -120,9 +121,17 @@ class Cluster:
             return None
         return await self.progress.read(owner.key, pod)
 
-    async def missing_secrets(self, namespace: str, names: Iterable[str]) -> list[str]:
-        """Return the Secrets that do not exist; only metadata is read."""
-        return [name for name in names if await self.api.metadata(SECRET, namespace, name) is None]
+    async def require_secrets(self, owner: ObservedObject, names: Iterable[str]) -> None:
+        """Check that Secrets in the namespace of `owner` exist; only their metadata is read.
+
+        Raises:
+            DependencyNotReady: If one of them does not exist.
+            Refused: If the operator may not look them up.
+        """
+        namespace = owner.key.namespace
+        missing = [n for n in names if await self.api.metadata(SECRET, namespace, n) is None]
+        if missing:
+            raise secrets_not_found(namespace, missing)
 
     async def delete_jobs(self, owner: ObservedObject, names: Iterable[str]) -> None:
         """Delete Jobs of `owner`, with their pods and ConfigMaps."""

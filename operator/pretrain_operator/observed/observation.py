@@ -20,10 +20,6 @@ class Observation:
     """All its pods: also those of deleted Jobs, and of an earlier object of the same name."""
     related: ListedObjects = field(default_factory=ListedObjects)
     """All ComputeProfiles, and what the object refers to, directly or through other objects."""
-    missing_secrets: frozenset[str] = frozenset()
-    """Secrets that the object names and that do not exist. Looked up before a Job is created."""
-    secrets_refusal: str = ""
-    """Why Secrets could not be looked up. Empty if they could."""
     progress: Progress | None = None
     """What rank 0 reports now. `None` if it was not polled, or did not answer."""
     poll_seconds: float = 2.0

@@ -35,19 +35,6 @@ def collect_related(reader: ObjectReader, owner: ObservedObject) -> ListedObject
     return ListedObjects([*reader.all("ComputeProfile"), *related.values()])
 
 
-def secret_references(spec: object) -> Iterator[str]:
-    """Yield the Secrets that a spec, or a part of one, names in `credentialsSecretRef`."""
-    if isinstance(spec, Mapping):
-        for field, value in spec.items():
-            if field == "credentialsSecretRef" and (name := _name(value)):
-                yield name
-            else:
-                yield from secret_references(value)
-    elif isinstance(spec, list):
-        for item in spec:
-            yield from secret_references(item)
-
-
 def _references(key: Key, spec: Mapping[str, Any]) -> Iterator[Key]:
     profile = _name(spec.get("profileRef"))
     yield Key("ComputeProfile", "", profile) if profile else ANY_PROFILE

@@ -1,6 +1,7 @@
 """Plans: the actions that are due for an object, and the Jobs that they create."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 from pretrain_api.reports import ExitReport
@@ -66,8 +67,10 @@ class Plan:
     """Jobs that are no longer needed."""
     delete_owner: bool = False
     """Whether to delete the object itself: it has finished, and its time to live is over."""
-    requeue_after_seconds: float | None = None
-    """When to requeue the object although nothing changes. `None` means that the state decides."""
+    requeue_at: datetime | None = None
+    """When the passing of time alone makes the next step due. `None` if it does not."""
+    is_polled: bool = False
+    """Whether a pod serves progress now."""
 
     def blocked(self, state: State) -> Self:
         """Return the plan without the Job to create; `state` says why it cannot be created."""
@@ -102,8 +105,6 @@ class RunPlan(Plan):
     """The artifacts that the run is bound to. `None` before its first attempt."""
     prediction: PlanStatus | None = None
     """Memory, time and layout, as the planner predicts them."""
-    is_polled: bool = False
-    """Whether pod 0 serves progress now."""
     train_iters: int = 0
     """Optimizer steps that the spec asks for. 0 while the spec is invalid."""
 

@@ -13,8 +13,10 @@ _SOON_SECONDS, _LATER_SECONDS = 5.0, 30.0
 
 def requeue_after_seconds(plan: Plan, observed: Observation, now: datetime) -> float | None:
     """Return the seconds until the next reconcile; `None` if a watch will report the change."""
-    if plan.requeue_after_seconds is not None:
-        return plan.requeue_after_seconds
+    if plan.requeue_at is not None:
+        return max(0.0, (plan.requeue_at - now).total_seconds())
+    if plan.is_polled:
+        return observed.poll_seconds
     return state_seconds(plan.state) or missing_pods_seconds(observed.jobs, now)
 
 

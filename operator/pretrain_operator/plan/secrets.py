@@ -1,37 +1,14 @@
-"""Secrets with storage credentials: which ones a Job needs, and whether they exist."""
+"""Secrets with storage credentials: which ones a Job mounts, and what to do if one is missing."""
 
 from collections.abc import Iterable
 
 from pretrain_api.conditions import Reason
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
-from pretrain_operator.observed.errors import DependencyNotReady, Refused
-from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.references import secret_references
-from pretrain_operator.plan.blocked import BLOCKING, blocked_state
-from pretrain_operator.plan.plans import Plan
+from pretrain_operator.observed.errors import DependencyNotReady
 
 KEYS = "endpoint, accessKey, secretKey and, optionally, region"
 """Keys that such a Secret has."""
-
-
-def hold_for_secrets[P: Plan](plan: P, observed: Observation) -> P:
-    """Return `plan`; blocked if a Secret that its pods mount does not exist."""
-    if plan.create is None:
-        return plan
-    try:
-        _require_secrets(observed, plan.create.secrets)
-    except BLOCKING as error:
-        return plan.blocked(blocked_state(observed.owner, error))
-    return plan
-
-
-def secrets_to_look_up(observed: Observation) -> tuple[str, ...]:
-    """Return the Secrets that the next Job may mount; none while a Job is unfinished."""
-    if any(not job.is_finished for job in observed.jobs):
-        return ()
-    outputs = [item.spec.get("output") for item in observed.related]
-    return tuple(sorted(set(secret_references([observed.owner.spec, *outputs]))))
 
 
 def secret_names(*locations: Location | OpenedArtifact | None) -> tuple[str, ...]:
@@ -39,23 +16,13 @@ def secret_names(*locations: Location | OpenedArtifact | None) -> tuple[str, ...
     return tuple(sorted({name for location in locations if (name := _name(location))}))
 
 
-def _require_secrets(observed: Observation, names: Iterable[str]) -> None:
-    """Check that the Secrets `names` exist.
-
-    Raises:
-        DependencyNotReady: If one of them does not exist.
-        Refused: If the operator may not look them up.
-    """
-    needed = sorted(names)
-    if needed and observed.secrets_refusal:
-        raise Refused(observed.secrets_refusal)
-    missing = [name for name in needed if name in observed.missing_secrets]
-    if missing:
-        raise DependencyNotReady(
-            Reason.SECRET_NOT_FOUND,
-            f"credentialsSecretRef: there is no Secret {', '.join(missing)} in namespace"
-            f" {observed.owner.key.namespace}; create it with the keys {KEYS}",
-        )
+def secrets_not_found(namespace: str, names: Iterable[str]) -> DependencyNotReady:
+    """Return the error that the Secrets `names` do not exist."""
+    return DependencyNotReady(
+        Reason.SECRET_NOT_FOUND,
+        f"credentialsSecretRef: there is no Secret {', '.join(sorted(names))} in namespace"
+        f" {namespace}; create it with the keys {KEYS}",
+    )
 
 
 def _name(location: Location | OpenedArtifact | None) -> str | None:

@@ -2,20 +2,16 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 
 from pretrain_operator.build.children import build_children
 from pretrain_operator.cluster.cluster import Cluster
-from pretrain_operator.observed.errors import NameConflict, Refused
 from pretrain_operator.observed.objects import Key, ObservedObject
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.references import collect_related
-from pretrain_operator.plan.blocked import blocked_state
+from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.plans import Plan
 from pretrain_operator.plan.requeue import requeue_after_seconds
-from pretrain_operator.plan.runs.next_attempt import progress_pod
-from pretrain_operator.plan.secrets import secrets_to_look_up
 from pretrain_operator.reconcile.kinds import KIND_FUNCTIONS, KindFunctions
 
 _SEARCHES = ThreadPoolExecutor(2, "search")
@@ -46,20 +42,14 @@ async def observe[P: Plan](
 ) -> Observation:
     """Return everything that the reconcile of `owner` reads."""
     jobs = await cluster.jobs(owner, now)
-    observed = Observation(
+    return Observation(
         owner=owner,
         jobs=jobs,
         pods=cluster.store.pods(owner),
         related=collect_related(cluster.store, owner),
-        progress=await cluster.read_progress(owner, progress_pod(jobs)),
+        progress=await cluster.read_progress(owner, kind.polled_pod(jobs)),
         poll_seconds=cluster.progress.interval_seconds,
     )
-    names = () if kind.is_settled(observed) else secrets_to_look_up(observed)
-    try:
-        missing = await cluster.missing_secrets(owner.key.namespace, names)
-    except Refused as refusal:
-        return replace(observed, secrets_refusal=str(refusal))
-    return replace(observed, missing_secrets=frozenset(missing))
 
 
 async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now: datetime) -> P:
@@ -71,14 +61,20 @@ async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now:
 
 
 async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -> P:
-    """Carry out the actions of `plan`; return it, blocked if a child cannot be created."""
+    """Carry out the actions of `plan`; return it, blocked if a child cannot be created.
+
+    Which Secrets a Job mounts is known only now; whether they exist is looked up just before the
+    Job is created, and for no other reconcile.
+    """
     try:
         await cluster.delete_jobs(owner, plan.delete)
         if plan.resize is not None:
             await cluster.resize_job(owner, plan.resize.job, plan.resize.parallelism)
-        await cluster.apply(owner, *build_children(owner, plan.create))
-        if plan.delete_owner:
-            await cluster.delete_object(owner)
-    except (NameConflict, Refused) as error:
-        return plan.blocked(blocked_state(owner, error))
+        if plan.create is not None:
+            await cluster.require_secrets(owner, plan.create.secrets)
+            await cluster.apply(owner, *build_children(owner, plan.create))
+    except BLOCKING as error:
+        plan = plan.blocked(blocked_state(owner, error))
+    if plan.delete_owner:
+        await cluster.delete_object(owner)
     return plan

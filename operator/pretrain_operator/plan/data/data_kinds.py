@@ -15,7 +15,6 @@ from pretrain_operator.plan.data.objects import read_data_object
 from pretrain_operator.plan.data.stages import plan_stages
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.plans import DataPlan
-from pretrain_operator.plan.secrets import hold_for_secrets
 
 
 def plan_data_object(observed: Observation, now: datetime) -> DataPlan:
@@ -30,19 +29,7 @@ def plan_data_object(observed: Observation, now: datetime) -> DataPlan:
         return DataPlan(_unless_complete(blocked_state(owner, error), owner, status))
     chain = plan_chain(item, plan_placement(profile, "data"))
     plan = plan_stages(chain, observed.jobs, status, now)
-    return hold_for_secrets(replace(plan, digest=item.digest), observed)
-
-
-def is_settled(observed: Observation) -> bool:
-    """Return whether the artifact of the current spec and inputs is complete: no Job follows."""
-    status = read_status(DataStatus, observed.owner)
-    if status.artifact is None:
-        return False
-    try:
-        item = read_data_object(observed.owner, observed.related)
-    except BLOCKING:
-        return False
-    return status.spec_digest == item.digest
+    return replace(plan, digest=item.digest)
 
 
 def _complete(message: str) -> State:

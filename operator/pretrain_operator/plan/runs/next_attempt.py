@@ -1,7 +1,7 @@
 """Follow the attempts of a run: the state of the last one, and whether another one is due."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
@@ -56,7 +56,7 @@ def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
     ending = [pod for pod in run.pods if not pod.is_over and not pod.is_lost(now)]
     if ending:
         state = _until_ended(ending[0], run.owner, last)
-        return replace(plan, state=state, requeue_after_seconds=LOST_AFTER_SECONDS)
+        return replace(plan, state=state, requeue_at=now + timedelta(seconds=LOST_AFTER_SECONDS))
     return _next(plan, run, now)
 
 
@@ -136,8 +136,6 @@ def _next(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan:
     due = decision.not_before
     if due is not None and due > now:
         message = f"attempt {number} starts at {format_time(due)},{after}"
-        seconds = (due - now).total_seconds()
-        state = State(phase, reason, message)
-        return replace(plan, state=state, requeue_after_seconds=seconds)
+        return replace(plan, state=State(phase, reason, message), requeue_at=due)
     state = State(phase, reason, f"attempt {number} starts{after}")
     return replace(plan, state=state, due=number)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.observed.annotations import INPUTS_ANNOTATION
@@ -13,7 +14,7 @@ from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ListedObjects, ObservedObject
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.pods import ObservedPod
-from pretrain_operator.observed.states import Phase, State, last_end
+from pretrain_operator.observed.states import Phase, State, last_end, read_status
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.retry import retry_value
 
@@ -38,8 +39,15 @@ class ObservedRun:
     """The final state of the run, according to its last status. `None` until it has ended."""
     inputs: RunInputs | None = None
     """The artifacts that the run is bound to. `None` before its first attempt."""
+    profile: ComputeProfileSpec | None = None
+    """Its ComputeProfile. `None` while there is no usable one."""
     related: ListedObjects = field(default_factory=ListedObjects)
     """The objects that it refers to."""
+
+    @property
+    def has_started(self) -> bool:
+        """Return whether it has had an attempt."""
+        return bool(self.jobs or self.status.attempts)
 
     @property
     def is_retried(self) -> bool:
@@ -65,19 +73,29 @@ class ObservedRun:
         )
 
 
+def find_profile(spec: PretrainJobSpec, related: ListedObjects) -> ComputeProfileSpec | None:
+    """Return the ComputeProfile of a run; `None` while there is no usable one."""
+    try:
+        return choose_profile(spec.profile_ref, related.all("ComputeProfile"))
+    except DependencyNotReady:
+        return None
+
+
 def read_run(
-    observed: Observation, spec: PretrainJobSpec, status: PretrainJobStatus
+    observed: Observation, spec: PretrainJobSpec, profile: ComputeProfileSpec | None
 ) -> ObservedRun:
     """Return the run in `observed`; `spec` has the layout that was admitted."""
+    status, devices = read_status(PretrainJobStatus, observed.owner), spec.parallelism.gpus_per_node
     return ObservedRun(
         owner=observed.owner,
         spec=spec,
         status=status,
         jobs=observed.jobs,
         pods=observed.pods,
-        placement=_placement(spec, observed.related),
+        placement=plan_placement(profile, "trainer", devices).digest if profile else None,
         finished=last_end_of(observed.owner, status),
         inputs=pinned_inputs(status, observed.jobs),
+        profile=profile,
         related=observed.related,
     )
 
@@ -101,11 +119,3 @@ def pinned_inputs(status: PretrainJobStatus, jobs: Sequence[ObservedJob]) -> Run
             except ValidationError:
                 continue
     return None
-
-
-def _placement(spec: PretrainJobSpec, related: ListedObjects) -> str | None:
-    try:
-        profile = choose_profile(spec.profile_ref, related.all("ComputeProfile"))
-    except DependencyNotReady:
-        return None
-    return plan_placement(profile, "trainer", spec.parallelism.gpus_per_node).digest

@@ -1,25 +1,24 @@
 """Plan a PretrainJob: admit it, follow its attempts, and plan the Job of the next one."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pretrain_api.conditions import ConditionType
 from pretrain_api.problems import InvalidManifest
+from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit, keep_layout
-from pretrain_operator.observed.clock import seconds_between
+from pretrain_operator.observed.clock import parse_time
 from pretrain_operator.observed.objects import ObservedObject, read_spec
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, find_condition, read_status
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.plans import RunPlan
-from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.runs.next_attempt import plan_attempts
-from pretrain_operator.plan.runs.observed_run import ObservedRun, last_end_of, read_run
+from pretrain_operator.plan.runs.observed_run import ObservedRun, find_profile, read_run
 from pretrain_operator.plan.runs.training_run import plan_attempt_job
-from pretrain_operator.plan.secrets import hold_for_secrets
 
 
 def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
@@ -33,18 +32,18 @@ def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
     except InvalidManifest:
         problems = refusals(object_problems(owner.key.kind, owner.key.name, owner.spec))
         return replace(_invalid(owner, problems), attempts=tuple(status.attempts))
-    admission = _admit(observed, spec, status)
+    profile = find_profile(spec, observed.related)
+    admission = _admit(observed, spec, profile)
     if admission.errors and not has_started(observed):
         return replace(_invalid(owner, admission.errors), prediction=admission.plan)
-    run = read_run(observed, admission.spec or spec, status)
+    run = read_run(observed, admission.spec or spec, profile)
     plan = replace(
         plan_attempts(run, now),
         inputs=run.inputs,
         prediction=admission.plan,
         train_iters=spec.training.train_iters,
     )
-    plan = hold_for_secrets(_with_attempt_job(plan, run, now), observed)
-    return _with_requeue(plan, run, observed, now)
+    return _with_expiry(_with_attempt_job(plan, run, now), run, now)
 
 
 def needs_search(observed: Observation) -> bool:
@@ -57,26 +56,17 @@ def has_started(observed: Observation) -> bool:
     return bool(observed.jobs or read_status(PretrainJobStatus, observed.owner).attempts)
 
 
-def is_settled(observed: Observation) -> bool:
-    """Return whether the run has finished and was not changed since: no Job follows."""
-    owner, status = observed.owner, read_status(PretrainJobStatus, observed.owner)
-    is_same = status.observed_generation == owner.generation
-    last = status.attempts[-1] if status.attempts else None
-    is_retried = last is not None and last.retry != retry_value(owner)
-    return is_same and not is_retried and last_end_of(owner, status) is not None
-
-
 def _invalid(owner: ObservedObject, problems: list[str]) -> RunPlan:
     return RunPlan(blocked_state(owner, InvalidManifest(problems)))
 
 
 def _admit(
-    observed: Observation, spec: PretrainJobSpec, status: PretrainJobStatus
+    observed: Observation, spec: PretrainJobSpec, profile: ComputeProfileSpec | None
 ) -> AdmissionResult:
+    key, status = observed.owner.key, read_status(PretrainJobStatus, observed.owner)
     if has_started(observed) and status.plan is not None:
         return keep_layout(spec, status.plan)
-    key = observed.owner.key
-    related = related_objects(spec, key.namespace, observed.related)
+    related = related_objects(spec, key.namespace, observed.related, profile)
     return admit(AdmissionRequest(key.name, spec, related))
 
 
@@ -90,22 +80,17 @@ def _with_attempt_job(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan
         return plan.blocked(blocked_state(run.owner, error))
 
 
-def _with_requeue(plan: RunPlan, run: ObservedRun, observed: Observation, now: datetime) -> RunPlan:
-    """Return `plan` with what becomes due with time: the deletion of the object, or a poll."""
-    if plan.state.is_finished and run.spec.ttl_after_finished is not None:
-        left = run.spec.ttl_after_finished - _seconds_since_end(plan, run, now)
-        if left <= 0:
-            return replace(plan, delete_owner=True)
-        return replace(plan, requeue_after_seconds=left)
-    if plan.is_polled:
-        return replace(plan, requeue_after_seconds=observed.poll_seconds)
-    return plan
-
-
-def _seconds_since_end(plan: RunPlan, run: ObservedRun, now: datetime) -> float:
+def _with_expiry(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan:
+    """Return `plan` with the deletion of a finished object, once its status shows the end."""
+    time_to_live = run.spec.ttl_after_finished
+    if not plan.state.is_finished or time_to_live is None:
+        return plan
     is_complete = plan.state.phase is Phase.COMPLETE
     kind = ConditionType.COMPLETE if is_complete else ConditionType.FAILED
     condition = find_condition(run.status.conditions, kind)
     if condition is None or condition.status != "True":
-        return 0.0
-    return seconds_between(condition.last_transition_time, now)
+        return replace(plan, requeue_at=now + timedelta(seconds=time_to_live))
+    expires_at = parse_time(condition.last_transition_time) + timedelta(seconds=time_to_live)
+    if expires_at <= now:
+        return replace(plan, delete_owner=True)
+    return replace(plan, requeue_at=expires_at)

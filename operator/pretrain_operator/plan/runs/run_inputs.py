@@ -72,10 +72,10 @@ def open_inputs(run: ObservedRun) -> OpenedInputs:
     tokenizer_field = f"spec.tokenizerRef of {key.title}"
     vocabulary = require_artifact(tokenizer_field, tokenizer_key, run.related.get(tokenizer_key))
     _require_current(dataset, run.related)
-    # Compared here, too, because a run that has started is not admitted again.
-    related = related_objects(run.spec, namespace, run.related)
-    if problems := refusals(input_problems(run.spec, related)):
-        raise InvalidManifest(problems)
+    if run.has_started:  # one that has not has just been admitted, with the same objects
+        related = related_objects(run.spec, namespace, run.related, run.profile)
+        if problems := refusals(input_problems(run.spec, related)):
+            raise InvalidManifest(problems)
     return OpenedInputs(dataset=blocks, tokenizer=vocabulary)
 
 

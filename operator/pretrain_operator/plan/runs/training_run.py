@@ -30,7 +30,7 @@ def plan_attempt_job(run: ObservedRun, number: int, now: datetime) -> AttemptJob
         InvalidManifest: If its inputs do not fit it.
     """
     spec = run.spec
-    profile = choose_profile(spec.profile_ref, run.related.all("ComputeProfile"))
+    profile = run.profile or choose_profile(spec.profile_ref, run.related.all("ComputeProfile"))
     opened = open_inputs(run)
     name = attempt_job_name(run.owner.key.name, number)
     return AttemptJob(

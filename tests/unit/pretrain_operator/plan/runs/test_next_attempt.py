@@ -99,7 +99,7 @@ def test_a_failed_attempt_is_followed_by_another_once_its_pods_have_ended() -> N
 def test_an_attempt_with_a_backoff_reports_its_start() -> None:
     preempted = [attempt(1, "preempted"), attempt(2, "preempted")]
     waiting = plan([], preempted)
-    assert (waiting.due, waiting.requeue_after_seconds) == (None, 2)
+    assert (waiting.due, waiting.requeue_at) == (None, at(2))
     assert waiting.state.message.startswith(
         f"attempt 3 starts at {format_time(at(2))}, after attempt 2 (preempted)"
     )

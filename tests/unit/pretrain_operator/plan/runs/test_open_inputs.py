@@ -4,6 +4,7 @@ import pytest
 
 from builders import artifact, make_body, make_observed_run, parsed_run, ready_status, run_spec
 from pretrain_api.problems import InvalidManifest
+from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_operator.observed.objects import ListedObjects, parse_object
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 from pretrain_operator.plan.runs.run_inputs import open_inputs
@@ -20,7 +21,8 @@ def run_with_inputs(vocabulary: int, **changes: Any) -> ObservedRun:
         make_body("Tokenizer", "tokens", status=ready_status("tokens")),
     )
     related = ListedObjects(parse_object(body["kind"], body) for body in bodies)
-    return make_observed_run(spec=parsed_run(**changes), related=related)
+    status = PretrainJobStatus(attempts=[AttemptStatus(number=1, job="run-a1")])
+    return make_observed_run(spec=parsed_run(**changes), related=related, status=status)
 
 
 def test_a_run_that_fits_gets_the_artifacts_of_its_dataset_and_tokenizer() -> None:

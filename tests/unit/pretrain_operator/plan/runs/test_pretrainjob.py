@@ -7,7 +7,7 @@ from pretrain_operator.observed.objects import ListedObjects, parse_object
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase
 from pretrain_operator.plan.plans import RunPlan
-from pretrain_operator.plan.runs.pretrainjob import is_settled, needs_search, plan_pretrainjob
+from pretrain_operator.plan.runs.pretrainjob import needs_search, plan_pretrainjob
 from pretrain_operator.status.pretrainjob import pretrainjob_status
 from pretrain_operator.status.wire import to_wire
 
@@ -75,15 +75,6 @@ def test_a_finished_run_is_deleted_after_its_time_to_live() -> None:
         return plan_pretrainjob(run, NOW + timedelta(seconds=seconds))
 
     early = after(600)
-    assert (early.delete_owner, early.requeue_after_seconds) == (False, 3000)
+    assert (early.delete_owner, early.requeue_at) == (False, NOW + timedelta(hours=1))
     late = after(3600)
-    assert (late.delete_owner, late.requeue_after_seconds) == (True, None)
-
-
-def test_a_run_is_settled_until_the_user_changes_it() -> None:
-    done = finished("Complete")
-    assert is_settled(observed(status=done))
-    assert not is_settled(observed(status=done, generation=2))
-    retried = {"pretrain.dev/retry": "1"}
-    assert not is_settled(observed(status=finished("Failed"), annotations=retried))
-    assert not is_settled(observed())
+    assert (late.delete_owner, late.requeue_at) == (True, None)
