@@ -15,8 +15,8 @@ from planner_baselines import constant_mfu_seconds, megatron_estimate
 from planner_korthikanti import korthikanti_matches
 from planner_memory_rows import Unscorable
 
-from pretrain_operator.planner.estimates.devices import speeds_of
-from pretrain_operator.planner.estimates.memory import admitted_bytes, fullest_rank, peak_memory
+from pretrain_operator.planner.estimates.memory import admitted_bytes, peak_memory, peak_rank
+from pretrain_operator.planner.estimates.speeds import speeds_of
 from pretrain_operator.planner.estimates.step_time import step_time
 
 DATA = Path(__file__).parent / "data"
@@ -61,44 +61,45 @@ class Benchmark:
         for row in rows:
             name = f"{row.get('test_case')} ({row.get('env')}, {row.get('platform')})"
             try:
-                model, layout, work, measured = planner_memory_rows.read(row)
+                run, measured = planner_memory_rows.read(row)
             except (Unscorable, ValueError, KeyError) as reason:
                 self.unscored.append((name, _reason(reason)))
                 continue
             scores = self.groups[f"memory:{row.get('model_family')}:{row.get('platform')}"]
-            predicted = peak_memory(model, layout, work, layout.pipeline - 1).total
+            predicted = peak_memory(run, run.layout.pipeline - 1).total
             scores.memory.append(predicted / measured - 1)
-            scores.memory_of_megatron.append(megatron_estimate(model, layout, work) / measured - 1)
+            scores.memory_of_megatron.append(megatron_estimate(run) / measured - 1)
 
     def time_rows(self, rows: Sequence[dict[str, str]]) -> None:
         """Score step time, and memory where it was measured or ran out."""
         timed = []
         for row in rows:
             try:
-                run = planner_time_rows.read(row)
-                self._memory_of(row, run)
+                published = planner_time_rows.read(row)
+                self._memory_of(row, published)
                 if row.get("feasible") == "no":
                     continue
-                timed.append((row, run, planner_time_rows.measured_seconds(row, run)))
+                seconds = planner_time_rows.measured_seconds(row, published)
+                timed.append((row, published, seconds))
             except (Unscorable, ValueError, KeyError) as reason:
                 self.unscored.append((row.get("id", "?"), _reason(reason)))
-        guesses = constant_mfu_seconds([(run, seconds) for _, run, seconds in timed])
-        for (row, run, seconds), guess in zip(timed, guesses, strict=True):
-            predicted = step_time(run.model, run.layout, run.work, speeds_of(run.device)).total
+        guesses = constant_mfu_seconds([(published, seconds) for _, published, seconds in timed])
+        for (row, published, seconds), guess in zip(timed, guesses, strict=True):
+            predicted = step_time(published.run, speeds_of(published.device)).total
             scores = self.groups[_time_group(row)]
             scores.time.append(predicted / seconds - 1)
             scores.time_of_constant_mfu.append(guess / seconds - 1)
 
-    def _memory_of(self, row: dict[str, str], run: planner_time_rows.Run) -> None:
+    def _memory_of(self, row: dict[str, str], published: planner_time_rows.PublishedRun) -> None:
         measured = planner_time_rows.measured_memory(row)
         failed = row.get("feasible") == "no"
         if not failed and measured is None:
             return
-        _, memory = fullest_rank(run.model, run.layout, run.work)
+        _, memory = peak_rank(published.run)
         scores = self.groups[_time_group(row)]
         if failed:
             # Published runs did not say that they set expandable segments.
-            limit = admitted_bytes(run.device.memory, has_expandable_segments=False)
+            limit = admitted_bytes(published.device.memory, has_expandable_segments=False)
             scores.failed.append(memory.total > limit)
         elif measured is not None:
             scores.memory.append(memory.total / measured - 1)

@@ -6,9 +6,12 @@ norms' weights, logits, workspaces, margin.
 
 from dataclasses import replace
 
+from pretrain_api.formulas.model_shapes import ModelShape
+from pretrain_api.formulas.parameters import attention_parameters, ffn_parameters
+from pretrain_operator.planner.estimates.layout import Layout
 from pretrain_operator.planner.estimates.memory import in_flight, layer_activations
-from pretrain_operator.planner.estimates.setup import Layout, Model, Work
-from pretrain_operator.planner.estimates.sizes import attention_parameters, ffn_parameters
+from pretrain_operator.planner.estimates.planned_run import PlannedRun
+from pretrain_operator.planner.estimates.step_shape import StepShape
 
 _GIB = 2**30
 
@@ -24,7 +27,7 @@ VALUES = (
 def values(shape: tuple[int, ...]) -> tuple[float, float, float]:
     """Return states, activations, and activations with SP and selective recomputation, in GiB."""
     layers, hidden, heads, tensor, pipeline, virtual, batch = shape
-    model = Model(
+    model = ModelShape(
         layers,
         hidden,
         4 * hidden,
@@ -38,17 +41,18 @@ def values(shape: tuple[int, ...]) -> tuple[float, float, float]:
     )
     each = layers // pipeline
     layout = Layout(tensor * pipeline, (each,) * pipeline, tensor, virtual)
-    work = Work(batch, 8 * batch * pipeline, 2048, has_fused_attention=False)
+    step = StepShape(batch, 8 * batch * pipeline, 2048, has_fused_attention=False)
+    run = PlannedRun(model, layout, step)
     weights = attention_parameters(model, tensor) - 2 * hidden
-    weights += ffn_parameters(model, model.ffn, tensor)
-    kept = each * in_flight(layout, work, 0)
-    plain = layer_activations(model, layout, work, has_experts=False)
-    lean = layer_activations(
-        model,
-        replace(layout, sequence=True),
-        replace(work, recompute="selective"),
-        has_experts=False,
+    weights += ffn_parameters(model, model.ffn_hidden_size, tensor)
+    lean_run = replace(
+        run,
+        layout=replace(layout, sequence_parallel=True),
+        step=replace(step, recompute="selective"),
     )
+    kept = each * in_flight(run, 0)
+    plain = layer_activations(run, has_experts=False)
+    lean = layer_activations(lean_run, has_experts=False)
     return 18 * each * weights / _GIB, kept * plain / _GIB, kept * lean / _GIB
 
 

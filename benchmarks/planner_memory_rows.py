@@ -3,8 +3,11 @@
 import math
 from collections.abc import Mapping
 
-from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.planner.estimates.sizes import padded_vocabulary
+from pretrain_api.formulas.model_shapes import ExpertsShape, ModelShape
+from pretrain_api.formulas.vocabulary import padded_vocabulary_size
+from pretrain_operator.planner.estimates.layout import Layout
+from pretrain_operator.planner.estimates.planned_run import PlannedRun
+from pretrain_operator.planner.estimates.step_shape import StepShape
 
 Row = Mapping[str, str]
 
@@ -23,7 +26,7 @@ class Unscorable(Exception):
     """Why a row says too little, or is of a model that the planner does not know."""
 
 
-def read(row: Row) -> tuple[Model, Layout, Work, float]:
+def read(row: Row) -> tuple[PlannedRun, float]:
     """Return what ran, and the peak of the last pipeline rank in bytes.
 
     Raises:
@@ -36,7 +39,7 @@ def read(row: Row) -> tuple[Model, Layout, Work, float]:
     tensor, pipeline = _int(row, "tensor-model-parallel-size", 1), _pipeline(row)
     model = _model(row, tensor)
     layout = _layout(row, model, tensor, pipeline)
-    return model, layout, _work(row), measured
+    return PlannedRun(model, layout, _step(row)), measured
 
 
 def _refuse_unknown_models(row: Row) -> None:
@@ -56,7 +59,7 @@ def _refuse_unknown_models(row: Row) -> None:
             raise Unscorable(f"{column} was not recorded")
 
 
-def _model(row: Row, tensor: int) -> Model:
+def _model(row: Row, tensor: int) -> ModelShape:
     hidden, heads = _int(row, "hidden-size"), _int(row, "num-attention-heads")
     gated = _flag(row, "swiglu")
     default = int(4 * hidden * 2 / 3 / 64) * 64 if gated else 4 * hidden
@@ -67,21 +70,21 @@ def _model(row: Row, tensor: int) -> Model:
     count = _int(row, "num-experts", 0)
     experts = None
     if count:
-        experts = Experts(
+        experts = ExpertsShape(
             count,
             _int(row, "moe-router-topk", 2),
             _int(row, "moe-ffn-hidden-size", ffn),
             _int(row, "moe-shared-expert-intermediate-size", 0),
             _dense_layers(row),
         )
-    return Model(
+    return ModelShape(
         layers=_int(row, "num-layers"),
-        hidden=hidden,
-        ffn=ffn,
-        heads=heads,
-        groups=_int(row, "num-query-groups", 1) if grouped else heads,
+        hidden_size=hidden,
+        ffn_hidden_size=ffn,
+        attention_heads=heads,
+        query_groups=_int(row, "num-query-groups", 1) if grouped else heads,
         head_dim=_int(row, "kv-channels", hidden // heads),
-        vocabulary=padded_vocabulary(_vocabulary(row), tensor, divisor),
+        padded_vocabulary_size=padded_vocabulary_size(_vocabulary(row), divisor * tensor),
         is_tied=not _flag(row, "untie-embeddings-and-output-weights"),
         experts=experts,
         is_gated=gated,
@@ -103,17 +106,17 @@ def _dense_layers(row: Row) -> int:
     raise Unscorable(f"moe-layer-freq {pattern!r} is not modelled")
 
 
-def _layout(row: Row, model: Model, tensor: int, pipeline: int) -> Layout:
+def _layout(row: Row, model: ModelShape, tensor: int, pipeline: int) -> Layout:
     context = _int(row, "context-parallel-size", 1)
     expert = _int(row, "expert-model-parallel-size", 1)
     expert_tensor = _int(row, "expert-tensor-parallel-size", tensor)
     unit = math.lcm(tensor * pipeline * context, expert * expert_tensor * pipeline)
     known = row.get("world_size_candidates") or "8"
-    world = int(known.split("|")[0].split(";")[0].split(" ")[0])
-    world = -(-world // unit) * unit
+    candidate = int(known.split("|")[0].split(";")[0].split(" ")[0])
+    world_size = -(-candidate // unit) * unit
     stages, virtual = _stages(row, model.layers, pipeline)
     return Layout(
-        world,
+        world_size,
         stages,
         tensor,
         virtual,
@@ -158,7 +161,7 @@ def _stages(row: Row, layers: int, pipeline: int) -> tuple[tuple[int, ...], int]
     return tuple(stages), max(1, virtual)
 
 
-def _work(row: Row) -> Work:
+def _step(row: Row) -> StepShape:
     schedule = row.get("step-batch-size-schedule") or ""
     first = schedule.split(" ")[0].split(":")[-1]
     batch = row.get("global-batch-size") or first
@@ -171,10 +174,10 @@ def _work(row: Row) -> Work:
     unfused = backend == "unfused" or local or (backend == "auto" and row.get("env") == "lts")
     drops = float(row.get("attention-dropout") or 0.1) > 0
     fp8 = bool(row.get("fp8-format"))
-    return Work(
-        micro_batch=_int(row, "micro-batch-size", 1),
-        global_batch=int(batch),
-        sequence=_int(row, "seq-length"),
+    return StepShape(
+        micro_batch_size=_int(row, "micro-batch-size", 1),
+        global_batch_size=int(batch),
+        seq_length=_int(row, "seq-length"),
         recompute="full" if row.get("recompute-granularity") == "full" else "none",
         precision="fp8" if fp8 else _precision(row),
         has_fused_softmax=not local,

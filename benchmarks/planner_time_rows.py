@@ -5,10 +5,15 @@ from dataclasses import dataclass
 
 from planner_memory_rows import Unscorable
 
+from pretrain_api.formulas.flops import flops_per_token
+from pretrain_api.formulas.model_shapes import ExpertsShape, ModelShape
+from pretrain_api.formulas.parameters import total_parameters
+from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE, padded_vocabulary_size
 from pretrain_api.profiles import Device, find_device
-from pretrain_operator.planner.estimates.flops import flops_per_token
-from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Recompute, Work
-from pretrain_operator.planner.estimates.sizes import padded_vocabulary, total_parameters
+from pretrain_api.v1alpha1.training import Recompute
+from pretrain_operator.planner.estimates.layout import Layout
+from pretrain_operator.planner.estimates.planned_run import PlannedRun
+from pretrain_operator.planner.estimates.step_shape import StepShape
 
 Row = Mapping[str, str]
 
@@ -16,16 +21,14 @@ _GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Run:
-    """What ran."""
+class PublishedRun:
+    """A run, and the device that it ran on."""
 
-    model: Model
-    layout: Layout
-    work: Work
+    run: PlannedRun
     device: Device
 
 
-def read(row: Row) -> Run:
+def read(row: Row) -> PublishedRun:
     """Return what ran.
 
     Raises:
@@ -42,24 +45,24 @@ def read(row: Row) -> Run:
     for column in ("global_batch", "seq"):
         if not row[column]:
             raise Unscorable(f"{column} was not published")
-    work = Work(
-        micro_batch=int(float(row["micro_batch"])),
-        global_batch=int(float(row["global_batch"])),
-        sequence=int(float(row["seq"])),
+    step = StepShape(
+        micro_batch_size=int(float(row["micro_batch"])),
+        global_batch_size=int(float(row["global_batch"])),
+        seq_length=int(float(row["seq"])),
         recompute=_recompute(row),
         precision=_precision(row),
         has_fused_attention="(202" not in row["framework"],
         has_early_attention="(202" in row["framework"] or "llm-foundry" in row["framework"],
     )
-    if work.global_batch % (work.micro_batch * layout.data):
+    if step.global_batch_size % (step.micro_batch_size * layout.data_parallel):
         raise Unscorable(
-            f"a batch of {work.global_batch} does not divide by micro-batch {work.micro_batch} ·"
-            f" data-parallel {layout.data}"
+            f"a batch of {step.global_batch_size} does not divide by micro-batch"
+            f" {step.micro_batch_size} · data-parallel {layout.data_parallel}"
         )
-    return Run(model, layout, work, device)
+    return PublishedRun(PlannedRun(model, layout, step), device)
 
 
-def measured_seconds(row: Row, run: Run) -> float:
+def measured_seconds(row: Row, published: PublishedRun) -> float:
     """Return the measured time of a step: printed, or from the speed that was printed.
 
     Raises:
@@ -67,15 +70,16 @@ def measured_seconds(row: Row, run: Run) -> float:
     """
     if row["measured_iter_s"]:
         return float(row["measured_iter_s"])
-    tokens = run.work.global_batch * run.work.sequence
+    run = published.run
+    tokens = run.step.global_batch_size * run.step.seq_length
     if row["measured_tok_s_gpu"]:
-        return tokens / float(row["measured_tok_s_gpu"]) / run.layout.world
+        return tokens / float(row["measured_tok_s_gpu"]) / run.layout.world_size
     flops = _counted_flops(row, run) * tokens
     if row["measured_tflops_gpu"]:
-        return flops / (float(row["measured_tflops_gpu"]) * 1e12 * run.layout.world)
+        return flops / (float(row["measured_tflops_gpu"]) * 1e12 * run.layout.world_size)
     if row["measured_mfu_pct"]:
-        peak = run.device.bf16_teraflops * 1e12 * float(row["measured_mfu_pct"]) / 100
-        return flops / (peak * run.layout.world)
+        peak = published.device.bf16_teraflops * 1e12 * float(row["measured_mfu_pct"]) / 100
+        return flops / (peak * run.layout.world_size)
     raise Unscorable("no speed was published")
 
 
@@ -87,11 +91,12 @@ def measured_memory(row: Row) -> float | None:
     return float(row["measured_mem_gib"]) * _GIB
 
 
-def _counted_flops(row: Row, run: Run) -> float:
+def _counted_flops(row: Row, run: PlannedRun) -> float:
     """Return the FLOPs of a token as the row's source counts them."""
-    model, sequence = run.model, run.work.sequence
+    model, sequence = run.model, run.step.seq_length
     text = (row.get("flops_convention") or "").lower()
-    layers, hidden, rows = model.layers, model.hidden, model.vocabulary
+    layers, hidden = model.layers, model.hidden_size
+    rows = model.padded_vocabulary_size
     if "sc21" in text or "96b" in text:
         scale = 1 + sequence / (6 * hidden) + rows / (16 * layers * hidden)
         return 96 * layers * hidden**2 * scale
@@ -116,7 +121,7 @@ def _count(row: Row, column: str, default: int) -> int:
         return default
 
 
-def _model(row: Row) -> Model:
+def _model(row: Row) -> ModelShape:
     for column in ("layers", "hidden", "heads", "vocab"):
         if not row[column]:
             raise Unscorable(f"{column} was not published")
@@ -125,23 +130,25 @@ def _model(row: Row) -> Model:
     count = _count(row, "num_experts", 0)
     tensor = _count(row, "tp", 1)
     gated = "glu" in row["mlp"].lower()
-    return Model(
+    return ModelShape(
         layers=_count(row, "layers", 0),
-        hidden=hidden,
-        ffn=ffn,
-        heads=heads,
-        groups=_count(row, "kv_heads", heads),
+        hidden_size=hidden,
+        ffn_hidden_size=ffn,
+        attention_heads=heads,
+        query_groups=_count(row, "kv_heads", heads),
         head_dim=hidden // heads,
-        vocabulary=padded_vocabulary(_count(row, "vocab", 0), tensor),
+        padded_vocabulary_size=padded_vocabulary_size(
+            _count(row, "vocab", 0), VOCABULARY_MULTIPLE * tensor
+        ),
         is_tied="gelu" in row["mlp"].lower() and not gated,
-        experts=Experts(count, _count(row, "topk", 2), ffn) if count else None,
+        experts=ExpertsShape(count, _count(row, "topk", 2), ffn) if count else None,
         is_gated=gated,
         hidden_dropout="(202" in row["framework"],
         attention_dropout="(202" in row["framework"],
     )
 
 
-def _refuse_other_size(row: Row, model: Model) -> None:
+def _refuse_other_size(row: Row, model: ModelShape) -> None:
     """A shape that does not add up to the printed size is not the shape that ran."""
     if not row["params_b"]:
         return
@@ -153,7 +160,7 @@ def _refuse_other_size(row: Row, model: Model) -> None:
         )
 
 
-def _layout(row: Row, model: Model) -> Layout:
+def _layout(row: Row, model: ModelShape) -> Layout:
     tensor, pipeline, context = (_count(row, c, 1) for c in ("tp", "pp", "cp"))
     world, expert = _count(row, "n_gpus", 0), _count(row, "ep", 1)
     if not world:
@@ -168,13 +175,13 @@ def _layout(row: Row, model: Model) -> Layout:
     virtual = max(1, _count(row, "vpp", 1))
     sharded = bool(row["fsdp"]) and row["fsdp"].lower() not in ("no", "0", "1", "false")
     return Layout(
-        world=world,
+        world_size=world,
         stages=_stages(model.layers, pipeline),
         tensor=tensor,
         virtual=virtual,
         context=context,
         expert=expert,
-        sequence=row["seq_parallel"].lower() in ("yes", "true", "1") and tensor > 1,
+        sequence_parallel=row["seq_parallel"].lower() in ("yes", "true", "1") and tensor > 1,
         distributed_optimizer=row["dist_opt"].lower() not in ("no", "false", "0"),
         is_fully_sharded=sharded,
     )

@@ -1,7 +1,7 @@
-"""What Megatron-core's own classes say of a spec, without devices: a process group that is none.
+"""Whether Megatron-core's own classes accept a spec, without devices, in a fake process group.
 
-A refusal is a `raise` or an `assert` of Megatron-core itself. Anything else that goes wrong, here
-or there, is no answer and reaches the caller as it is.
+A refusal is a `raise` or an `assert` of Megatron-core itself. Any other exception is no refusal and
+reaches the caller.
 """
 
 import ast
@@ -37,27 +37,27 @@ STYLES = {"cosine": "cosine", "linear": "linear", "constant": "constant", "wsd":
 
 
 REFUSALS = (AssertionError, ValueError, RuntimeError, NotImplementedError)
-"""What Megatron-core raises on purpose; a division by zero within an `assert` is none of it."""
+"""What Megatron-core raises on purpose; a division by zero within an `assert` is not."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What Megatron-core says when it refuses a spec."""
+    """How Megatron-core refuses a spec."""
 
     files: frozenset[str]
     """Its files on the way to the refusal, from `core/` on."""
-    said: str
+    message: str
 
 
 class LayersLost(Exception):
-    """Megatron-core takes the spec and builds another number of layers."""
+    """Megatron-core accepts the spec and builds another number of layers."""
 
 
 def refusal(spec: PretrainJobSpec) -> Refusal | None:
     """Return where Megatron-core refuses a spec, or nothing.
 
     Raises:
-        LayersLost: If it takes the spec and does not build what it says.
+        LayersLost: If it accepts the spec and does not build all of its layers.
     """
     try:
         config = transformer_config(spec)
@@ -75,7 +75,7 @@ def refusal(spec: PretrainJobSpec) -> Refusal | None:
 
 
 def takes_cut(pattern: str) -> bool:
-    """Return whether the model class that we build on takes a cut of its layers into 2 stages."""
+    """Return whether the model class that we use accepts a cut of its layers into 2 stages."""
     grid = {"nodes": 1, "gpusPerNode": 2, "pipeline": 2}
     with _world(ParallelismSpec.model_validate(grid)):
         group = parallel_state.get_pipeline_model_parallel_group()
@@ -164,7 +164,7 @@ def _chunks(layout: ParallelismSpec) -> int | None:
 
 
 def _stage_list(layers: list[int] | None) -> list[list[str]] | None:
-    """Return the cut as Megatron-core takes it: the names of what each stage holds."""
+    """Return the stages in the form of Megatron-core: the names of their layers."""
     if layers is None:
         return None
     stages = [["decoder"] * count for count in layers]
@@ -197,7 +197,8 @@ def _check_layers(spec: PretrainJobSpec, config: TransformerConfig) -> None:
     virtual = config.virtual_pipeline_model_parallel_size
     built = 0
     for rank in range(spec.parallelism.pipeline):
-        parallel_state.set_pipeline_model_parallel_rank(rank)  # a list of stages asks the process
+        # A list of stages reads the rank from the process, not from its argument.
+        parallel_state.set_pipeline_model_parallel_rank(rank)
         for chunk in range(virtual or 1):
             stage = chunk if virtual else None
             built += get_num_layers_to_build(config, vp_stage=stage, pp_rank=rank)
@@ -206,7 +207,7 @@ def _check_layers(spec: PretrainJobSpec, config: TransformerConfig) -> None:
 
 
 def _build_layer(spec: PretrainJobSpec, config: TransformerConfig) -> None:
-    """Build the halves of a layer, which cut their weights into shares, without memory for them."""
+    """Build the two halves of a layer, which split their weights, on the meta device."""
     attention = SelfAttentionSubmodules(
         linear_qkv=ColumnParallelLinear, core_attention=IdentityOp, linear_proj=RowParallelLinear
     )

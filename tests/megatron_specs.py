@@ -1,4 +1,4 @@
-"""Specs of runs whose grid is stated, for a comparison with Megatron-core, which needs one."""
+"""Specs of runs that state their grid, for the comparison with Megatron-core, which needs it."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ Spec = dict[str, Any]
 
 
 def with_a_grid(spec: Spec) -> Spec:
-    """Return the spec with the devices and a degree that it may leave to profile and planner."""
+    """Return the spec with the devices and a degree, which profile and planner may set instead."""
     grid = {"gpusPerNode": 8, "tensor": 1, **spec.get("parallelism", {})}
     return {**spec, "parallelism": grid}
 
 
 @st.composite
 def shaped_specs(draw: st.DrawFn) -> Spec:
-    """Give small shapes on small grids: about a third of them is sound."""
+    """Give small shapes on small grids; about a third of them keeps the rules."""
     degree = st.sampled_from([1, 1, 1, 2, 2, 3, 4])
     model: dict[str, Any] = {
         "layers": draw(st.sampled_from([4, 6, 8, 12, 16, 30])),

@@ -1,5 +1,6 @@
-"""Random PretrainJob specs: mostly plausible, so that every rule is reached from both sides."""
+"""Random PretrainJob specs: plausible ones, so that every rule is both kept and broken."""
 
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Spec]:
 
 
 def models() -> st.SearchStrategy[Spec]:
-    """Give shapes: presets, overridden presets, and shapes of their own."""
+    """Give shapes: presets, overridden presets, and others."""
     heads = st.sampled_from([4, 8, 12, 16, 24, 30, 32, 40, 64])
     widths = st.sampled_from([512, 768, 1000, 1024, 1536, 2048, 4096, 5120])
     own = {
@@ -62,7 +63,7 @@ def experts() -> st.SearchStrategy[Spec]:
 
 
 def layouts() -> st.SearchStrategy[Spec]:
-    """Give degrees: often few, sometimes with an uneven cut."""
+    """Give degrees: often few, sometimes with uneven stages."""
     degree = st.sampled_from(_SMALL)
     grid = {
         "nodes": st.sampled_from([1, 2, 3, 4, 8, 16]),
@@ -128,7 +129,7 @@ def trainings() -> st.SearchStrategy[Spec]:
 
 
 def specs() -> st.SearchStrategy[Spec]:
-    """Give specs with the right types and fields; whether they keep the rules is open."""
+    """Give specs with valid types and fields; they may break any rule."""
     saving = st.fixed_dictionaries(
         {"uri": st.sampled_from(["s3://checkpoints/run", "file:///pretrain/data/c", "/tmp/c"])},
         optional={
@@ -150,3 +151,66 @@ def specs() -> st.SearchStrategy[Spec]:
             "export": st.just({"huggingFace": {"uri": "s3://models/run"}}),
         },
     )
+
+
+def nearly_sound_specs() -> st.SearchStrategy[Spec]:
+    """Give specs whose sizes are multiples of what must divide them; in half, one size is changed.
+
+    All of them state their grid. One draw seeds all choices: many draws would take ten times as
+    long.
+    """
+    return st.randoms(use_true_random=True).map(_nearly_sound)
+
+
+def _nearly_sound(random: Random) -> Spec:
+    tensor, context = random.choice([1, 1, 2, 3, 4]), random.choice([1, 1, 2, 4])
+    pipeline, data = random.choice([1, 1, 2, 3, 4]), random.choice([1, 2, 3])
+    virtual = random.choice([1, 2]) if pipeline > 1 else 1
+    counts_ends = pipeline > 1 and random.random() < 0.2
+    heads, micro = tensor * random.randint(1, 4), random.choice([1, 1, 2])
+    world = tensor * pipeline * context * data
+    nodes = random.choice([n for n in (1, 2, 3, 4, 8) if world % n == 0])
+    sizes = {
+        "layers": pipeline * virtual * random.randint(1, 4) - 2 * counts_ends,
+        "hiddenSize": heads * random.choice([32, 64]),
+        "ffnHiddenSize": tensor * random.choice([64, 96]),
+        "attentionHeads": heads,
+        "queryGroups": random.choice([n for n in range(1, heads + 1) if heads % n == 0]),
+        "nodes": nodes,
+        "tensor": tensor,
+        "pipeline": pipeline,
+        "virtualPipeline": virtual,
+        "context": context,
+        "sequenceLength": 2 * context * tensor * random.choice([8, 24]),
+        "globalBatchSize": micro * data * pipeline * random.randint(1, 3),
+        "microBatchSize": micro,
+    }
+    if random.random() < 0.5:
+        sizes[random.choice(list(sizes))] += random.choice([-1, 1, 2])
+    switches: Spec = {"gpusPerNode": world // nodes}
+    switches["sequence"] = tensor > 1 and random.random() < 0.7
+    if counts_ends:
+        switches |= {"countEmbedding": True, "countLoss": True}
+    spec = _as_manifest({name: max(1, size) for name, size in sizes.items()}, switches)
+    spec["training"]["tokens"] = random.choice(["1G", "1G", 4096])
+    spec["training"]["precision"] = random.choice(["bf16", "bf16", "bf16", "fp32", "fp8"])
+    if random.random() < 0.5:
+        spec["model"]["vocabularySize"] = random.choice([32_000, 50_257])
+    if random.random() < 0.2:
+        spec["model"]["experts"] = {"count": random.choice([4, 6]), "ffnHiddenSize": 64}
+        spec["parallelism"]["expert"] = random.choice([1, 2])
+    return spec
+
+
+def _as_manifest(sizes: dict[str, int], switches: Spec) -> Spec:
+    """Return the spec of a run with these sizes and switches, by their fields."""
+    model = ("layers", "hiddenSize", "ffnHiddenSize", "attentionHeads", "queryGroups")
+    grid = ("nodes", "tensor", "pipeline", "virtualPipeline", "context")
+    batch = ("sequenceLength", "globalBatchSize", "microBatchSize")
+    return {
+        "model": {name: sizes[name] for name in model},
+        "data": {"datasetRef": {"name": "blocks"}},
+        "parallelism": {**{name: sizes[name] for name in grid}, **switches},
+        "training": {name: sizes[name] for name in batch},
+        "checkpoint": {"uri": "s3://checkpoints/run"},
+    }

@@ -17,11 +17,10 @@ from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.data.chains import plan_chain
-from pretrain_operator.plan.data.data_plan import DataPlan
 from pretrain_operator.plan.data.objects import DataObject
-from pretrain_operator.plan.data.stage_job import StageJob
 from pretrain_operator.plan.data.stages import plan_stages
 from pretrain_operator.plan.placement import plan_placement
+from pretrain_operator.plan.plans import DataPlan, StageJob
 from pretrain_operator.status.conditions import build_conditions, state_conditions
 
 PLACEMENT = plan_placement(parsed_profile(), "data")

@@ -31,8 +31,8 @@ class StageRunner:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def start(self, module: str, stage: str | None, run: Any, rank: int = 0) -> "RunningTask":
-        """Start one task."""
+    def prepare(self, module: str, stage: str | None, run: Any, rank: int) -> Path:
+        """Return the folder that one task sees as `/pretrain`, with all that it reads."""
         pretrain = self.root / "pods" / f"{module}-{stage}-{rank}"
         for folder in ("spec", "scratch"):
             (pretrain / folder).mkdir(parents=True, exist_ok=True)
@@ -44,6 +44,11 @@ class StageRunner:
                 (pretrain / "secrets" / name / key).write_text(value, encoding="utf-8")
         text = run.model_dump_json(by_alias=True, exclude_none=True)
         (pretrain / "spec" / "spec.json").write_text(text, encoding="utf-8")
+        return pretrain
+
+    def start(self, module: str, stage: str | None, run: Any, rank: int = 0) -> "RunningTask":
+        """Start one task."""
+        pretrain = self.prepare(module, stage, run, rank)
         command = [
             sys.executable,
             "-m",

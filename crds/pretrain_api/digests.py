@@ -21,7 +21,7 @@ def digest(*parts: Any) -> str:
 
 
 _NO_CONTENT = ("profileRef", "parallelism", "tasks")
-"""Fields of every data kind that say how an artifact is computed, and not what it holds."""
+"""Fields of every data kind that change how an artifact is computed, but not its content."""
 
 _SECRET = "credentialsSecretRef"
 
@@ -29,7 +29,7 @@ _SECRET = "credentialsSecretRef"
 def content_of(
     spec: BaseModel, leave_out: Sequence[str] = (), with_defaults: bool = False
 ) -> dict[str, Any]:
-    """Return what of a data kind's spec determines its artifact: not who computes it, or how.
+    """Return the fields of a data kind's spec that determine its artifact, and not who computes it.
 
     Args:
         spec: The spec of a DataPipeline, a Tokenizer or a TokenDataset.
@@ -37,12 +37,12 @@ def content_of(
         with_defaults: Whether fields at their defaults count. Without them, a new field of a later
             version changes nothing.
     """
-    said = spec.model_dump(
+    fields = spec.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude_defaults=not with_defaults
     )
     return {
         key: _without_secrets(value)
-        for key, value in said.items()
+        for key, value in fields.items()
         if key not in (*_NO_CONTENT, *leave_out)
     }
 

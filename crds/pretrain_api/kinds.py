@@ -32,7 +32,7 @@ class CelRule:
     """CEL text, over `self` (and `oldSelf`, for a rule about changes)."""
 
     message: str
-    """What is wrong and what would do, in one line."""
+    """What is wrong and what to do, in one line."""
 
     message_expression: str | None = None
     """CEL text of a message with the values in it; `message` is shown where it fails."""

@@ -28,9 +28,8 @@ DEFAULT_PROFILE_ANNOTATION = f"{GROUP}/is-default-profile"
 """Annotation (`"true"`) of the ComputeProfile that objects without `profileRef` use."""
 
 RETRY_ANNOTATION = f"{GROUP}/retry"
-"""Annotation: a new value (any text) tries a failed object again although its spec is the same,
-and forgives the ends that its restart budgets counted. A finished data kind runs again, to read
-sources that have changed."""
+"""Annotation: a new value (any text) retries a failed object whose spec is unchanged, and resets
+its restart budgets. A finished data kind runs again, to read sources that have changed."""
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]

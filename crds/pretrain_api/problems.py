@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, one line a problem: field, value, what would do."""
+"""What is wrong with a manifest, one line a problem: field, value, what to do."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def parse[M: BaseModel](model: type[M], value: object, field: str = "spec") -> M
     """Return `value` as a `model`.
 
     Raises:
-        InvalidManifest: If it is none; each problem starts with its field's path below `field`.
+        InvalidManifest: If it is not; each problem starts with its field's path below `field`.
     """
     try:
         return model.model_validate(value)
@@ -29,7 +29,7 @@ def parse[M: BaseModel](model: type[M], value: object, field: str = "spec") -> M
 
 
 def describe(error: ValidationError, field: str = "spec") -> list[str]:
-    """Return one line for each problem that pydantic found below `field`."""
+    """Return one line for each problem of a pydantic error, with its path below `field`."""
     return [_line(dict(problem), field) for problem in error.errors(include_url=False)]
 
 

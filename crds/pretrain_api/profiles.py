@@ -1,6 +1,6 @@
-"""Known devices: what the planner takes for a ComputeProfile that only names its accelerator.
+"""Known devices: default values for a ComputeProfile that only names its accelerator.
 
-Figures are dense rates from the makers' data sheets; a profile's own fields win over them.
+Rates are dense ones from the makers' data sheets; fields of a profile override them.
 """
 
 from collections.abc import Mapping
@@ -89,7 +89,7 @@ DEVICES: Mapping[str, Device] = {
             2,
             1,
             None,
-            "order of magnitude for one core of a server; for plans, not for promises",
+            "order of magnitude for one server core; not measured",
         ),
     )
 }
@@ -116,7 +116,7 @@ _FAMILIES = ("gb200", "b200", "h200", "h100", "l40s", "910b")
 
 
 def find_device(name: str) -> Device | None:
-    """Return the known device that `name` means, however it is spelt, or nothing."""
+    """Return the known device of that name in any common spelling, or nothing."""
     bare = "".join(c for c in name.lower() if c.isalnum()).removeprefix("nvidia")
     for known in DEVICES.values():
         if bare == known.name.replace("-", ""):
@@ -130,7 +130,7 @@ def find_device(name: str) -> Device | None:
 
 
 def device_of(profile: ComputeProfileSpec) -> Device | None:
-    """Return the device of a profile: the known one of its name, with what the profile says.
+    """Return the device of a profile: the known one of its name, with the profile's own values.
 
     Returns nothing where the speed of the device is unknown: then no time can be predicted.
     """

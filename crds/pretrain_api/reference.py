@@ -46,21 +46,21 @@ def _table(root: str, schema: dict[str, Any], defaults: dict[str, str]) -> Itera
 def _defaults(schema: dict[str, Any], root: str = "spec") -> dict[str, str]:
     """Return path to default of every field that has a plain one; CRDs carry none."""
     definitions: dict[str, Any] = schema.get("$defs", {})
-    found: dict[str, str] = {}
+    plain: dict[str, str] = {}
 
     def walk(node: dict[str, Any], path: str) -> None:
         for option in [node, *node.get("anyOf", [])]:
             target = definitions.get(str(option.get("$ref", "")).rsplit("/", 1)[-1], option)
             for name, child in target.get("properties", {}).items():
                 if isinstance(value := child.get("default"), str | int | float):
-                    found[f"{path}.{name}"] = f"`{json.dumps(value, ensure_ascii=False)}`"
+                    plain[f"{path}.{name}"] = f"`{json.dumps(value, ensure_ascii=False)}`"
                 walk(child, f"{path}.{name}")
             for key, suffix in (("items", "[]"), ("additionalProperties", ".*")):
                 if isinstance(target.get(key), dict):
                     walk(target[key], path + suffix)
 
     walk(schema, root)
-    return found
+    return plain
 
 
 def _fields(

@@ -1,4 +1,4 @@
-"""What pods tell the control plane: an `ExitReport` when they end, `Progress` while they train."""
+"""Reports of pods to the control plane: `ExitReport` when they end, `Progress` while they train."""
 
 from enum import StrEnum
 
@@ -29,7 +29,7 @@ class ExitClass(StrEnum):
     BAD_DATA = "badData"
     USER_ERROR = "userError"
     PROGRAM_ERROR = "programError"
-    """A bug: trying again seldom helps. Operators that do not know it see an error unreported."""
+    """A bug: a retry seldom helps. An older operator treats it as an end without a report."""
     INFRASTRUCTURE = "infrastructure"
 
     @property
@@ -39,7 +39,7 @@ class ExitClass(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Return whether only the user can help."""
+        """Return whether a retry cannot help: the user must change something."""
         return self in (ExitClass.USER_ERROR, ExitClass.BAD_DATA)
 
 
@@ -66,8 +66,8 @@ CAUSES = (
     ExitClass.PREEMPTED,
     ExitClass.COMPLETE,
 )
-"""All classes, most informative first: of several processes that ended together, the first of these
-is the cause. When one ends, its peers lose their connections and say so."""
+"""All classes, root causes first: of several processes that ended together, the class that comes
+first here is the cause. When one process ends, its peers report lost connections."""
 
 
 class ExitReport(ApiModel):
@@ -92,10 +92,10 @@ class ExitReport(ApiModel):
     """Counters, summed over the tasks of a stage."""
 
     artifact: ArtifactRef | None = None
-    """The artifact that is now named or complete."""
+    """The artifact that this stage named or completed."""
 
     reused: bool = False
-    """Whether a complete artifact of the same inputs was there already."""
+    """Whether a complete artifact of the same inputs existed already."""
 
     pipeline: PipelineSummary | None = None
     """What a DataPipeline's artifact holds (its first stage, if reused, and its last)."""

@@ -1,4 +1,4 @@
-"""What the control plane tells pods: one JSON document, mounted at `paths.SPEC`.
+"""Input of the workload pods: one JSON document, mounted at `paths.SPEC`.
 
 The program fixes the class of the document: `python -m pretrain_workloads.data STAGE`,
 `… .tokenizer`, `… .dataset STAGE`, `… .trainer`.
@@ -17,7 +17,7 @@ DATASET_STAGES = ("tokenize", "compose", "block", "seal")
 
 
 class Run(ApiModel):
-    """What every run knows."""
+    """Fields of every run."""
 
     name: str
     """Name of the object."""
@@ -43,7 +43,7 @@ class PipelineRun(Run):
     """The artifact that is being made. Unset for `list`, which names it."""
 
     tasks: Positive = 1
-    """Pieces that the work is cut into: the completions of every stage that is not single."""
+    """Tasks of every stage that runs in parallel: the completions of its Job."""
 
 
 class TokenizerRun(Run):
@@ -56,7 +56,7 @@ class TokenizerRun(Run):
     """The artifact that is being made."""
 
     documents: OpenedArtifact
-    """DataPipeline artifact that it learns from."""
+    """DataPipeline artifact that it is trained on."""
 
 
 class DatasetRun(Run):
@@ -75,7 +75,7 @@ class DatasetRun(Run):
     """DataPipeline artifacts, one for each part of the mixture, in its order."""
 
     tasks: Positive = 1
-    """Pieces that the work is cut into: the completions of every stage that is not single."""
+    """Tasks of every stage that runs in parallel: the completions of its Job."""
 
 
 class TrainingRun(Run):
@@ -85,14 +85,14 @@ class TrainingRun(Run):
     """The object's spec."""
 
     uid: str = ""
-    """Uid of the object, which tells apart runs that mean the same folder. Empty means that the
-    control plane did not tell it; then namespace and name do."""
+    """UID of the object: it distinguishes runs that write to the same folder. Empty means unknown;
+    then namespace and name are compared."""
 
     attempt: Positive
     """Number of the attempt."""
 
     inputs: RunInputs
-    """What the run is bound to; `inputs.digest` names its folders."""
+    """Artifacts that the run reads; `inputs.digest` names its folders."""
 
     dataset: OpenedArtifact
     """Token blocks."""

@@ -9,7 +9,7 @@ from pretrain_api.kinds import CelRule, Column, Kind
 from pretrain_api.meta import GROUP, VERSION
 
 _DROPPED = frozenset({"title", "$defs", "propertyNames"})
-"""What a structural schema has no word for."""
+"""Keywords that structural schemas do not have."""
 _REFUSED = frozenset({"exclusiveMinimum", "exclusiveMaximum", "const", "oneOf"})
 
 

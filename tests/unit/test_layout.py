@@ -8,17 +8,31 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = (
-    "crds/pretrain_api",
-    "operator/pretrain_operator",
-    "workloads/pretrain_workloads",
-    "local/pretrain_local",
+from structure_measures import (
+    MODULES,
+    ROOT,
+    functions,
+    homonyms,
+    modules_by_package,
+    parameters,
 )
-MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
 CHECKED = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted(ROOT.glob("benchmarks/*.py"))]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
+MAX_MODULES = 15
+MAX_PARAMETERS = 4
+TRAINER_STORY = {
+    "__main__",
+    "launcher",
+    "agent",
+    "rank",
+    "setup",
+    "training",
+    "evaluation",
+    "schedule",
+    "outcome",
+}
 
 
 def test_operator_folder_is_never_a_package() -> None:
@@ -38,8 +52,29 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             assert lines <= MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
 
 
+def test_no_package_is_crowded() -> None:
+    crowded = {name: len(modules) for name, modules in modules_by_package().items()}
+    assert {name: n for name, n in crowded.items() if n > MAX_MODULES} == {}
+
+
+def test_the_trainer_opens_with_its_story() -> None:
+    top = modules_by_package()["workloads/pretrain_workloads/trainer"]
+    assert set(top) == TRAINER_STORY
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    assert homonyms() == {}
+
+
+def test_no_function_of_the_control_plane_takes_more_than_four_parameters() -> None:
+    """More than four mean that a type is missing."""
+    folders = ("operator/", "crds/")
+    counts = {name: parameters(node) for name, node in functions() if name.startswith(folders)}
+    assert {name: n for name, n in counts.items() if n > MAX_PARAMETERS} == {}
+
+
 def test_no_file_is_named_for_nothing() -> None:
-    vague = {"utils.py", "util.py", "common_utils.py", "misc.py", "helpers.py"}
+    vague = {"utils.py", "util.py", "common.py", "common_utils.py", "misc.py", "helpers.py"}
     assert not [path for path in MODULES if path.name in vague]
 
 

@@ -1,4 +1,4 @@
-"""The failures that only the user can mend; all others are retried."""
+"""Exceptions that decide the exit class of a workload; all other failures are retried."""
 
 
 class UserError(Exception):
@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class BadData(Exception):
     """An input file cannot be read. The message names the file and the position in it."""
+
+
+class Preempted(BaseException):
+    """The node asked the pod to end (SIGTERM)."""

@@ -1,4 +1,4 @@
-"""Admission rules, written once as CEL text: rendered into the CRDs, and evaluated here."""
+"""Admission rules, written once as CEL: rendered into the CRDs, and evaluated here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ __all__ = ["RULES", "Problem", "Rule", "Severity", "check", "check_change", "enf
 
 
 def check(kind: str, spec: BaseModel | Mapping[str, Any]) -> list[Problem]:
-    """Return everything that is wrong with the spec of an object of `kind`, and what is unwise.
+    """Return the rules that a spec of `kind` breaks: errors, warnings, what cannot run yet.
 
-    `spec` is a manifest's, or already parsed from one.
+    `spec` is that of a manifest, or already parsed.
 
     Raises:
         KeyError: If there is no such kind.
     """
-    # The CEL library is imported here: pods and the CRD renderer know the rules, not the library.
+    # Imported here: images of pods have no CEL library, and the CRD renderer needs none.
     from pretrain_api.rules import evaluation
 
     return evaluation.check(kind, spec)

@@ -1,4 +1,4 @@
-"""Rules about the data kinds and the ComputeProfile, and about every place in storage."""
+"""Rules about the data kinds, the ComputeProfile and storage locations."""
 
 from pretrain_api.rules.expressions import field, present
 from pretrain_api.rules.rule import Rule
@@ -25,11 +25,11 @@ def _storage(path: str, stricter: str = "") -> Rule:
     )
 
 
-_UNASKED = "Megatron-core's configuration knows no places"
+_NO_STORAGE = "Megatron-core's configuration has no storage locations"
 
 STORAGE_RULES = (
-    _storage("checkpoint", _UNASKED),
-    _storage("export.huggingFace", _UNASKED),
+    _storage("checkpoint", _NO_STORAGE),
+    _storage("export.huggingFace", _NO_STORAGE),
 )
 """Of a PretrainJob."""
 
@@ -51,7 +51,7 @@ PIPELINE_RULES = (
         "the names %s are not all different; give each source its own",
         ("self.sources.map(s, s.name)",),
         source="our own: documents carry the name of their source",
-        otherwise="documents of two sources that cannot be told apart",
+        otherwise="documents of two sources that cannot be distinguished",
     ),
     Rule(
         "rule-kinds",
@@ -60,7 +60,7 @@ PIPELINE_RULES = (
         " has(r.repetition)].exists_one(x, x))",
         "each rule sets exactly one of length, languageId and repetition",
         source="our own",
-        otherwise="a rule that does nothing, or two things in an order that nobody chose",
+        otherwise="a rule without effect, or two rules in an undefined order",
     ),
 )
 

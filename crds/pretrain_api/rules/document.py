@@ -1,4 +1,4 @@
-"""Write `docs/wrong-manifests.md`: what we say of classic mistakes, and what happens else."""
+"""Write `docs/wrong-manifests.md`: the messages about classic mistakes, and every rule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -45,15 +45,15 @@ def notes(text: str) -> tuple[str, str, list[str]]:
 
 
 def errors(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what we say about a manifest, warnings and what is not yet runnable left out."""
+    """Return the errors of a manifest, without warnings and what is not yet runnable."""
     problems = check(str(manifest["kind"]), manifest["spec"])
     return [str(problem) for problem in problems if problem.severity is Severity.ERROR]
 
 
 def _row(name: str, text: str) -> str:
     story, field, _ = notes(text)
-    said = "<br>".join(f"`{line}`" for line in errors(yaml.safe_load(text)))
-    return _cells(f"`{name}`", story, said, field)
+    messages = "<br>".join(f"`{line}`" for line in errors(yaml.safe_load(text)))
+    return _cells(f"`{name}`", story, messages, field)
 
 
 def _rules_table() -> str:

@@ -23,7 +23,7 @@ _VERB = re.compile(r"%[ds]")
 
 
 def check(kind: str, spec: BaseModel | Mapping[str, Any]) -> list[Problem]:
-    """Return everything that is wrong with the spec of an object of `kind`, and what is unwise.
+    """Return the rules that a spec of `kind` breaks: errors, warnings, what cannot run yet.
 
     Types, ranges and unknown fields come first and hide the rules, as in the API server.
 
@@ -47,7 +47,7 @@ def check_change(kind: str, old: BaseModel, new: BaseModel) -> list[Problem]:
 
 
 def _values(spec: BaseModel) -> dict[str, Any]:
-    """Return what the manifest says, without the defaults, as the API server sees it."""
+    """Return the fields of the manifest without the defaults, as the API server sees them."""
     values: dict[str, Any] = spec.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude_none=True
     )

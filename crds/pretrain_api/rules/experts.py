@@ -19,7 +19,7 @@ from pretrain_api.rules.expressions import (
 from pretrain_api.rules.rule import Rule, Severity
 
 _MEGATRON = "Megatron-LM core_v0.19.0 megatron/"
-_LATE = "an assertion when the model is built, on GPUs that were waited for"
+_LATE = "an assertion when the model is built, after the wait for GPUs"
 _MOE = "model.experts"
 _HAS = present(_MOE)
 _COUNT = f"self.{_MOE}.count"

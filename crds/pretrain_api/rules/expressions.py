@@ -43,7 +43,7 @@ def field(path: str, default: str | None = None, model: type[BaseModel] = Pretra
 
 
 def degree(path: str) -> str:
-    """Return CEL text of a count that is safe to divide by: 1 where it is absent or no count."""
+    """Return CEL text of a count that is safe to divide by: 1 if it is absent or not positive."""
     return f"({present(path)} && self.{path} > 0 ? self.{path} : 1)"
 
 
@@ -145,10 +145,10 @@ _ANY_DEGREE = " || ".join(
     for name in ("tensor", "pipeline", "virtualPipeline", "context", "expert", "expertTensor")
 )
 HAS_WORLD = f"({present('parallelism.gpusPerNode')} && ({_ANY_DEGREE}))"
-"""Whether the grid is known: the devices of a node may be the profile's, and a manifest without
-any degree leaves them to the planner."""
+"""Whether the manifest determines the grid: the devices of a node may come from the profile, and
+degrees from the planner."""
 IS_GRID = f"({HAS_WORLD} && {WORLD} % {MODEL_RANKS} == 0)"
-"""Whether a data-parallel size can be told."""
+"""Whether the devices hold a whole number of model copies."""
 DATA_PARALLEL = f"({WORLD} / {MODEL_RANKS})"
 MICRO_BATCH = degree("training.microBatchSize")
 GLOBAL_BATCH = "self.training.globalBatchSize"

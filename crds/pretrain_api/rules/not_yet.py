@@ -1,6 +1,6 @@
-"""What the API can say and the planner can plan, but our trainer cannot do yet.
+"""What the API and the planner support, but our trainer does not yet.
 
-Delete a line here when the trainer learns the feature; nothing else has to change.
+Delete a line here when the trainer supports the feature; nothing else has to change.
 """
 
 from pretrain_api.rules.expressions import GROUPS, TENSOR, field, given, present

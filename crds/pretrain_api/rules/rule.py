@@ -1,18 +1,18 @@
-"""What a rule is, and what a rule found."""
+"""An admission rule, and the problem that it reports."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """What breaking a rule means."""
+    """What a broken rule means for the object."""
 
     ERROR = "error"
     """The object is refused, by the API server too."""
     WARNING = "warning"
-    """Allowed, but probably not meant."""
+    """Allowed, but probably a mistake."""
     NOT_YET = "notYet"
-    """A sound request that our trainer cannot do yet: it can be planned, not run."""
+    """Valid, but our trainer cannot run it yet: it can be planned only."""
 
 
 @dataclass(frozen=True)
@@ -29,30 +29,30 @@ class Rule:
     """CEL text over `self` (the spec), true where all is well."""
 
     message: str
-    """What is wrong and what would do, after `<field>: `; `%d` and `%s` stand for `values`."""
+    """What is wrong and what to do, after `<field>: `; `%d` and `%s` stand for `values`."""
 
     values: tuple[str, ...] = ()
     """CEL texts that fill the message."""
 
     severity: Severity = Severity.ERROR
-    """What breaking it means."""
+    """What breaking it means for the object."""
 
     source: str = ""
-    """Where upstream has the rule, or what fails there."""
+    """Where upstream has the rule, or fails."""
 
     otherwise: str = ""
-    """What happens in the field without the rule."""
+    """What happens on a cluster without the rule."""
 
     stricter: str = ""
-    """Why we refuse what Megatron-core's own configuration takes, for one because only the first
-    step would fail; empty where it refuses the same."""
+    """Why we refuse what Megatron-core's configuration accepts, for example because the first step
+    would fail; empty where it refuses the same."""
 
     is_transition: bool = False
     """Whether `holds` compares with `oldSelf`: it is checked when an object changes."""
 
     @property
     def message_expression(self) -> str | None:
-        """Return CEL text that makes the message, or nothing where the message has no values."""
+        """Return the CEL text of the message, or nothing where the message has no values."""
         if not self.values:
             return None
         return f"{quoted(self.message)}.format([{', '.join(self.values)}])"
@@ -74,16 +74,16 @@ class Problem:
     """Path from `spec`."""
 
     message: str
-    """What is wrong and what would do."""
+    """What is wrong and what to do."""
 
     severity: Severity = Severity.ERROR
-    """What it means."""
+    """What it means for the object."""
 
     source: str = ""
     """Where upstream has the rule."""
 
     def __str__(self) -> str:
-        """Return one line: field, value and what would do."""
+        """Return one line: field, value and what to do."""
         return f"{self.field}: {self.message}"
 
     @property

@@ -1,5 +1,6 @@
 """Rules about sequences: sequence and context parallelism, fp8 alignment, the long phase."""
 
+from pretrain_api.formulas.divisibility import FP8_MULTIPLE
 from pretrain_api.rules.expressions import (
     CONTEXT,
     FFN,
@@ -34,6 +35,7 @@ _WEIGHTS = (
     f"[{HIDDEN}, {FFN} / {TENSOR}, {HEADS} * {HEAD_DIM} / {TENSOR},"
     f" ({HEADS} + 2 * {GROUPS}) * {HEAD_DIM} / {TENSOR}]"
 )
+_FP8_SIZES = f"w.all(x, x % {FP8_MULTIPLE} == 0)"
 
 SEQUENCE_RULES = (
     Rule(
@@ -105,9 +107,10 @@ SEQUENCE_RULES = (
     Rule(
         "fp8-tokens",
         "training.precision",
-        f"!{_IS_FP8} || {_TOKENS_OF_RANK} % 16 == 0",
-        "fp8 needs a multiple of 16 tokens on a rank, and sequenceLength · microBatchSize /"
-        " (context · tensor where sequence) = %d; change sequenceLength or microBatchSize",
+        f"!{_IS_FP8} || {_TOKENS_OF_RANK} % {FP8_MULTIPLE} == 0",
+        f"fp8 needs a multiple of {FP8_MULTIPLE} tokens on a rank, and sequenceLength ·"
+        " microBatchSize / (context · tensor where sequence) = %d; change sequenceLength or"
+        " microBatchSize",
         (_TOKENS_OF_RANK,),
         source="Megatron-LM core_v0.19.0 megatron/core/fp8_utils.py:318",
         otherwise="Transformer Engine asserts at the first matrix product",
@@ -116,9 +119,9 @@ SEQUENCE_RULES = (
     Rule(
         "fp8-weights",
         "training.precision",
-        f"!{_IS_FP8} || {HEADS} == 0 || {given('w', _WEIGHTS, 'w.all(x, x % 16 == 0)')}",
-        "fp8 needs multiples of 16 in every weight; hiddenSize and the shares of feed-forward,"
-        " attention output and queries-keys-values of a device are %s",
+        f"!{_IS_FP8} || {HEADS} == 0 || {given('w', _WEIGHTS, _FP8_SIZES)}",
+        f"fp8 needs multiples of {FP8_MULTIPLE} in every weight; hiddenSize and the shares of"
+        " feed-forward, attention output and queries-keys-values of a device are %s",
         (_WEIGHTS,),
         source="Megatron-LM core_v0.19.0 megatron/core/fp8_utils.py:318",
         otherwise="Transformer Engine asserts at the first matrix product",

@@ -1,5 +1,6 @@
 """Rules about the model's shape, and about cutting it into tensor-parallel shares."""
 
+from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE
 from pretrain_api.rules.expressions import (
     FFN,
     GROUPS,
@@ -18,9 +19,12 @@ from pretrain_api.rules.rule import Rule, Severity
 
 _MEGATRON = "Megatron-LM core_v0.19.0 megatron/"
 _SHAPE = ("layers", "hiddenSize", "ffnHiddenSize", "attentionHeads")
-_LATE = "an assertion when the model is built, on GPUs that were waited for"
+_LATE = "an assertion when the model is built, after the wait for GPUs"
 _VOCABULARY = "model.vocabularySize"
-_ROWS = f"(({field(_VOCABULARY, '0')} + 127) / 128 * 128)"
+_ROWS = (
+    f"(({field(_VOCABULARY, '0')} + {VOCABULARY_MULTIPLE - 1}) / {VOCABULARY_MULTIPLE}"
+    f" * {VOCABULARY_MULTIPLE})"
+)
 
 SHAPE_RULES = (
     Rule(
@@ -100,7 +104,7 @@ SHAPE_RULES = (
         "model.vocabularySize",
         f"!({present(_VOCABULARY)}) || {_ROWS} % {TENSOR} == 0",
         "%d ids are padded to %d rows, which parallelism.tensor = %d does not divide; use a power"
-        " of two up to 128",
+        f" of two up to {VOCABULARY_MULTIPLE}",
         (field(_VOCABULARY, "0"), _ROWS, TENSOR),
         source=_MEGATRON + "core/tensor_parallel/utils.py:118",
         otherwise=_LATE,

@@ -14,7 +14,7 @@ from pretrain_api.rules.rule import Rule, Severity
 
 _CONFIG = "Megatron-LM core_v0.19.0 megatron/core/transformer/transformer_config.py"
 _ARGUMENTS = "Megatron-LM core_v0.19.0 megatron/training/arguments.py"
-_LATE = "an assertion when the model is built, on GPUs that were waited for"
+_LATE = "an assertion when the model is built, after the wait for GPUs"
 _STRICTER = (
     "the model class we build on takes any cut; a lopsided pipeline is a silent waste, so the"
     " manifest has to say how it is uneven"

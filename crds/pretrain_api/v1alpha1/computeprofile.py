@@ -1,4 +1,4 @@
-"""ComputeProfile: what the platform team knows of the machines, so that a run need not say it."""
+"""ComputeProfile: the platform team's description of nodes, for every run that uses them."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,10 +19,10 @@ class Accelerator(ApiModel):
     """The device that one training process drives."""
 
     name: Annotated[str, Field(max_length=63)] = "cpu"
-    """What it is, for people: `cpu`, `h100`, …"""
+    """Name of the device: `cpu`, `h100`, …"""
 
     resource: Annotated[str, Field(max_length=253)] | None = None
-    """Extended resource that a pod asks for, such as `nvidia.com/gpu`. Unset means none (CPU)."""
+    """Extended resource that a pod requests, such as `nvidia.com/gpu`. Unset means none (CPU)."""
 
     per_node: Annotated[int, Field(ge=1, le=256)] = 1
     """Training processes, each with one device, that one node runs."""
@@ -77,10 +77,10 @@ class Volume(ApiModel):
     """Name of the volume."""
 
     mount_path: Annotated[str, Field(pattern=r"^/pretrain/[a-z0-9][-a-z0-9/]*$", max_length=128)]
-    """Where pods see it, below `/pretrain/`; `file://` URIs start with it."""
+    """Mount path in pods, below `/pretrain/`; `file://` URIs start with it."""
 
     persistent_volume_claim: Name | None = None
-    """A claim in the namespace of the object, shared by all nodes that work on it."""
+    """A claim in the namespace of the object, shared by all nodes that run its pods."""
 
     host_path: Annotated[str, Field(pattern=r"^/", max_length=1024)] | None = None
     """A folder of the node: for one-node clusters."""
@@ -112,12 +112,12 @@ class PodResources(ApiModel):
     scratch: (
         Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[kKMGT]?i?$", max_length=20)] | None
     ) = None
-    """Disk of the node for temporary files: asked for, and what a pod may fill. Unset means as much
-    as the node has, with nothing kept free for it: a node that runs out of disk evicts pods."""
+    """Node disk for temporary files: the pod's request, and the size limit of its scratch volume.
+    Unset means neither: a pod may fill the disk, and a node that runs out of disk evicts pods."""
 
 
 class PodDefaults(ApiModel):
-    """What every workload pod gets."""
+    """Settings of every workload pod."""
 
     env: Annotated[dict[str, Text], Field(max_length=64)] = {}
     """Environment variables, for example the network's NCCL settings."""
@@ -145,7 +145,7 @@ class PodDefaults(ApiModel):
 
 
 class ComputeProfileSpec(ApiModel):
-    """What one kind of node offers."""
+    """Description of one kind of node."""
 
     accelerator: Accelerator = Accelerator()
     """The training device."""
@@ -161,7 +161,7 @@ class ComputeProfileSpec(ApiModel):
 
 
 class ComputeProfileStatus(ApiModel):
-    """What the operator says of a profile."""
+    """Observed state of a ComputeProfile."""
 
     observed_generation: int | None = None
     """`metadata.generation` that this status was computed from."""

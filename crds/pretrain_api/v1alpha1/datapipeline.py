@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from pretrain_api.meta import (
     ApiModel,
@@ -104,26 +105,29 @@ class DataRule(ApiModel):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "DataRule":
-        kinds = [k for k in ("length", "language_id", "repetition") if getattr(self, k) is not None]
-        if len(kinds) != 1:
-            raise ValueError(
-                f"set exactly one of length, languageId and repetition, not {len(kinds)} of them"
-            )
+        kinds = [to_camel(name) for name in self._kinds()]
+        count = sum(getattr(self, name) is not None for name in self._kinds())
+        if count != 1:
+            listed = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+            raise ValueError(f"set exactly one of {listed}, not {count} of them")
         return self
 
     @property
     def kind(self) -> str:
         """Return the name of the kind that is set, as written in the manifest."""
-        if self.length is not None:
-            return "length"
-        return "languageId" if self.language_id is not None else "repetition"
+        return next(to_camel(name) for name in self._kinds() if getattr(self, name) is not None)
+
+    @classmethod
+    def _kinds(cls) -> list[str]:
+        """Return the fields of which exactly one is set: all but the conditions."""
+        return [name for name in cls.model_fields if name not in ("languages", "domains")]
 
 
 class NearDeduplication(ApiModel):
-    """Drop documents that are nearly the same as another (MinHash, verified similarity)."""
+    """Drop near-duplicates (MinHash, verified similarity)."""
 
     similarity: Annotated[float, Field(ge=0.3, le=1.0)] = 0.8
-    """Jaccard similarity of 5-gram sets from which two documents are copies of each other."""
+    """Jaccard similarity of 5-gram sets from which on two documents are duplicates."""
 
     per_domain: Annotated[
         dict[str, Annotated[float, Field(ge=0.3, le=1.0)]], Field(max_length=64)
@@ -135,10 +139,10 @@ class NearDeduplication(ApiModel):
 
 
 class Deduplication(ApiModel):
-    """Which copies are dropped."""
+    """Which duplicates are dropped."""
 
     exact: bool = True
-    """Drop documents whose normalised text is the same as an earlier one's."""
+    """Drop documents whose normalised text equals that of an earlier document."""
 
     near: NearDeduplication | None = None
     """Drop near-duplicates. Unset means they stay."""
@@ -154,16 +158,16 @@ class DataPipelineSpec(ApiModel):
     """Folder that gets the artifact, below `datapipeline-<name>/<digest>/`."""
 
     rules: Annotated[list[DataRule], Field(max_length=128)] = []
-    """What is kept, in this order; a document is charged to the first rule that drops it."""
+    """Rules that a document must pass, in this order; the first that drops it is reported."""
 
     deduplication: Deduplication = Deduplication()
-    """Which copies are dropped."""
+    """Which duplicates are dropped."""
 
     tasks: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """Pieces of work that the input is cut into (completions of the Indexed Job).
-    A task is tried again three times after errors, and three times after its node has put its pod
-    out for want of memory or disk; after preemptions and drained nodes as often as need be. The
-    delays double from 10 seconds to 10 minutes."""
+    """Tasks that the input is divided into (completions of the Indexed Job).
+    A task is retried three times after errors, and three times after its node evicted the pod for
+    lack of memory or disk; after preemptions and drained nodes, without limit. The back-off doubles
+    from 10 seconds to 10 minutes."""
 
     parallelism: Positive | None = None
     """Tasks that run at once. Unset means all."""
@@ -180,7 +184,7 @@ class DataPipelineSpec(ApiModel):
 
 
 class LanguageSummary(ApiModel):
-    """What one language has in an artifact."""
+    """Content of an artifact in one language."""
 
     documents: Count = 0
     """Documents."""
@@ -193,7 +197,7 @@ class LanguageSummary(ApiModel):
 
 
 class PipelineSummary(ApiModel):
-    """What a DataPipeline's artifact holds, and what was left out."""
+    """Content of a DataPipeline's artifact, and what was dropped."""
 
     read: Count = 0
     """Documents read."""
@@ -205,10 +209,10 @@ class PipelineSummary(ApiModel):
     """Documents dropped, by rule (its position and kind: `1-length`)."""
 
     exact_duplicates: Count = 0
-    """Documents dropped as exact copies."""
+    """Documents dropped as exact duplicates."""
 
     near_duplicates: Count = 0
-    """Documents dropped as near copies."""
+    """Documents dropped as near-duplicates."""
 
     quarantined: Count = 0
     """Records that could not be read as a document; they lie in the artifact's `quarantine/`."""
@@ -218,7 +222,7 @@ class PipelineSummary(ApiModel):
 
 
 class DataPipelineStatus(DataStatus):
-    """What the operator saw."""
+    """Observed state of a DataPipeline."""
 
     summary: PipelineSummary | None = None
-    """What the artifact holds."""
+    """Content of the artifact."""

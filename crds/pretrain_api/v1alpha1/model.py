@@ -7,16 +7,16 @@ from pydantic import ConfigDict, Field, model_validator
 from pretrain_api.meta import ApiModel, NonNegative
 from pretrain_api.presets import MODEL_PRESETS, PresetName
 
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+VocabularySize = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 def _preset_may_fill(schema: dict[str, Any]) -> None:
-    """Drop the fields that `preset` can fill from `required`; a rule asks for one or the other."""
+    """Require no field of the shape in the schema: `preset` can fill them, and a rule checks it."""
     schema.pop("required", None)
 
 
 class ExpertsSpec(ApiModel):
-    """Feed-forward layers that are a choice of experts (mixture of experts)."""
+    """Feed-forward layers with a router and experts (mixture of experts)."""
 
     count: Annotated[int, Field(ge=2, le=4096)]
     """Experts of a layer."""
@@ -83,7 +83,7 @@ class ModelSpec(ApiModel):
     init_std: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
     """Standard deviation of the initial weights; output projections: over sqrt(2 · layers)."""
 
-    vocabulary_size: Count | None = None
+    vocabulary_size: VocabularySize | None = None
     """Ids that the model knows. Unset means the tokenizer's; more leaves room for later stages."""
 
     @model_validator(mode="before")

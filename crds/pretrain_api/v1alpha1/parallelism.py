@@ -1,4 +1,4 @@
-"""Degrees of parallelism; the data-parallel size is what is left over."""
+"""Degrees of parallelism; the data-parallel size follows from them and the devices."""
 
 from typing import Annotated
 
@@ -15,8 +15,8 @@ DEGREES = ("tensor", "pipeline", "virtual_pipeline", "context", "expert", "exper
 class ParallelismSpec(ApiModel):
     """How the model is spread over devices.
 
-    With none of `tensor`, `pipeline`, `virtualPipeline`, `context`, `expert` and `expertTensor`,
-    the planner chooses them, and `status.plan.parallelism` says which.
+    If none of `tensor`, `pipeline`, `virtualPipeline`, `context`, `expert` and `expertTensor` is
+    set, the planner chooses them and writes them to `status.plan.parallelism`.
     """
 
     nodes: Annotated[int, Field(ge=1, le=65536)] = 1
@@ -44,10 +44,10 @@ class ParallelismSpec(ApiModel):
     """Tensor-parallel size inside an expert. Unset means 1 (Megatron-core would take `tensor`)."""
 
     first_stage_layers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Layers of the first pipeline rank, where it shall differ. Unset means like the middle."""
+    """Layers of the first pipeline rank. Unset means as many as the ranks in the middle."""
 
     last_stage_layers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Layers of the last pipeline rank, where it shall differ. Unset means like the middle."""
+    """Layers of the last pipeline rank. Unset means as many as the ranks in the middle."""
 
     count_embedding: bool = False
     """Whether the embedding counts as a layer when the layers are cut into stages."""
@@ -60,7 +60,7 @@ class ParallelismSpec(ApiModel):
         | None
     ) = None
     """Layers of every stage, in the order that a token passes them (`pipeline` ·
-    `virtualPipeline` numbers). Unset means an even cut, or one by the fields above."""
+    `virtualPipeline` numbers). Unset means even stages, or those of the fields above."""
 
     sequence: bool = False
     """Whether activations outside the tensor-parallel regions are split along the sequence."""

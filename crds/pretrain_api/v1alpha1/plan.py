@@ -1,4 +1,4 @@
-"""What the planner says of a PretrainJob before anything is created."""
+"""The plan of a PretrainJob, computed before anything is created: layout, memory, time."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ class MemoryPlan(ApiModel):
     """Master weights and moments."""
 
     activations: NonNegative
-    """What the backward pass needs of the micro-batches in flight."""
+    """Kept for the backward pass of the micro-batches in flight."""
 
     logits: NonNegative
     """Logits and their loss, on the last stage."""
@@ -30,11 +30,11 @@ class MemoryPlan(ApiModel):
     """Working space of kernels and collectives."""
 
     total: NonNegative
-    """All of it: what the allocator reports at its peak."""
+    """Sum of all parts: the peak that the allocator reports."""
 
     limit: NonNegative | None = None
-    """Largest total that is admitted: the device's memory less what CUDA, NCCL and fragmentation
-    take. Unset means that the device's memory is unknown."""
+    """Largest total that is admitted: the device's memory less that of CUDA and NCCL, and less
+    fragmentation. Unset means that the device's memory is unknown."""
 
 
 class StagePlan(ApiModel):
@@ -63,17 +63,17 @@ class LayoutPlan(ApiModel):
     """Sequences of a forward pass."""
 
     recompute: str
-    """What the backward pass computes again."""
+    """Activations that the backward pass computes again: `none`, `selective` or `full`."""
 
     memory_per_gpu: NonNegative
-    """Predicted memory of the fullest device, in bytes."""
+    """Predicted memory of the device that needs most, in bytes."""
 
     step_seconds: float
     """Predicted time of an optimizer step."""
 
 
 class PlanStatus(ApiModel):
-    """World, shape, memory and time of the run, as planned."""
+    """Devices, layout, memory and time of the run, as planned."""
 
     world_size: Positive
     """Devices."""
@@ -109,7 +109,7 @@ class PlanStatus(ApiModel):
     """Sequences of a forward pass."""
 
     memory_per_gpu: MemoryPlan
-    """Predicted memory of the fullest device."""
+    """Predicted memory of the device that needs most."""
 
     stages: list[StagePlan] = []
     """Every pipeline rank."""
@@ -136,7 +136,7 @@ class PlanStatus(ApiModel):
     """Size of one checkpoint."""
 
     candidates: Annotated[list[LayoutPlan], Field(max_length=5)] = []
-    """Best layouts that the planner found, best first, where it chose."""
+    """Best layouts, best first. Empty where the manifest sets the degrees."""
 
     warnings: list[str] = []
-    """What is allowed but probably not meant."""
+    """Warnings: what is allowed, but probably a mistake."""

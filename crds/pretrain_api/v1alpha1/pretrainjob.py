@@ -16,14 +16,14 @@ from pretrain_api.v1alpha1.training import TrainingSpec
 
 
 class DataSpec(ApiModel):
-    """What the model reads."""
+    """Training data."""
 
     dataset_ref: Reference
     """TokenDataset whose blocks are read."""
 
 
 class CheckpointInterval(ApiModel):
-    """How often a checkpoint is saved; whichever comes first."""
+    """How often a checkpoint is saved: after `steps` or `minutes`, whichever comes first."""
 
     steps: Annotated[int, Field(ge=1)] | None = 1000
     """Optimizer steps between two checkpoints. Unset means only `minutes` counts."""
@@ -33,13 +33,13 @@ class CheckpointInterval(ApiModel):
 
 
 class CheckpointRetention(ApiModel):
-    """Which checkpoints stay."""
+    """Which checkpoints are kept."""
 
     last: Annotated[int, Field(ge=1, le=1000)] = 3
-    """The newest that stay."""
+    """How many of the newest are kept."""
 
     every_steps: Annotated[int, Field(ge=1)] | None = None
-    """Checkpoints at multiples of this many steps stay for ever. Unset means none."""
+    """Checkpoints at multiples of this many steps are kept for ever. Unset means none."""
 
 
 class CheckpointSpec(Location):
@@ -49,14 +49,14 @@ class CheckpointSpec(Location):
     """How often."""
 
     keep: CheckpointRetention = CheckpointRetention()
-    """Which ones stay."""
+    """Which ones are kept."""
 
 
 class RestartBudget(ApiModel):
     """How often one cause may end an attempt before the run fails."""
 
     max: Annotated[int, Field(ge=0, le=1000)] = 20
-    """Attempts that may end so."""
+    """Attempts that may end with this cause."""
 
     window: Duration | None = None
     """Only ends within this time count. Unset means all count."""
@@ -69,20 +69,19 @@ class Budgets(ApiModel):
     """Lost nodes and pods, network, storage."""
 
     user: RestartBudget = RestartBudget(max=2)
-    """Errors of the program or of the data that a restart may cure."""
+    """Errors of the program or of the data that a restart may fix."""
 
 
 class RecoverySpec(ApiModel):
-    """What happens when an attempt ends before its time."""
+    """What happens when an attempt ends before the run is complete."""
 
     budgets: Budgets = Budgets()
-    """How often it may. Attempts that end soon after each other, whatever the cause, follow ever
-    more slowly: from the second end within ten minutes on, the next one waits 2, 4, 8, … up to 60
-    seconds."""
+    """How often attempts may end early. Restarts back off whatever the cause: from the second end
+    within ten minutes on, the next attempt waits 2, 4, 8, … up to 60 seconds."""
 
 
 class EvaluationSpec(ApiModel):
-    """What is measured on the way."""
+    """What is measured during training."""
 
     every_steps: Annotated[int, Field(ge=1)] | None = None
     """Optimizer steps between two evaluations. Unset means only at the start and at the end."""
@@ -118,29 +117,29 @@ class PretrainJobSpec(ApiModel):
     """Shape of the model."""
 
     data: DataSpec
-    """What it reads."""
+    """Training data."""
 
     parallelism: ParallelismSpec = ParallelismSpec()
-    """How it is spread over devices."""
+    """How the model is spread over devices."""
 
     training: TrainingSpec
-    """How it learns."""
+    """Length, batch, optimizer and schedule."""
 
     checkpoint: CheckpointSpec
-    """Where and when it is saved."""
+    """Where and when checkpoints are saved."""
 
     recovery: RecoverySpec = RecoverySpec()
-    """What happens when an attempt ends before its time."""
+    """What happens when an attempt ends before the run is complete."""
 
     evaluation: EvaluationSpec = EvaluationSpec()
-    """What is measured on the way."""
+    """What is measured during training."""
 
     export: ExportSpec = ExportSpec()
-    """What is written at the end."""
+    """What is exported at the end."""
 
     suspend: bool | None = None
-    """Whether the run is held: pods end after a checkpoint, and none start. Kueue owns it under a
-    queue."""
+    """Whether the run is suspended: pods end after a checkpoint, and none start. With a queue
+    label, Kueue owns the field."""
 
     ttl_after_finished: Duration | None = None
     """How long the finished object stays before it is deleted. Unset means for ever."""
@@ -156,10 +155,10 @@ class AttemptStatus(ApiModel):
     """Name of its Job."""
 
     reason: str | None = None
-    """Class of its end (`complete`, `infrastructure`, …). Unset means it runs."""
+    """Cause of its end (`complete`, `infrastructure`, …). Unset means it runs."""
 
     message: str = ""
-    """What its exit report said."""
+    """Message of its exit report."""
 
     started_at: str | None = None
     """When it started, RFC 3339."""
@@ -181,7 +180,7 @@ class AttemptStatus(ApiModel):
 
 
 class RunInputs(ApiModel):
-    """What the run is bound to, pinned when its first attempt starts."""
+    """Artifacts that the run reads, pinned when its first attempt starts."""
 
     dataset: ArtifactRef
     """Token blocks."""
@@ -190,11 +189,11 @@ class RunInputs(ApiModel):
     """Tokenizer."""
 
     digest: str
-    """Digest of the inputs and of the spec, less what may change during a run."""
+    """Digest of the inputs and of the spec without the fields that may change during a run."""
 
 
 class PretrainJobStatus(ApiModel):
-    """What the operator saw."""
+    """Observed state of a run."""
 
     observed_generation: int | None = None
     """`metadata.generation` that this status was computed from."""
@@ -212,7 +211,7 @@ class PretrainJobStatus(ApiModel):
     """What the run needs and how long it takes, computed before anything is created."""
 
     progress: Progress | None = None
-    """How far the run is, as rank 0 last reported it."""
+    """Progress of the run, as rank 0 last reported it."""
 
     checkpoint: CheckpointStatus | None = None
     """Newest durable checkpoint."""
@@ -221,10 +220,10 @@ class PretrainJobStatus(ApiModel):
     """Newest attempts, oldest first: 20, and as many before them as the restart budgets count."""
 
     inputs: RunInputs | None = None
-    """What the run is bound to."""
+    """Artifacts that the run reads."""
 
     summary: TrainingSummary | None = None
-    """What the finished run reached."""
+    """Results of the finished run."""
 
     export: ArtifactRef | None = None
     """The exported model."""

@@ -1,4 +1,4 @@
-"""How far a training run is, and what it reached."""
+"""Progress and results of a training run."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ class CurvePoint(ApiModel):
 
 
 class Progress(ApiModel):
-    """What rank 0 answers at `/progress`."""
+    """Progress of a run, as rank 0 serves it at `/progress`."""
 
     phase: str = "starting"
     """`starting`, `training`, `evaluating`, `saving` or `exporting`."""
@@ -94,7 +94,7 @@ class Progress(ApiModel):
 
 
 class Continuation(ApiModel):
-    """What the trained model made of a prompt."""
+    """A prompt, and the text that the trained model generates from it."""
 
     prompt: str
     """The prompt."""
@@ -104,7 +104,7 @@ class Continuation(ApiModel):
 
 
 class TrainingSummary(ApiModel):
-    """What an attempt reached."""
+    """Results of an attempt."""
 
     from_step: Count = 0
     """Step that the attempt started from."""
@@ -132,7 +132,7 @@ class TrainingSummary(ApiModel):
     """Parameters of the model."""
 
     continuations: list[Continuation] = []
-    """What the model makes of the prompts."""
+    """Texts that the trained model generates from the prompts."""
 
     export: ArtifactRef | None = None
     """The exported model."""

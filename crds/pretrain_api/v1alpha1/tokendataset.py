@@ -32,7 +32,7 @@ class Where(ApiModel):
 
 
 class MixturePart(ApiModel):
-    """One ingredient of the stream."""
+    """One part of the mixture."""
 
     pipeline_ref: Reference
     """DataPipeline that the documents come from."""
@@ -55,13 +55,13 @@ class Validation(ApiModel):
 
 
 class TokenDatasetSpec(ApiModel):
-    """Tokenize, mix, cut."""
+    """Tokenized documents, mixed and packed into blocks of sequences."""
 
     tokenizer_ref: Reference
     """Tokenizer that turns text into ids."""
 
     mixture: Annotated[list[MixturePart], Field(min_length=1, max_length=64)]
-    """What the stream is made of."""
+    """Parts that the stream is mixed from."""
 
     tokens: Quantity
     """Length of the stream; where a part has fewer unique tokens, its documents repeat."""
@@ -74,16 +74,16 @@ class TokenDatasetSpec(ApiModel):
     """Tokens of a sequence."""
 
     validation: Validation = Validation()
-    """What is held out."""
+    """Documents that are held out."""
 
     seed: NonNegative = 0
     """Seed of the order of documents."""
 
     tasks: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """Pieces of work that tokenizing is cut into.
-    A task is tried again three times after errors, and three times after its node has put its pod
-    out for want of memory or disk; after preemptions and drained nodes as often as need be. The
-    delays double from 10 seconds to 10 minutes."""
+    """Tasks that tokenizing is divided into (completions of the Indexed Job).
+    A task is retried three times after errors, and three times after its node evicted the pod for
+    lack of memory or disk; after preemptions and drained nodes, without limit. The back-off doubles
+    from 10 seconds to 10 minutes."""
 
     parallelism: Positive | None = None
     """Tasks that run at once. Unset means all."""
@@ -96,23 +96,23 @@ class TokenDatasetSpec(ApiModel):
 
 
 class PartSummary(ApiModel):
-    """What one part of the mixture gave."""
+    """Documents and tokens of one part of the mixture."""
 
     documents: Count = 0
-    """Different documents."""
+    """Documents, each counted once."""
 
     unique_tokens: Count = 0
     """Tokens of those documents, each counted once."""
 
     tokens: Count = 0
-    """Tokens of the stream that it gave."""
+    """Tokens of the stream that come from this part."""
 
     epochs: float = 0.0
     """How often its documents were used, on average."""
 
 
 class DatasetSummary(ApiModel):
-    """What a TokenDataset's artifact holds."""
+    """Content of a TokenDataset's artifact."""
 
     tokens: Count = 0
     """Tokens of the training stream."""
@@ -137,7 +137,7 @@ class DatasetSummary(ApiModel):
 
 
 class TokenDatasetStatus(DataStatus):
-    """What the operator saw."""
+    """Observed state of a TokenDataset."""
 
     summary: DatasetSummary | None = None
-    """What the artifact holds."""
+    """Content of the artifact."""

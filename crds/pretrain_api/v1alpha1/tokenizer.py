@@ -18,7 +18,7 @@ from pretrain_api.v1alpha1.data_status import DataStatus
 
 
 class TokenizerCorpus(ApiModel):
-    """What the tokenizer learns from."""
+    """Documents that the tokenizer is trained on."""
 
     pipeline_ref: Reference
     """DataPipeline whose documents are sampled."""
@@ -36,10 +36,10 @@ class TokenizerSpec(ApiModel):
     """A SentencePiece tokenizer with byte fallback, trained on documents."""
 
     corpus: TokenizerCorpus
-    """What it learns from."""
+    """Documents that it is trained on."""
 
     algorithm: Literal["bpe", "unigram"] = "bpe"
-    """How pieces are learnt."""
+    """Training algorithm."""
 
     vocabulary_size: Annotated[int, Field(ge=512, le=1_048_576)]
     """Pieces, special tokens and the 256 bytes included."""
@@ -58,7 +58,7 @@ class TokenizerSpec(ApiModel):
 
 
 class TokenizerSummary(ApiModel):
-    """What was learnt, measured on documents that were not sampled where there are enough."""
+    """The trained tokenizer, measured on documents outside the sample if there are enough."""
 
     vocabulary_size: PositiveCount
     """Ids of the tokenizer."""
@@ -67,7 +67,7 @@ class TokenizerSummary(ApiModel):
     """Id that ends every document."""
 
     sampled_bytes: Count = 0
-    """Bytes of text that it learnt from."""
+    """Bytes of text that it was trained on."""
 
     characters_per_token: dict[str, float] = {}
     """Unicode characters for each token, by language."""
@@ -77,7 +77,7 @@ class TokenizerSummary(ApiModel):
 
 
 class TokenizerStatus(DataStatus):
-    """What the operator saw."""
+    """Observed state of a Tokenizer."""
 
     summary: TokenizerSummary | None = None
-    """What was learnt."""
+    """The trained tokenizer."""

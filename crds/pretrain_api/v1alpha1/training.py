@@ -8,6 +8,7 @@ from pretrain_api.meta import ApiModel, Fraction, NonNegative
 from pretrain_api.quantities import Quantity
 
 Rate = Annotated[float, Field(ge=0.0, le=10.0)]
+Recompute = Literal["none", "selective", "full"]
 
 
 class OptimizerSpec(ApiModel):
@@ -127,9 +128,9 @@ class TrainingSpec(ApiModel):
     schedule: ScheduleSpec = ScheduleSpec()
     """The learning rate over the run."""
 
-    recompute: Literal["none", "selective", "full"] = "none"
+    recompute: Recompute = "none"
     """Activations that the backward pass computes again instead of keeping them: none, those of
-    core attention, or all."""
+    core attention (`selective`), or all (`full`)."""
 
     seed: NonNegative = 1234
     """Seed of the initial weights and of the order of sequences within a block."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pretrain_api.conditions import Reason
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
-from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.problems import InvalidManifest
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
-from pretrain_operator.observed.objects import ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.observed.errors import DependencyNotReady
+from pretrain_operator.observed.objects import ObservedObject, read_spec
 
 
 def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) -> ComputeProfileSpec:
@@ -18,7 +18,7 @@ def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) ->
     """
     profile = _named(ref.name, profiles) if ref else _default(profiles)
     try:
-        return parse(ComputeProfileSpec, dict(profile.spec))
+        return read_spec(ComputeProfileSpec, profile)
     except InvalidManifest as error:
         name = profile.key.name
         raise DependencyNotReady(

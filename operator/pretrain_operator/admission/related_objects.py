@@ -6,7 +6,7 @@ The objects may come from manifests, from the operator's store or from the webho
 from dataclasses import dataclass
 
 from pretrain_api.conditions import ConditionType
-from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.problems import InvalidManifest
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_api.v1alpha1.tokendataset import (
@@ -16,9 +16,9 @@ from pretrain_api.v1alpha1.tokendataset import (
 )
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.admission.profiles import choose_profile
-from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
-from pretrain_operator.observed.statuses import find_condition, read_status
+from pretrain_operator.observed.errors import DependencyNotReady
+from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject, read_spec
+from pretrain_operator.observed.states import find_condition, read_status
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def related_objects(
         missing.append(_absent("spec.data.datasetRef.name", "TokenDataset", name))
         return RelatedObjects(profile, missing=tuple(missing))
     try:
-        dataset = parse(TokenDatasetSpec, dict(observed.spec))
+        dataset = read_spec(TokenDatasetSpec, observed)
     except InvalidManifest as error:
         missing.append(
             f"TokenDataset {name} is invalid, so the run is not checked against it: {error}"
@@ -96,7 +96,7 @@ def _vocabulary(
         field = f"spec.tokenizerRef.name of TokenDataset {dataset}"
         return None, [_absent(field, "Tokenizer", key.name)]
     try:
-        return parse(TokenizerSpec, dict(observed.spec)).vocabulary_size, []
+        return read_spec(TokenizerSpec, observed).vocabulary_size, []
     except InvalidManifest as error:
         return None, [f"{key.title} is invalid, so the run is not checked against it: {error}"]
 

@@ -18,8 +18,9 @@ from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.objects import name_problems, object_problems, refusals
 from pretrain_operator.admission.related_objects import DatasetInfo, RelatedObjects, related_objects
 from pretrain_operator.observed.objects import Key, ObjectReader
-from pretrain_operator.planner.plan_status import with_steps
-from pretrain_operator.planner.pretraining import plan_pretraining, vocabulary_problems
+from pretrain_operator.planner.planned_vocabulary import vocabulary_problems
+from pretrain_operator.planner.resource_plan import plan_resources
+from pretrain_operator.planner.to_status import with_steps
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def admit(request: AdmissionRequest) -> AdmissionResult:
     if nodes is None:
         return admit_unplanned(request, _NO_DEVICES)
     unique = related.dataset.unique_tokens if related.dataset else None
-    planned = plan_pretraining(spec, nodes, related.vocabulary, unique)
+    planned = plan_resources(spec, nodes, related.vocabulary, unique)
     problems = (
         *name_problems(request.name),
         *planned.problems,  # with those of the vocabulary, which memory and time depend on

@@ -6,8 +6,7 @@ from pretrain_operator.build.service import build_service
 from pretrain_operator.build.stage_job import build_stage
 from pretrain_operator.build.trainer_job import build_attempt
 from pretrain_operator.observed.objects import ObservedObject
-from pretrain_operator.plan.data.stage_job import StageJob
-from pretrain_operator.plan.runs.attempt_job import AttemptJob
+from pretrain_operator.plan.plans import AttemptJob, StageJob
 
 
 def build_children(

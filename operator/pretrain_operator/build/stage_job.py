@@ -9,8 +9,8 @@ from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
 from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION, PLACEMENT_ANNOTATION
 from pretrain_operator.observed.objects import ObservedObject
-from pretrain_operator.plan.data.stage_job import StageJob
 from pretrain_operator.plan.failures import RETRIES_PER_TASK
+from pretrain_operator.plan.plans import StageJob
 
 GRACE_SECONDS = 30
 

@@ -16,8 +16,8 @@ from pretrain_operator.observed.annotations import (
 )
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.names import service_name
+from pretrain_operator.plan.plans import AttemptJob
 from pretrain_operator.plan.retry import retry_value
-from pretrain_operator.plan.runs.attempt_job import AttemptJob
 
 QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
 """Labels of a PretrainJob that are copied to its Jobs, for Kueue."""

@@ -25,7 +25,7 @@ from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
 from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
 from pretrain_operator.planner.explanations import explain, parse_degrees
-from pretrain_operator.planner.suggestions import Question, suggest
+from pretrain_operator.planner.suggestions import SuggestionRequest, suggest
 
 ACCEPTED, REFUSED, UNUSABLE = 0, 1, 2
 
@@ -201,10 +201,10 @@ def _suggest(options: argparse.Namespace, console: Console) -> int:
         problems.append(f"--tokens: {error}")
     if problems or device is None:
         raise InvalidManifest(problems)
-    question = Question(
-        device, options.nodes, options.days, tokens, sequence=options.sequence_length
+    request = SuggestionRequest(
+        device, options.nodes, options.days, tokens, seq_length=options.sequence_length
     )
-    suggestions = suggest(question)
+    suggestions = suggest(request)
     if not suggestions:
         console.print(
             "no shape that we would propose finishes in that time; use more nodes or days"

@@ -53,7 +53,13 @@ def show_suggestions(console: Console, suggestions: Sequence[Suggestion]) -> Non
     for suggestion in suggestions:
         model, layout = suggestion.model, suggestion.candidate.layout
         sizes = f"{layout.tensor}, {layout.pipeline}, {layout.context}"
-        numbers = (model.layers, model.hidden, model.ffn, model.heads, model.groups)
+        numbers = (
+            model.layers,
+            model.hidden_size,
+            model.ffn_hidden_size,
+            model.attention_heads,
+            model.query_groups,
+        )
         table.add_row(
             f"{suggestion.parameters / 1e9:.2f} B",
             *(str(number) for number in numbers),

@@ -29,7 +29,7 @@ from pretrain_operator.observed.errors import NameConflict, Refused, Unavailable
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ObservedObject, controller_of
 from pretrain_operator.observed.pods import ObservedPod
-from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.observed.states import read_status
 from pretrain_operator.status.events import AnyStatus, status_events
 from pretrain_operator.status.wire import to_wire
 

@@ -155,10 +155,12 @@ class Store:
             self._notify(owner)
 
     def _link(self, old: ObservedObject | None, new: ObservedObject | None) -> None:
-        for target in references(old) if old else ():
-            self._dependents[target].discard(old.key)  # type: ignore[union-attr]
-        for target in references(new) if new else ():
-            self._dependents[target].add(new.key)  # type: ignore[union-attr]
+        if old is not None:
+            for target in references(old):
+                self._dependents[target].discard(old.key)
+        if new is not None:
+            for target in references(new):
+                self._dependents[target].add(new.key)
 
     def _index(self, kind: str) -> "Index[Any]":
         if kind == "Job":

@@ -1,7 +1,9 @@
-"""Errors of requests to the API server."""
+"""Errors of a reconcile: how a request to the API server fails, and what is not ready."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from pretrain_api.conditions import Reason
 
 
 class Refused(Exception):
@@ -18,3 +20,11 @@ class NameConflict(Exception):
     def __init__(self, kind: str, metadata: Mapping[str, Any]) -> None:
         super().__init__(f"{kind} {metadata['name']} belongs to another object")
         self.kind, self.metadata = kind, metadata
+
+
+class DependencyNotReady(Exception):
+    """Something that an object refers to does not exist, or is not ready."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message

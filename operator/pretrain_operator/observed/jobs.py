@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pretrain_api.meta import ATTEMPT_LABEL, STAGE_LABEL
-from pretrain_operator.observed.objects import controller_of
+from pretrain_operator.observed.objects import controller_of, parse_integer, true_conditions
 from pretrain_operator.observed.pods import ObservedPod
-from pretrain_operator.observed.wire_values import parse_integer, true_conditions
 
 
 @dataclass(frozen=True)

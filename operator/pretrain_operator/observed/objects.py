@@ -1,8 +1,12 @@
 """Objects of our kinds, as the API server sent them; their specs are parsed later."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from pretrain_api.problems import parse
 
 
 @dataclass(frozen=True, order=True)
@@ -25,7 +29,11 @@ class Key:
 
 @dataclass(frozen=True)
 class ObservedObject:
-    """An object of one of our kinds; `spec` and `status` are parsed by their own types later."""
+    """One version of an object of one of our kinds.
+
+    `spec` and `status` are as they were read; `read_spec` and `read_status` parse them, once for
+    each version.
+    """
 
     key: Key
     uid: str
@@ -36,6 +44,10 @@ class ObservedObject:
     deleting: bool
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
+    parsed: dict[type[BaseModel], BaseModel] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
+    """Spec and status by type, as far as they have been parsed."""
 
 
 class ObjectReader(Protocol):
@@ -83,7 +95,33 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
     )
 
 
+def read_spec[M: BaseModel](model: type[M], observed: ObservedObject) -> M:
+    """Return the spec of `observed`.
+
+    Raises:
+        InvalidManifest: If it is not a `model`.
+    """
+    spec = observed.parsed.get(model)
+    if not isinstance(spec, model):
+        spec = observed.parsed[model] = parse(model, dict(observed.spec))
+    return spec
+
+
 def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the owner reference to the controller of an object; empty if it has none."""
     owners = metadata.get("ownerReferences") or []
     return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def true_conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the conditions of a Job's or pod's status that are true, by type."""
+    return {
+        item["type"]: item
+        for item in status.get("conditions") or []
+        if item.get("status") == "True"
+    }
+
+
+def parse_integer(text: str) -> int:
+    """Return the number in a label or annotation; 0 if the text is not a number."""
+    return int(text) if text.isascii() and text.isdigit() else 0

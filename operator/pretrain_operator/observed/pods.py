@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_operator.observed.clock import seconds_between
-from pretrain_operator.observed.objects import controller_of
-from pretrain_operator.observed.wire_values import parse_integer, true_conditions
+from pretrain_operator.observed.objects import controller_of, parse_integer, true_conditions
 
 MAIN_CONTAINER = "main"
 """Name of the one container of a workload pod."""

@@ -1,9 +1,14 @@
-"""The state of an object, from which its phase, message and conditions are derived."""
+"""The state of an object, and how it is read back from the status: unreadable means empty."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pretrain_api.conditions import Reason
+from pydantic import BaseModel, ValidationError
+
+from pretrain_api.conditions import Condition, ConditionType, Reason
+from pretrain_api.v1alpha1.data_status import DataStatus
+from pretrain_operator.observed.objects import ObservedObject
 
 
 class Phase(StrEnum):
@@ -42,9 +47,56 @@ class State:
         return self.phase in (Phase.COMPLETE, Phase.FAILED)
 
 
-class DependencyNotReady(Exception):
-    """Something that an object refers to does not exist, or is not ready."""
+def read_status[S: BaseModel](model: type[S], observed: ObservedObject) -> S:
+    """Return the status of `observed`; an empty one if it is missing or of another version.
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason, self.message = reason, message
+    An empty status loses nothing: its content is rebuilt from Jobs and artifacts.
+    """
+    status = observed.parsed.get(model)
+    if not isinstance(status, model):
+        try:
+            status = model.model_validate(dict(observed.status), extra="ignore")
+        except ValidationError:
+            status = model()
+        observed.parsed[model] = status
+    return status
+
+
+def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+    """Return the condition of one type; `None` if there is none."""
+    return next((c for c in conditions if c.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
+    """Return whether the condition of one type exists and is true."""
+    condition = find_condition(conditions, kind)
+    return condition is not None and condition.status == "True"
+
+
+def is_ready(status: DataStatus, observed: ObservedObject) -> bool:
+    """Return whether `status` says that the artifact of the current spec is complete."""
+    return (
+        status.observed_generation == observed.generation
+        and status.artifact is not None
+        and is_true(status.conditions, ConditionType.READY)
+    )
+
+
+def last_failure(conditions: Iterable[Condition]) -> State | None:
+    """Return the failure of an object; `None` if its last status shows none."""
+    return _ended(find_condition(conditions, ConditionType.FAILED), Phase.FAILED)
+
+
+def last_end(conditions: Iterable[Condition]) -> State | None:
+    """Return the final state of an object; `None` if its last status shows none."""
+    listed = list(conditions)
+    complete = _ended(find_condition(listed, ConditionType.COMPLETE), Phase.COMPLETE)
+    return complete or last_failure(listed)
+
+
+def _ended(condition: Condition | None, phase: Phase) -> State | None:
+    if condition is None or condition.status != "True":
+        return None
+    is_known = condition.reason in Reason.__members__.values()
+    reason = Reason(condition.reason) if is_known else Reason.STAGE_FAILED
+    return State(phase, reason, condition.message)

@@ -2,9 +2,9 @@
 
 from pretrain_api.conditions import Reason
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.observed.errors import NameConflict, Refused
+from pretrain_operator.observed.errors import DependencyNotReady, NameConflict, Refused
 from pretrain_operator.observed.objects import ObservedObject, controller_of
-from pretrain_operator.observed.states import DependencyNotReady, Phase, State
+from pretrain_operator.observed.states import Phase, State
 
 BLOCKING = (InvalidManifest, DependencyNotReady, NameConflict, Refused)
 """Errors that become a state. All others are logged, and the reconcile is retried."""

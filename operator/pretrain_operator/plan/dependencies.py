@@ -8,9 +8,9 @@ from pretrain_api.conditions import ConditionType, Reason
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import DataStatus
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
-from pretrain_operator.observed.statuses import find_condition, is_ready, is_true, read_status
+from pretrain_operator.observed.states import find_condition, is_ready, is_true, read_status
 
 _WORST_FIRST = (
     Reason.DEPENDENCY_FAILED,

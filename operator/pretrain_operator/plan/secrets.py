@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from pretrain_api.conditions import Reason
 from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
-from pretrain_operator.observed.errors import Refused
+from pretrain_operator.observed.errors import DependencyNotReady, Refused
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.references import secret_references
-from pretrain_operator.observed.states import DependencyNotReady
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.plans import Plan
 

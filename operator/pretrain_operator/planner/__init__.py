@@ -1,1 +1,1 @@
-"""The planner: memory, step time and layouts of a run, from its spec and its devices alone."""
+"""The planner: memory, step time and layout of a run, from its spec and its devices alone."""

@@ -6,12 +6,14 @@ _OVERHEAD = 1.2
 """Key-value cache and workspace over the bf16 weights, for a few requests at a time."""
 
 _USABLE = 0.92
+"""Of a card's memory."""
 _CARDS = (1, 2, 4, 8)
 _NEAR = 1.25
+"""Half of the cards are a near miss if the model needs at most this much of their memory."""
 
 
 def serving_hint(parameters: int) -> str:
-    """Return one line: the fewest cards of each known device, and who is one card short."""
+    """Return one line: the fewest cards of each known device that serve it, and near misses."""
     needed = 2 * parameters * _OVERHEAD
     fits: list[str] = []
     short: list[str] = []

@@ -5,7 +5,7 @@ from datetime import datetime
 from pretrain_api.conditions import ConditionType
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
 from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.observed.states import read_status
 from pretrain_operator.plan.plans import Plan
 from pretrain_operator.status.conditions import Statement, build_conditions, shorten
 

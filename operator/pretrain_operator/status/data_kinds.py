@@ -9,8 +9,8 @@ from pretrain_api.v1alpha1.datapipeline import DataPipelineStatus
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetStatus
 from pretrain_api.v1alpha1.tokenizer import TokenizerStatus
 from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.statuses import read_status
-from pretrain_operator.plan.data.data_plan import DataPlan
+from pretrain_operator.observed.states import read_status
+from pretrain_operator.plan.plans import DataPlan
 from pretrain_operator.status.conditions import build_conditions, shorten, state_conditions
 
 _STATUSES: dict[str, type[DataStatus]] = {

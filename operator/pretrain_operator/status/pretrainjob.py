@@ -13,10 +13,9 @@ from pretrain_api.v1alpha1.pretrainjob import (
 )
 from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress
 from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.observed.states import Phase, State, read_status
+from pretrain_operator.plan.plans import RunPlan
 from pretrain_operator.plan.runs.observed_run import COMPLETE_PHASE
-from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.status.conditions import (
     Statement,
     build_conditions,

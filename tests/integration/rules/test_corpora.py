@@ -1,4 +1,4 @@
-"""The API server itself refuses every wrong manifest, and takes every right one."""
+"""The API server itself refuses every wrong manifest, and accepts every right one."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_a_wrong_manifest_is_refused_with_its_message(api_server: ApiServer, pat
     response = api_server.create(manifest["kind"], manifest["spec"])
     assert not response.is_accepted
     problems = check(manifest["kind"], manifest["spec"])
-    # Types and ranges are refused in the server's words; the rules speak in ours.
+    # The messages about types and ranges are the server's own; those about rules are ours.
     if all(problem.rule != "schema" for problem in problems):
         assert sorted(response.causes) == sorted(notes(text)[2])
 

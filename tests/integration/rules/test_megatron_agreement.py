@@ -1,7 +1,7 @@
-"""What we accept Megatron-core accepts; what we refuse it refuses, or our rule says why not.
+"""What we accept, Megatron-core accepts; what we refuse, it refuses, or our rule has the reason.
 
-Every rule is held to its word: one without a reason to be stricter is Megatron-core's own, raised
-in the file that the rule names as its source; one with a reason refuses what Megatron-core takes.
+A rule without a reason to be stricter is Megatron-core's own, raised in the file that is the rule's
+source; a rule with such a reason refuses what Megatron-core accepts.
 """
 
 from dataclasses import dataclass
@@ -42,15 +42,15 @@ AGREED = {name: rule for name, rule in ENFORCED.items() if not rule.stricter}
 STRICTER = {name: rule for name, rule in ENFORCED.items() if rule.stricter}
 
 INCOMPLETE = {"model-shape"}
-"""Rules whose offenders are no spec yet, so that there is nothing to ask Megatron-core."""
+"""Rules whose offenders are not valid specs, so that Megatron-core cannot read them."""
 
 CUTS = {"layers-pipeline", "layers-virtual"}
-"""Stricter than the model class that we build on, not than the block that the oracle asks."""
+"""Stricter than the model class that we use, not than the block that the oracle builds."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What we and Megatron-core say of a spec."""
+class Comparison:
+    """The verdicts of our rules and of Megatron-core on a spec."""
 
     broken: frozenset[str]
     refusal: Any
@@ -62,17 +62,17 @@ class Answer:
         return rules[0] if len(rules) == 1 else None
 
 
-def _ask(spec: dict[str, Any]) -> Answer | None:
-    """Return both answers, or nothing for what is not even a spec."""
+def _compare(spec: dict[str, Any]) -> Comparison | None:
+    """Return both verdicts, or nothing for a manifest that is not even a spec."""
     problems = check("PretrainJob", spec)
     broken = frozenset(p.rule for p in problems if p.severity is Severity.ERROR)
     if broken & {"schema", *INCOMPLETE}:
         return None
     try:
-        return Answer(broken, megatron.refusal(PretrainJobSpec.model_validate(spec)))
+        return Comparison(broken, megatron.refusal(PretrainJobSpec.model_validate(spec)))
     except megatron.LayersLost:
         assert broken, "Megatron-core builds something else than the spec that we accept says"
-        return Answer(broken, refusal=None)
+        return Comparison(broken, refusal=None)
 
 
 def _corpora() -> list[dict[str, Any]]:
@@ -94,47 +94,61 @@ def _generated(strategy: st.SearchStrategy[dict[str, Any]]) -> list[dict[str, An
 
 
 @pytest.fixture(scope="module")
-def answers() -> list[Answer]:
-    asked = [*_corpora(), *_generated(shaped_specs()), *_generated(specs().map(with_a_grid))]
-    found = [answer for spec in asked if (answer := _ask(spec)) is not None]
-    assert len(found) >= EXAMPLES
-    return found
+def comparisons() -> list[Comparison]:
+    manifests = [*_corpora(), *_generated(shaped_specs()), *_generated(specs().map(with_a_grid))]
+    compared = [_compare(spec) for spec in manifests]
+    comparisons = [comparison for comparison in compared if comparison is not None]
+    assert len(comparisons) >= EXAMPLES
+    return comparisons
 
 
 def _rule(name: str) -> Rule:
     return ENFORCED[name]
 
 
-def test_what_we_accept_megatron_core_accepts(answers: list[Answer]) -> None:
-    accepted = [answer for answer in answers if not answer.broken]
-    assert [answer.refusal for answer in accepted if answer.refusal is not None] == []
+def test_what_we_accept_megatron_core_accepts(comparisons: list[Comparison]) -> None:
+    accepted = [comparison for comparison in comparisons if not comparison.broken]
+    assert [comparison.refusal for comparison in accepted if comparison.refusal is not None] == []
     assert len(accepted) >= 100
 
 
-def test_what_megatron_core_accepts_we_accept_or_say_why_not(answers: list[Answer]) -> None:
-    taken = [answer for answer in answers if answer.broken and answer.refusal is None]
-    silent = {name for answer in taken for name in answer.broken if not _rule(name).stricter}
+def test_what_megatron_core_accepts_we_accept_or_say_why_not(comparisons: list[Comparison]) -> None:
+    taken = [
+        comparison for comparison in comparisons if comparison.broken and comparison.refusal is None
+    ]
+    silent = {
+        name for comparison in taken for name in comparison.broken if not _rule(name).stricter
+    }
     assert silent == set()
     assert len(taken) >= 100
 
 
-def test_every_rule_is_broken_by_some_spec(answers: list[Answer]) -> None:
-    broken = {name for answer in answers for name in answer.broken}
+def test_every_rule_is_broken_by_some_spec(comparisons: list[Comparison]) -> None:
+    broken = {name for comparison in comparisons for name in comparison.broken}
     assert ENFORCED.keys() - broken == INCOMPLETE
 
 
 @pytest.mark.parametrize("name", sorted(AGREED.keys() - INCOMPLETE))
-def test_a_rule_without_a_reason_is_refused_where_it_says(answers: list[Answer], name: str) -> None:
-    alone = [answer for answer in answers if answer.offence == name]
+def test_a_rule_without_a_reason_is_refused_where_it_says(
+    comparisons: list[Comparison], name: str
+) -> None:
+    alone = [comparison for comparison in comparisons if comparison.offence == name]
     assert alone, "no spec breaks this rule alone"
-    for answer in alone:
-        files = answer.refusal.files
-        assert any(file in _rule(name).source for file in files), (files, answer.refusal.said)
+    for comparison in alone:
+        files = comparison.refusal.files
+        assert any(file in _rule(name).source for file in files), (
+            files,
+            comparison.refusal.message,
+        )
 
 
 @pytest.mark.parametrize("name", sorted(STRICTER.keys() - CUTS))
-def test_a_stricter_rule_refuses_what_megatron_core_takes(answers: list[Answer], name: str) -> None:
-    assert any(answer.offence == name and answer.refusal is None for answer in answers)
+def test_a_stricter_rule_refuses_what_megatron_core_takes(
+    comparisons: list[Comparison], name: str
+) -> None:
+    assert any(
+        comparison.offence == name and comparison.refusal is None for comparison in comparisons
+    )
 
 
 def test_the_model_class_takes_any_cut_of_the_layers() -> None:

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.launchers import Pod, Start
+from integration.trainer.launchers import LauncherPod, StartLaunchers
 from integration.trainer.training_runs import make_run, write_dataset, write_tokenizer
 from ports import free_port
 from pretrain_api import paths
 from pretrain_api.reports import ExitReport
-from pretrain_workloads.trainer import outcome
-from pretrain_workloads.trainer.workspace import Workspace
+from pretrain_workloads.trainer.outcome import RankResults, exit_report
+from pretrain_workloads.trainer.pod.workspace import Workspace
 from s3 import s3_server
 
 __all__ = ["s3_server"]
 
 
 @dataclass
-class Pods:
+class TrainerPods:
     """The pods of runs that share one storage."""
 
     harness: "subprocess.Popen[str]"
@@ -93,15 +93,15 @@ class Pods:
 
     def _report(self, root: Path, run: dict[str, Any], code: int) -> ExitReport:
         workspace = Workspace(root / "scratch/trainer")
-        seen = outcome.Observed(
+        results = RankResults(
             reports=workspace.read_reports(),
             killed=workspace.read_killed(),
             processes=run["processesPerNode"],
-            is_stop_asked=workspace.is_stop_asked,
+            is_stop_requested=workspace.is_stop_requested,
             was_out_of_memory=False,
             agent_exit_code=code,
         )
-        report = outcome.conclude(seen, workspace.read_note())
+        report = exit_report(results, workspace.read_snapshot())
         sys.stderr.write((root / "log.txt").read_text()[-4000:])  # shown if the test fails
         return report
 
@@ -130,26 +130,26 @@ def shared_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path) -> Pods:
+def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path) -> TrainerPods:
     """Pods of runs with storage of their own."""
     for inputs in ("data", "tokenizer"):
         (tmp_path / inputs).symlink_to(shared_storage / inputs)
-    return Pods(harness, tmp_path)
+    return TrainerPods(harness, tmp_path)
 
 
 @pytest.fixture
-def start(pods: Pods) -> Iterator[Start]:
-    """Start the launchers of an attempt; whatever is left of them is killed in the end."""
-    started: list[Pod] = []
+def start(pods: TrainerPods) -> Iterator[StartLaunchers]:
+    """Start the launchers of an attempt; those that still run are killed after the test."""
+    started: list[LauncherPod] = []
 
-    def attempt(run: dict[str, Any]) -> list[Pod]:
+    def attempt(run: dict[str, Any]) -> list[LauncherPod]:
         pods.attempts += 1
         run |= {"rendezvousPort": free_port(), "rendezvousHost": "run-0.run"}
         run["attempt"] = pods.attempts
         hosts = pods.root / "hosts"
         hosts.write_text(f"# names of pods\n127.78.{pods.attempts}.1 run-0.run run-0\n")
         new = [
-            Pod(
+            LauncherPod(
                 pods.pod_root(node, run),
                 node,
                 f"127.78.{pods.attempts}.{node + 1}",

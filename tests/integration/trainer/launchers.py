@@ -13,7 +13,7 @@ import psutil
 from pretrain_api.reports import ExitReport
 
 
-class Pod:
+class LauncherPod:
     """A launcher as its own process."""
 
     def __init__(self, root: Path, rank: int, address: str, environment: dict[str, str]) -> None:
@@ -58,5 +58,5 @@ class Pod:
         return report
 
 
-Start = Callable[[dict[str, Any]], list[Pod]]
+StartLaunchers = Callable[[dict[str, Any]], list[LauncherPod]]
 """Starts the launchers of an attempt."""

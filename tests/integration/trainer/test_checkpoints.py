@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.conftest import Pods
+from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import BATCH, LENGTH, losses
 from pretrain_api.reports import ExitClass, ExitReport
 
@@ -22,7 +22,7 @@ def training(steps: int, **changes: Any) -> dict[str, Any]:
     return {"tokens": steps * BATCH * LENGTH, **DECAY, **changes}
 
 
-def checkpoints(pods: Pods) -> list[Path]:
+def checkpoints(pods: TrainerPods) -> list[Path]:
     return sorted((pods.root / "checkpoints").glob("*/*/checkpoints/*"))
 
 
@@ -31,7 +31,7 @@ def complete(report: ExitReport) -> ExitReport:
     return report
 
 
-def test_a_resumed_run_is_bitwise_the_undisturbed_one(pods: Pods) -> None:
+def test_a_resumed_run_is_bitwise_the_undisturbed_one(pods: TrainerPods) -> None:
     complete(pods.attempt(training=training(4), parallelism=dict(GRID)))
     resumed = complete(pods.attempt(training=training(8), parallelism=dict(GRID)))
     assert resumed.training is not None
@@ -53,7 +53,9 @@ def test_a_resumed_run_is_bitwise_the_undisturbed_one(pods: Pods) -> None:
         pytest.param({"processes": 4, "tensor": 2}, id="tensor 2 x data 2"),
     ],
 )
-def test_a_checkpoint_continues_under_another_layout(layout: dict[str, Any], pods: Pods) -> None:
+def test_a_checkpoint_continues_under_another_layout(
+    layout: dict[str, Any], pods: TrainerPods
+) -> None:
     complete(pods.attempt(training=training(4), parallelism=dict(GRID)))
     resumed = complete(pods.attempt(training=training(8), parallelism=dict(layout)))
     for folder in checkpoints(pods):
@@ -62,7 +64,7 @@ def test_a_checkpoint_continues_under_another_layout(layout: dict[str, Any], pod
     assert losses(resumed) == pytest.approx(losses(undisturbed), abs=1e-5)
 
 
-def test_old_checkpoints_go_and_milestones_stay(pods: Pods) -> None:
+def test_old_checkpoints_go_and_milestones_stay(pods: TrainerPods) -> None:
     report = complete(
         pods.attempt(
             training=training(7),
@@ -77,7 +79,7 @@ def test_old_checkpoints_go_and_milestones_stay(pods: Pods) -> None:
     assert report.checkpoint.bytes == sum(file.stat().st_size for file in files)
 
 
-def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(pods: Pods) -> None:
+def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(pods: TrainerPods) -> None:
     first = complete(pods.attempt(training=training(6), checkpoint={"every": {"steps": 2}}))
     data = next(checkpoints(pods)[-1].glob("*.distcp"))
     content = bytearray(data.read_bytes())
@@ -90,7 +92,7 @@ def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(pods: Pods) -> N
     assert losses(second) == losses(first)
 
 
-def test_another_kind_of_optimizer_is_refused_with_the_field(pods: Pods) -> None:
+def test_another_kind_of_optimizer_is_refused_with_the_field(pods: TrainerPods) -> None:
     complete(pods.attempt(training=training(2)))
     report = pods.attempt(training=training(4), parallelism={"distributedOptimizer": False})
     assert report.exit_class is ExitClass.USER_ERROR
@@ -98,7 +100,7 @@ def test_another_kind_of_optimizer_is_refused_with_the_field(pods: Pods) -> None
     assert "change it back" in report.message
 
 
-def test_every_parameter_counts_its_own_steps_after_a_resume(pods: Pods) -> None:
+def test_every_parameter_counts_its_own_steps_after_a_resume(pods: TrainerPods) -> None:
     """One step tensor for all parameters would grow by their number in each step."""
     complete(pods.attempt(training=training(3)))
     resumed = complete(pods.attempt(training=training(8)))
@@ -108,7 +110,7 @@ def test_every_parameter_counts_its_own_steps_after_a_resume(pods: Pods) -> None
     assert losses(resumed)[-4:] == losses(undisturbed)[-4:]
 
 
-def test_the_marker_lists_every_file_with_its_checksum(pods: Pods) -> None:
+def test_the_marker_lists_every_file_with_its_checksum(pods: TrainerPods) -> None:
     complete(pods.attempt(training=training(2), parallelism={"processes": 2, "pipeline": 2}))
     (folder,) = checkpoints(pods)
     marker = json.loads((folder / "COMPLETE.json").read_text())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.conftest import Pods
+from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import losses, make_run
 from ports import free_port
 from pretrain_api import paths
@@ -32,7 +32,7 @@ def _gpu() -> None:
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
-def test_a_gpu_reaches_the_losses_of_a_cpu(pods: Pods, precision: str) -> None:
+def test_a_gpu_reaches_the_losses_of_a_cpu(pods: TrainerPods, precision: str) -> None:
     on_cpu = pods.attempt()
     assert on_cpu.exit_class is ExitClass.COMPLETE, on_cpu.message
 
@@ -46,7 +46,7 @@ def test_a_gpu_reaches_the_losses_of_a_cpu(pods: Pods, precision: str) -> None:
     assert losses(on_gpu) == pytest.approx(losses(on_cpu), abs=TOLERANCES[precision])
 
 
-def train_on_gpu(pods: Pods, run: dict[str, Any]) -> ExitReport:
+def train_on_gpu(pods: TrainerPods, run: dict[str, Any]) -> ExitReport:
     """Run an attempt with the real launcher in a process of its own: no fork, no patches."""
     pods.attempts += 1
     run |= {"device": "cuda", "attempt": pods.attempts, "rendezvousPort": free_port()}

@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from integration.trainer.conftest import Pods
-from integration.trainer.launchers import Pod, Start
+from integration.trainer.conftest import TrainerPods
+from integration.trainer.launchers import LauncherPod, StartLaunchers
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run
 from pretrain_api import paths
 from pretrain_api.reports import ExitClass
@@ -20,7 +20,7 @@ from pretrain_api.v1alpha1.progress import Progress
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 STEPS = 60
-"""Enough that a rank still trains when it is killed after its sixth step."""
+"""Enough for a rank to be still training when it is killed after its sixth step."""
 LONG = 3000
 """Steps of a run that is not meant to reach its end."""
 
@@ -38,8 +38,8 @@ def two_pods(name: str, **changes: Any) -> dict[str, Any]:
     return run | {"name": name}
 
 
-def test_a_killed_rank_costs_nothing_but_the_steps_after_the_last_checkpoint(
-    pods: Pods, start: Start
+def test_a_killed_rank_costs_only_the_steps_after_the_last_checkpoint(
+    pods: TrainerPods, start: StartLaunchers
 ) -> None:
     undisturbed = pods.attempt_of(two_pods("undisturbed"))[0]
     assert undisturbed.exit_class is ExitClass.COMPLETE, undisturbed.message
@@ -65,7 +65,9 @@ def test_a_killed_rank_costs_nothing_but_the_steps_after_the_last_checkpoint(
     assert losses(resumed) == losses(undisturbed)
 
 
-def test_sigterm_saves_a_checkpoint_and_leaves_no_process(pods: Pods, start: Start) -> None:
+def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
+    pods: TrainerPods, start: StartLaunchers
+) -> None:
     layout = {"processes": 2, "pipeline": 2}
     long = {"tokens": LONG * BATCH * LENGTH}
     (pod,) = start(make_run(parallelism=dict(layout), training=long))
@@ -92,7 +94,9 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(pods: Pods, start: Sta
     assert resumed.training.from_step == report.checkpoint.step
 
 
-def test_a_finished_run_ends_at_once_without_torch(pods: Pods, start: Start) -> None:
+def test_a_finished_run_ends_without_importing_torch(
+    pods: TrainerPods, start: StartLaunchers
+) -> None:
     first = pods.attempt()
     pods.environment["PYTHONPROFILEIMPORTTIME"] = "1"
     (pod,) = start(make_run())
@@ -102,12 +106,12 @@ def test_a_finished_run_ends_at_once_without_torch(pods: Pods, start: Start) -> 
     assert report.training == first.training
     assert report.checkpoint == first.checkpoint
     assert report.curve == first.curve
-    said = pod.log.read_text()
-    assert re.search(r"(?m)\| +pretrain_workloads\.trainer\.launcher$", said)
-    assert not re.search(r"(?m)\| +torch$", said)
+    text = pod.log.read_text()
+    assert re.search(r"(?m)\| +pretrain_workloads\.trainer\.launcher$", text)
+    assert not re.search(r"(?m)\| +torch$", text)
 
 
-def test_an_old_attempt_ends_when_a_newer_one_has_taken_the_folder(start: Start) -> None:
+def test_an_old_attempt_ends_when_a_newer_one_has_the_lease(start: StartLaunchers) -> None:
     run = make_run(
         training={"tokens": LONG * BATCH * LENGTH},
         checkpoint={"every": {"steps": 2}},
@@ -129,7 +133,7 @@ def test_an_old_attempt_ends_when_a_newer_one_has_taken_the_folder(start: Start)
 
 
 def test_a_killed_launcher_takes_its_ranks_with_it(
-    start: Start,
+    start: StartLaunchers,
 ) -> None:
     long = {"tokens": LONG * BATCH * LENGTH}
     (pod,) = start(make_run(parallelism={"processes": 2, "pipeline": 2}, training=long))
@@ -145,7 +149,7 @@ def test_a_killed_launcher_takes_its_ranks_with_it(
 
 def test_a_missing_spec_is_a_user_error_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "spec").mkdir()
-    pod = Pod(tmp_path, 0, "127.0.0.1", {})
+    pod = LauncherPod(tmp_path, 0, "127.0.0.1", {})
     report = pod.report()
     assert report.exit_class is ExitClass.USER_ERROR
     assert json.dumps(str(tmp_path))[1:-1] in report.message

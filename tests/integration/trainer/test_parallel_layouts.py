@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.conftest import Pods
+from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import losses
 from pretrain_api.reports import ExitClass
 
@@ -36,7 +36,7 @@ def one_process(
     root = tmp_path_factory.mktemp("one")
     for inputs in ("data", "tokenizer"):
         (root / inputs).symlink_to(shared_storage / inputs)
-    report = Pods(harness, root).attempt()
+    report = TrainerPods(harness, root).attempt()
     assert report.exit_class is ExitClass.COMPLETE, report.message
     return {"losses": losses(report), "training": report.training}
 
@@ -44,7 +44,7 @@ def one_process(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_reaches_the_losses_of_one_process(
-    layout: str, pods: Pods, one_process: dict[str, Any]
+    layout: str, pods: TrainerPods, one_process: dict[str, Any]
 ) -> None:
     report = pods.attempt(parallelism=dict(LAYOUTS[layout]))
     assert report.exit_class is ExitClass.COMPLETE, report.message

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from integration.trainer.conftest import Pods
-from integration.trainer.launchers import Start
+from integration.trainer.conftest import TrainerPods
+from integration.trainer.launchers import StartLaunchers
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run, on_s3
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_workloads.trainer.places import PATIENCE_SECONDS
+from pretrain_workloads.trainer.run_folder.preflight import PATIENCE_SECONDS
 from s3 import S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -23,7 +23,7 @@ STEPS = 32
 
 
 @pytest.fixture
-def bucket(pods: Pods, s3_server: S3Server, request: pytest.FixtureRequest) -> Path:
+def bucket(pods: TrainerPods, s3_server: S3Server, request: pytest.FixtureRequest) -> Path:
     """A bucket with the dataset and the tokenizer, and the Secret that opens it."""
     pods.secrets["store"] = s3_server.secret
     name = request.node.name.partition("[")[0].replace("_", "-")[:60].strip("-")
@@ -51,7 +51,7 @@ def complete(report: ExitReport) -> ExitReport:
 
 
 def listed(root: Path) -> list[str]:
-    """Return what the ranks of a run wrote below `root`; its launchers wrote OWNER.json."""
+    """Return the files that the ranks of a run wrote below `root`; launchers wrote OWNER.json."""
     files = [path for part in ("checkpoints", "models") for path in (root / part).rglob("*")]
     names = [path.relative_to(root).as_posix() for path in files if path.is_file()]
     return sorted(name for name in names if not name.endswith("/OWNER.json"))
@@ -59,7 +59,7 @@ def listed(root: Path) -> list[str]:
 
 def manifests(root: Path) -> list[dict[str, Any]]:
     """Return the manifests that a run wrote, without what differs between any two runs."""
-    found = []
+    stripped = []
     for part in ("checkpoints", "models"):
         (path,) = (root / part).glob(f"*/*/{MANIFEST}")
         text = path.read_text().replace("file:///pretrain", "").replace(f"s3://{root.name}", "")
@@ -69,12 +69,12 @@ def manifests(root: Path) -> list[dict[str, Any]]:
         manifest["spec"]["export"]["huggingFace"].pop("credentialsSecretRef", None)
         for key in ("fromStep", "curve"):
             manifest["summary"].pop(key, None)
-        found.append(manifest)
-    return found
+        stripped.append(manifest)
+    return stripped
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
-    pods: Pods, start: Start, bucket: Path
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
 ) -> None:
     undisturbed = complete(pods.attempt_of(two_pods())[0])
 
@@ -133,8 +133,8 @@ def test_a_wrong_secret_is_refused_within_seconds(
     keys: dict[str, str],
     want: list[str],
     seconds: float,
-    pods: Pods,
-    start: Start,
+    pods: TrainerPods,
+    start: StartLaunchers,
     bucket: Path,
 ) -> None:
     pods.secrets["store"] |= keys
@@ -147,8 +147,8 @@ def test_a_wrong_secret_is_refused_within_seconds(
     assert report.seconds < seconds
 
 
-def test_all_places_that_cannot_be_used_are_named_at_once(
-    pods: Pods, start: Start, bucket: Path
+def test_all_locations_that_cannot_be_used_are_named_together(
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
 ) -> None:
     run = on_s3(two_pods(), bucket.name)
     run["spec"]["export"]["huggingFace"]["uri"] = "s3://no-such-bucket/models"
@@ -162,8 +162,8 @@ def test_all_places_that_cannot_be_used_are_named_at_once(
     assert "the bucket does not exist; create it, or correct it" in second
 
 
-def test_storage_that_stops_answering_later_is_no_fault_of_the_users(
-    pods: Pods, start: Start, bucket: Path
+def test_storage_that_stops_answering_later_is_not_a_user_error(
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
 ) -> None:
     pods.attempts = 1
     pods.secrets["store"] |= {"endpoint": "http://127.0.0.1:9"}

@@ -1,4 +1,4 @@
-"""Mistakes that upstream makes without a word, and that only a look inside a rank shows."""
+"""Silent mistakes of upstream, which only show inside a rank."""
 
 import json
 import os
@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a rank found when it looked into itself."""
+def rank_state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """State of a rank after a resume."""
     root = tmp_path_factory.mktemp("rank")
     (root / "spec").mkdir()
     (root / "scratch").mkdir()
@@ -46,13 +46,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return value
 
 
-def test_every_parameter_counts_one_step_more_after_a_resume(found: dict[str, Any]) -> None:
+def test_every_parameter_counts_one_step_more_after_a_resume(rank_state: dict[str, Any]) -> None:
     """One step tensor for all parameters would grow by their number in each step."""
-    assert found["saved"] == 3
-    assert len(found["steps"]) > 10
-    assert set(found["steps"]) == {4}
+    assert rank_state["saved"] == 3
+    assert len(rank_state["steps"]) > 10
+    assert set(rank_state["steps"]) == {4}
 
 
-def test_a_pattern_for_another_pipeline_is_refused(found: dict[str, Any]) -> None:
+def test_a_pattern_for_another_pipeline_is_refused(rank_state: dict[str, Any]) -> None:
     """Megatron-core would build the first half of the model and train that."""
-    assert "holds 4 half layers of 8" in found["refusal"]
+    assert "holds 4 half layers of 8" in rank_state["refusal"]

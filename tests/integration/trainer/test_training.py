@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from integration.trainer.conftest import Pods
+from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import LENGTH, losses, make_run
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass
@@ -34,7 +34,7 @@ PROMPTS = {"prompts": ["一丁", "七"], "maxNewTokens": 5}
     ],
 )
 def test_the_exported_model_has_the_logits_of_the_trained_one(
-    layout: dict[str, Any], model: dict[str, Any], pods: Pods
+    layout: dict[str, Any], model: dict[str, Any], pods: TrainerPods
 ) -> None:
     report = pods.attempt(parallelism=layout, model=model, export=EXPORT, evaluation=PROMPTS)
     assert report.exit_class is ExitClass.COMPLETE, report.message
@@ -53,7 +53,7 @@ def test_the_exported_model_has_the_logits_of_the_trained_one(
     assert config["vocab_size"] == model.get("vocabularySize", 256)
 
 
-def test_bf16_trains_and_exports(pods: Pods) -> None:
+def test_bf16_trains_and_exports(pods: TrainerPods) -> None:
     report = pods.attempt(
         parallelism={"processes": 2, "tensor": 2}, training={"precision": "bf16"}, export=EXPORT
     )
@@ -64,7 +64,7 @@ def test_bf16_trains_and_exports(pods: Pods) -> None:
 
 
 @pytest.mark.parametrize("recompute", ["selective", "full"])
-def test_recomputing_changes_no_loss(recompute: str, pods: Pods) -> None:
+def test_recomputing_changes_no_loss(recompute: str, pods: TrainerPods) -> None:
     plain = pods.attempt(checkpoint={"uri": "file:///pretrain/checkpoints/plain"})
     again = pods.attempt(
         training={"recompute": recompute},
@@ -74,7 +74,7 @@ def test_recomputing_changes_no_loss(recompute: str, pods: Pods) -> None:
     assert len(losses(plain)) == 10
 
 
-def test_a_loss_that_is_no_number_ends_every_rank_with_that_class(pods: Pods) -> None:
+def test_a_loss_that_is_no_number_ends_every_rank_with_that_class(pods: TrainerPods) -> None:
     report = pods.attempt(
         parallelism={"processes": 4, "tensor": 2, "pipeline": 2},
         model={"initStd": 1.0, "normEpsilon": 1.0},
@@ -91,7 +91,7 @@ def test_a_loss_that_is_no_number_ends_every_rank_with_that_class(pods: Pods) ->
     assert report.exit_class is ExitClass.NOT_A_NUMBER
 
 
-def test_sizes_that_do_not_divide_are_refused_all_at_once(pods: Pods) -> None:
+def test_sizes_that_do_not_divide_are_refused_all_at_once(pods: TrainerPods) -> None:
     report = pods.attempt(
         parallelism={"processes": 2, "tensor": 2}, model={"queryGroups": 1, "ffnHiddenSize": 127}
     )
@@ -100,14 +100,14 @@ def test_sizes_that_do_not_divide_are_refused_all_at_once(pods: Pods) -> None:
     assert "spec.model.ffnHiddenSize = 127" in report.message
 
 
-def own_dataset(pods: Pods) -> Path:
+def own_dataset(pods: TrainerPods) -> Path:
     source = (pods.root / "data").resolve()
     (pods.root / "data").unlink()
     shutil.copytree(source, pods.root / "data")
     return pods.root / "data"
 
 
-def test_an_id_beyond_the_vocabulary_is_bad_data_with_its_place(pods: Pods) -> None:
+def test_an_id_beyond_the_vocabulary_is_bad_data_with_its_place(pods: TrainerPods) -> None:
     block = own_dataset(pods) / "blocks/00000.bin"
     tokens = np.fromfile(block, np.uint16)
     tokens[:] = 777
@@ -118,7 +118,7 @@ def test_an_id_beyond_the_vocabulary_is_bad_data_with_its_place(pods: Pods) -> N
     assert "holds id 777" in report.message
 
 
-def test_a_truncated_block_is_bad_data_with_the_numbers(pods: Pods) -> None:
+def test_a_truncated_block_is_bad_data_with_the_numbers(pods: TrainerPods) -> None:
     block = own_dataset(pods) / "blocks/00000.bin"
     block.write_bytes(block.read_bytes()[:1000])
     report = pods.attempt()
@@ -126,14 +126,14 @@ def test_a_truncated_block_is_bad_data_with_the_numbers(pods: Pods) -> None:
     assert "blocks/00000.bin: holds 500 tokens" in report.message
 
 
-def test_a_dataset_of_another_length_is_refused_with_both_numbers(pods: Pods) -> None:
+def test_a_dataset_of_another_length_is_refused_with_both_numbers(pods: TrainerPods) -> None:
     report = pods.attempt(training={"sequenceLength": 64})
     assert report.exit_class is ExitClass.USER_ERROR
     assert "spec.training.sequenceLength: 64" in report.message
     assert "use 32" in report.message
 
 
-def test_two_pods_train_together_and_pod_0_reports_the_training(pods: Pods) -> None:
+def test_two_pods_train_together_and_pod_0_reports_the_training(pods: TrainerPods) -> None:
     run = make_run(parallelism={"nodes": 2, "processes": 2, "tensor": 2, "pipeline": 2})
     first, second = pods.attempt_of(run)
     assert (first.exit_class, second.exit_class) == (ExitClass.COMPLETE, ExitClass.COMPLETE)

@@ -72,7 +72,7 @@ def test_too_large_a_run_is_refused_with_layouts_that_fit(team: Namespace) -> No
     )
     assert code == 1
     assert DENIED + "spec.parallelism: " in stderr
-    assert "predicted on the fullest device" in stderr
+    assert "predicted on the device that needs most" in stderr
     assert "; these fit: " in stderr
 
 

@@ -68,21 +68,21 @@ def test_unions_that_are_not_optional_are_refused() -> None:
 
 
 def _undescribed(node: dict[str, Any], path: str) -> list[str]:
-    found = []
+    paths = []
     for name, child in node.get("properties", {}).items():
         here = f"{path}.{name}"
         if not child.get("description"):
-            found.append(here)
-        found += _undescribed(child, here)
-        found += _undescribed(child.get("items", {}), here + "[]")
-    return found
+            paths.append(here)
+        paths += _undescribed(child, here)
+        paths += _undescribed(child.get("items", {}), here + "[]")
+    return paths
 
 
 def _nodes(node: dict[str, Any], path: str) -> list[tuple[str, dict[str, Any]]]:
-    found = [(path, node)]
+    nodes = [(path, node)]
     for name, child in node.get("properties", {}).items():
-        found += _nodes(child, f"{path}.{name}")
+        nodes += _nodes(child, f"{path}.{name}")
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), dict):
-            found += _nodes(node[key], f"{path}[]")
-    return found
+            nodes += _nodes(node[key], f"{path}[]")
+    return nodes

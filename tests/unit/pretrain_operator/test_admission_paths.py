@@ -148,7 +148,10 @@ CASES = {
     "a dataset error hides no memory error": Case(
         {**changed("training", sequenceLength=8192), "model": {"preset": "llama3-405b"}},
         ALL,
-        errors=("is not the sequenceLength of TokenDataset", "predicted on the fullest device"),
+        errors=(
+            "is not the sequenceLength of TokenDataset",
+            "predicted on the device that needs most",
+        ),
     ),
     "fewer ids than the tokenizer has": Case(
         changed("model", vocabularySize=1024),

@@ -2,7 +2,7 @@
 
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import PIPELINE_STAGES, PipelineRun
-from pretrain_workloads.exit import leave, load_run, run_task, stage_argument, task_rank
+from pretrain_workloads.task import load_run, run_stage_program, task_rank
 
 
 def run_stage(stage: str) -> ExitReport:
@@ -35,5 +35,4 @@ def run_stage(stage: str) -> ExitReport:
 
 
 if __name__ == "__main__":
-    chosen = stage_argument("pretrain_workloads.data", PIPELINE_STAGES)
-    leave(run_task(lambda: run_stage(chosen)))
+    run_stage_program("pretrain_workloads.data", PIPELINE_STAGES, run_stage)

@@ -6,11 +6,11 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_workloads.dataset.files import DatasetFiles, block
-from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import tokenizer_summary
 from pretrain_workloads.dataset.lengths import block_sequences, stream_tokens
 from pretrain_workloads.dataset.plan import read_plan
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair
+from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_output
 
 

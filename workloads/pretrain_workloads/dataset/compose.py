@@ -16,7 +16,6 @@ from pretrain_api.v1alpha1.tokendataset import DatasetSummary, PartSummary, Toke
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.data.documents import id_hashes
 from pretrain_workloads.dataset.files import VALIDATION, DatasetFiles
-from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import matching, open_inputs, tokenizer_summary
 from pretrain_workloads.dataset.ledger import write_ledger
 from pretrain_workloads.dataset.lengths import (
@@ -29,6 +28,7 @@ from pretrain_workloads.dataset.mixture import USE, Numbers, Part, hold_out, pla
 from pretrain_workloads.dataset.plan import StreamPlan
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair, read_documents
 from pretrain_workloads.failures import UserError
+from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_output
 
 type Mask = npt.NDArray[np.bool_]

@@ -1,8 +1,5 @@
 """Paths of the files in an artifact of token blocks, and of those between its stages."""
 
-BLOCKS = "blocks.json"
-"""Describes the blocks; the trainer starts from it."""
-
 LEDGER = "ledger.parquet"
 """Lists every use of every document."""
 

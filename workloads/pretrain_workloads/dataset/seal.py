@@ -9,7 +9,8 @@ from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_workloads.dataset.block import sequences_entry
-from pretrain_workloads.dataset.files import BLOCKS, VALIDATION, WORK, DatasetFiles
+from pretrain_workloads.dataset.files import VALIDATION, WORK, DatasetFiles
+from pretrain_workloads.indexed_blocks import BLOCK_LIST
 from pretrain_workloads.storage import Folder, open_output, read_manifest, seal_manifest
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def _write_manifest(run: DatasetRun, folder: Folder) -> Manifest:
     files = [
         ArtifactFile.model_validate(file) for done in (composed, *written) for file in done["files"]
     ]
-    files.append(folder.write_json(BLOCKS, _describe_blocks(run, summary, written)))
+    files.append(folder.write_json(BLOCK_LIST, _describe_blocks(run, summary, written)))
     return seal_manifest(
         folder,
         _PACKAGES,

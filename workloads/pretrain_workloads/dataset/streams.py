@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_workloads.dataset.files import DatasetFiles
-from pretrain_workloads.dataset.indexed import index_bytes
 from pretrain_workloads.dataset.mixture import Numbers
 from pretrain_workloads.dataset.plan import StreamPlan
+from pretrain_workloads.indexed_blocks import index_bytes
 from pretrain_workloads.storage import Folder
 
 type Tokens = npt.NDArray[Any]

@@ -14,7 +14,6 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_workloads.dataset.files import DatasetFiles
-from pretrain_workloads.dataset.indexed import token_type
 from pretrain_workloads.dataset.inputs import (
     FIELDS,
     MixtureInputs,
@@ -25,6 +24,7 @@ from pretrain_workloads.dataset.inputs import (
     tokenizer_summary,
 )
 from pretrain_workloads.dataset.lengths import check_lengths
+from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_artifact, open_output, read_manifest
 from pretrain_workloads.tokenizer.files import MODEL
 

@@ -2,7 +2,7 @@
 
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TokenizerRun
-from pretrain_workloads.exit import leave, load_run, run_task
+from pretrain_workloads.task import load_run, run_program
 
 
 def run() -> ExitReport:
@@ -13,4 +13,4 @@ def run() -> ExitReport:
 
 
 if __name__ == "__main__":
-    leave(run_task(run))
+    run_program(run)

@@ -1,8 +1,8 @@
-"""Runs and watches this pod's ranks: torchrun's agent, which imports the heavy modules once.
+"""Starts and watches this pod's ranks: torchrun's agent, in a process of its own.
 
-On a CPU the ranks are forks of this process, so that importing Megatron-core takes its time and its
-memory once and not in each of them. With CUDA they are new processes, as a CUDA context does not
-survive a fork.
+On a CPU the ranks are forks of this process, so that all of them share the memory and the time of
+one import of Megatron-core. With CUDA they are new processes, as a CUDA context does not survive a
+fork.
 """
 
 import gc
@@ -13,17 +13,17 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pretrain_workloads.trainer.workspace import Killed, Workspace
+from pretrain_workloads.trainer.pod.workspace import KilledRank, Workspace
 
 log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5
-"""Time that ranks have to report how they ended after another one failed."""
+"""Time that ranks have to write their reports after another rank failed."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What the agent of one pod runs."""
+    """Ranks that the agent of one pod runs, and their rendezvous."""
 
     nodes: int
     node_rank: int
@@ -35,13 +35,13 @@ class Assignment:
     run_id: str
 
     def to_json(self) -> str:
-        """Return it as an argument for this program."""
+        """Return the command-line argument of this program."""
         return json.dumps(asdict(self))
 
 
 def main(assignment: Assignment) -> int:
-    """Run the ranks to their end; return 0 if all ended well."""
-    # The launcher stops ranks through the workspace, so that they can save first.
+    """Run the ranks to their end; return 0 if all succeeded."""
+    # The launcher stops the ranks through the workspace, so that they can save first.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     if assignment.device == "cpu":
@@ -55,7 +55,7 @@ def main(assignment: Assignment) -> int:
         elastic_launch(_launch_config(assignment), rank.main)()
     except ChildFailedError as error:
         killed = [
-            Killed(rank=number, exit_code=failure.exitcode)
+            KilledRank(rank=number, exit_code=failure.exitcode)
             for number, failure in sorted(error.failures.items())
         ]
         Workspace.of_pod().write_killed(killed)
@@ -64,14 +64,14 @@ def main(assignment: Assignment) -> int:
 
 
 def import_once() -> None:
-    """Import what the ranks need, so that they share it."""
-    from pretrain_workloads.trainer import backend
+    """Import all modules of the ranks, so that forks share them."""
+    from pretrain_workloads.trainer.megatron import backend
 
-    backend.prepare("cpu")
-    from pretrain_workloads.trainer import completion, setup  # noqa: F401
+    backend.prepare_backend("cpu")
+    from pretrain_workloads.trainer import setup  # noqa: F401
 
     gc.collect()
-    gc.freeze()  # what is imported stays shared with the ranks, untouched by their collections
+    gc.freeze()  # keeps the garbage collectors of the forks from copying the shared memory
 
 
 def _launch_config(assignment: Assignment) -> Any:

@@ -1,72 +1,40 @@
-"""Perplexity on the sequences that are held out."""
+"""Perplexity on the held-out sequences."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import torch
 
-from pretrain_workloads.trainer.batches import micro_batches
-from pretrain_workloads.trainer.dataset import Dataset
-from pretrain_workloads.trainer.ends import NotANumber
-from pretrain_workloads.trainer.layout import Layout
-from pretrain_workloads.trainer.passes import run_passes
-from pretrain_workloads.trainer.world import World
+from pretrain_workloads.trainer.blocks.batches import GlobalBatch
+from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.megatron.forward_backward import RankFlags, forward_backward
+from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+from pretrain_workloads.trainer.pod.interrupts import NotANumber, StopRequest
 
 
-class Stopped(Exception):
-    """The evaluation was given up because the ranks have to save and end."""
+class EvaluationStopped(Exception):
+    """The evaluation was abandoned because the ranks must save and end."""
 
 
-def perplexity(
-    chunks: list[Any],
-    layout: Layout,
-    world: World,
-    dataset: Dataset,
-    is_stop_asked: Callable[[], bool],
-) -> float | None:
+def perplexity(model: ParallelModel, dataset: Dataset, stop: StopRequest) -> float | None:
     """Return exp of the mean loss of all held-out tokens, or `None` if nothing is held out.
 
     Raises:
-        Stopped: If a rank was asked to stop meanwhile; all ranks raise it.
-        NotANumber: If the loss is none.
+        EvaluationStopped: If any rank was asked to stop; all ranks raise it.
+        NotANumber: If the loss is not a number.
     """
-    end = dataset.held_out
+    end = dataset.validation_size
     loss = tokens = 0.0
-    with _evaluating(chunks), torch.no_grad():
-        for first in range(0, end, layout.global_batch_size):
-            sums = run_passes(
-                chunks,
-                layout,
-                world,
-                lambda first=first: micro_batches(  # type: ignore[misc]
-                    layout,
-                    lambda number: dataset.validation(number, layout.vocabulary_size),
-                    first,
-                    end,
-                    world.device,
-                ),
-                flags=[is_stop_asked()],
-                forward_only=True,
-            )
-            if sums.flags[0]:
-                raise Stopped
-            loss, tokens = loss + sums.loss, tokens + sums.tokens
+    with model.evaluating(), torch.no_grad():
+        for first in range(0, end, model.layout.global_batch_size):
+            batch = GlobalBatch(dataset.validation_sequence, model, first, end)
+            flags = RankFlags(stop_requested=stop.is_requested)
+            totals = forward_backward(model, batch, flags, forward_only=True)
+            if totals.stop_requested:
+                raise EvaluationStopped
+            loss, tokens = loss + totals.loss, tokens + totals.tokens
     if not tokens:
         return None
     if not math.isfinite(loss):
         raise NotANumber("the loss of the held-out sequences is not a number")
-    # A model that was just started may be worse than any number that fits.
+    # The perplexity of a model that was just initialized may exceed the largest float.
     return math.exp(min(loss / tokens, 700.0))
-
-
-@contextmanager
-def _evaluating(chunks: list[Any]) -> Iterator[None]:
-    for chunk in chunks:
-        chunk.eval()
-    try:
-        yield
-    finally:
-        for chunk in chunks:
-            chunk.train()

@@ -1,28 +1,28 @@
-"""Why an attempt ended in this pod: the most informative of what its processes know."""
+"""Why an attempt ended in this pod: the exit report, from what its processes left behind."""
 
 import signal
 from dataclasses import dataclass
 
 from pretrain_api.reports import CAUSES, MAX_REPORT_BYTES, ExitClass, ExitReport
 from pretrain_api.v1alpha1.progress import Continuation, TrainingSummary
-from pretrain_workloads.trainer.curve import shortened
-from pretrain_workloads.trainer.workspace import Killed, Note, RankReport
+from pretrain_workloads.trainer.pod.workspace import KilledRank, ProgressSnapshot, RankReport
+from pretrain_workloads.trainer.progress.curve import shortened
 
 MAX_CURVE = 24
 """Points of the loss curve in a report."""
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What the launcher saw when all ranks had ended."""
+class RankResults:
+    """How the ranks of this pod ended, as the launcher sees it."""
 
     reports: list[RankReport]
-    """How the ranks say that they ended."""
-    killed: list[Killed]
-    """Those that did not end well, as their parent saw it."""
+    """Reports of the ranks that could write one."""
+    killed: list[KilledRank]
+    """Ranks that the agent saw fail."""
     processes: int
-    """Ranks of this pod."""
-    is_stop_asked: bool
+    """Number of ranks of this pod."""
+    is_stop_requested: bool
     """Whether the node had asked the pod to end."""
     was_out_of_memory: bool
     """Whether the kernel killed a process of the pod for its memory."""
@@ -30,38 +30,38 @@ class Observed:
     """Exit code of the agent that watched the ranks."""
 
 
-def conclude(seen: Observed, note: Note | None) -> ExitReport:
-    """Return the pod's report, before it is cut to size."""
-    report = _cause(seen)
-    if note is None:
+def exit_report(results: RankResults, snapshot: ProgressSnapshot | None) -> ExitReport:
+    """Return the pod's report, of any size; `snapshot` fills in what the ranks did not report."""
+    report = _cause(results)
+    if snapshot is None:
         return report
     return report.model_copy(
         update={
-            "training": report.training or note.summary,
-            "checkpoint": report.checkpoint or note.progress.checkpoint,
-            "curve": shortened(note.progress.curve, MAX_CURVE),
+            "training": report.training or snapshot.summary,
+            "checkpoint": report.checkpoint or snapshot.progress.checkpoint,
+            "curve": shortened(snapshot.progress.curve, MAX_CURVE),
         }
     )
 
 
-def _cause(seen: Observed) -> ExitReport:
-    own = [one for one in seen.reports if not one.collateral]
+def _cause(results: RankResults) -> ExitReport:
+    own = [one for one in results.reports if not one.collateral]
     if own:
         worst = min(own, key=lambda one: (CAUSES.index(one.report.exit_class), one.rank)).report
-        missing = seen.processes - len(seen.reports)
-        if worst.exit_class is not ExitClass.COMPLETE or not (missing or seen.agent_exit_code):
-            if worst.exit_class is ExitClass.INFRASTRUCTURE and seen.is_stop_asked:
+        missing = results.processes - len(results.reports)
+        if worst.exit_class is not ExitClass.COMPLETE or not (missing or results.agent_exit_code):
+            if worst.exit_class is ExitClass.INFRASTRUCTURE and results.is_stop_requested:
                 return _preempted(worst.message)
             return worst
-    if seen.was_out_of_memory:
+    if results.was_out_of_memory:
         return ExitReport(
             exit_class=ExitClass.OUT_OF_MEMORY,
             message="the kernel killed a training process because the pod's memory was used up; "
             "raise the profile's memory, lower spec.training.microBatchSize, or raise "
             "spec.parallelism.tensor or .pipeline",
         )
-    message = _lost(seen)
-    if seen.is_stop_asked:
+    message = _describe_lost_ranks(results)
+    if results.is_stop_requested:
         return _preempted(message)
     return ExitReport(exit_class=ExitClass.INFRASTRUCTURE, message=message)
 
@@ -73,19 +73,19 @@ def _preempted(reason: str) -> ExitReport:
     )
 
 
-def _lost(seen: Observed) -> str:
-    """Return what happened to ranks that could not say it themselves."""
-    reported = {one.rank for one in seen.reports}
-    silent = [one for one in seen.killed if one.rank not in reported]
+def _describe_lost_ranks(results: RankResults) -> str:
+    """Return what happened to ranks that could not report their own failure."""
+    reported = {one.rank for one in results.reports}
+    silent = [one for one in results.killed if one.rank not in reported]
     if silent:
-        return "; ".join(_fate(one) for one in silent)
-    collateral = [one for one in seen.reports if one.collateral]
+        return "; ".join(_describe_end(one) for one in silent)
+    collateral = [one for one in results.reports if one.collateral]
     if collateral:
         return collateral[0].report.message
-    return f"the training processes ended with exit code {seen.agent_exit_code} and no report"
+    return f"the training processes ended with exit code {results.agent_exit_code} and no report"
 
 
-def _fate(killed: Killed) -> str:
+def _describe_end(killed: KilledRank) -> str:
     if killed.exit_code >= 0:
         return f"rank {killed.rank} ended with exit code {killed.exit_code}, without a report"
     try:
@@ -95,17 +95,17 @@ def _fate(killed: Killed) -> str:
     return f"rank {killed.rank} was killed by {name}"
 
 
-def cut_to_size(report: ExitReport) -> ExitReport:
-    """Return `report` so that it fits into a termination message without losing its parts.
+def fit_termination_message(report: ExitReport) -> ExitReport:
+    """Return `report` shortened to the size of a termination message, with all of its parts.
 
-    First prompts and continuations become short, then the curve loses points, then the last
-    continuations go.
+    First prompts and continuations are shortened, then the curve loses points, then the last
+    continuations are dropped.
     """
     for prompt, text, points in ((200, 200, 24), (60, 200, 24), (40, 80, 16), (30, 40, 8)):
         report = report.model_copy(
             update={
                 "curve": shortened(report.curve, points),
-                "training": _shortened(report.training, prompt, text),
+                "training": _shortened_texts(report.training, prompt, text),
             }
         )
         if _fits(report):
@@ -124,7 +124,9 @@ def _fits(report: ExitReport) -> bool:
     return len(value.encode()) + room <= MAX_REPORT_BYTES
 
 
-def _shortened(summary: TrainingSummary | None, prompt: int, text: int) -> TrainingSummary | None:
+def _shortened_texts(
+    summary: TrainingSummary | None, prompt: int, text: int
+) -> TrainingSummary | None:
     if summary is None:
         return None
     continuations = [

@@ -1,4 +1,4 @@
-"""One rank of a run: what torchrun's agent runs in each of its processes."""
+"""One rank of a run: the program of each process that torchrun's agent starts."""
 
 import logging
 import os
@@ -7,18 +7,20 @@ import sys
 from pretrain_api import paths
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
-from pretrain_workloads.exit import load_run
-from pretrain_workloads.trainer import backend as backends
-from pretrain_workloads.trainer import failure
-from pretrain_workloads.trainer.bonds import die_with_parent
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.workspace import RankReport, Workspace
+from pretrain_workloads.task import load_run
+from pretrain_workloads.trainer.megatron.backend import prepare_backend
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.lost_peers import describe_lost_peers
+from pretrain_workloads.trainer.pod.parent_death import die_with_parent
+from pretrain_workloads.trainer.pod.rank_failures import explain_failure
+from pretrain_workloads.trainer.pod.workspace import RankReport, Workspace
+from pretrain_workloads.trainer.progress.progress_server import serve
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Train, write into the workspace how it ended, and end with the class's exit code."""
+    """Train, write this rank's report into the workspace, and exit with the code of its class."""
     die_with_parent()
     rank = int(os.environ["RANK"])
     logging.basicConfig(
@@ -27,7 +29,7 @@ def main() -> None:
         stream=sys.stderr,
         force=True,
     )
-    for name in ("megatron", "torch"):  # they tell what they build, tensor by tensor
+    for name in ("megatron", "torch"):  # they log every tensor that they build
         logging.getLogger(name).setLevel(logging.ERROR)
     workspace = Workspace.of_pod()
     stop = StopRequest(workspace)
@@ -37,31 +39,31 @@ def main() -> None:
         report = _train(workspace, stop)
     except BaseException as error:
         log.error("rank %d ends", rank, exc_info=error)
-        report, collateral = _explain(error)
+        report, collateral = _failure(error)
     workspace.write_report(RankReport(rank=rank, collateral=collateral, report=report))
     sys.stderr.flush()
     if report.exit_class not in (ExitClass.COMPLETE, ExitClass.PREEMPTED):
-        # Without the interpreter's shutdown: threads of a broken process group may never end.
+        # Skip the interpreter's shutdown: threads of a broken process group may never end.
         os._exit(report.exit_class.exit_code)
-    # All ranks agreed on this end: to the agent, and to the other ranks, it is a good one.
+    # All ranks agreed to end: to the agent, and to the other ranks, this is a success.
 
 
 def _train(workspace: Workspace, stop: StopRequest) -> ExitReport:
     run = load_run(TrainingRun)
-    backend = backends.prepare(run.device)
-    from pretrain_workloads.trainer.completion import complete
-    from pretrain_workloads.trainer.progress_server import serve
+    backend = prepare_backend(run.device)
     from pretrain_workloads.trainer.setup import build_training
 
     training = build_training(run, backend, workspace, stop)
-    if training.world.rank == 0:
-        serve(training.tracker, os.environ.get("POD_IP", "127.0.0.1"), paths.PROGRESS_PORT)
+    if training.model.groups.rank == 0:
+        address = os.environ.get("POD_IP", "127.0.0.1")
+        serve(training.reporter.tracker, address, paths.PROGRESS_PORT)
     training.train()
-    return complete(training)
+    return training.complete()
 
 
-def _explain(error: BaseException) -> tuple[ExitReport, bool]:
-    report, collateral = failure.report_of(error)
-    if not collateral:
-        return report, False
-    return report.model_copy(update={"message": failure.explain_loss(report.message)}), True
+def _failure(error: BaseException) -> tuple[ExitReport, bool]:
+    """Return the report of `error`, and whether the loss of another rank caused it."""
+    report, collateral = explain_failure(error)
+    if collateral:
+        report = report.model_copy(update={"message": describe_lost_peers(report.message)})
+    return report, collateral

@@ -1,27 +1,30 @@
 """Builds everything that a rank trains with."""
 
+from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
-from pretrain_workloads.trainer.backend import Backend
-from pretrain_workloads.trainer.checkpoints import Checkpoints
-from pretrain_workloads.trainer.curve import LossCurve
-from pretrain_workloads.trainer.dataset import Dataset
-from pretrain_workloads.trainer.finished import run_folder
-from pretrain_workloads.trainer.flops import parameters
-from pretrain_workloads.trainer.layout import plan_layout
-from pretrain_workloads.trainer.model import build_model, model_config
-from pretrain_workloads.trainer.optimizer import build_optimizer, wrap_model
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.tracker import Tracker
+from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.checkpoint.checkpoints import Checkpoints
+from pretrain_workloads.trainer.export.model_export import ModelExport
+from pretrain_workloads.trainer.megatron.backend import Backend
+from pretrain_workloads.trainer.megatron.model import build_model, model_config
+from pretrain_workloads.trainer.megatron.optimizer import build_optimizer, wrap_model
+from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout, plan_layout
+from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+from pretrain_workloads.trainer.megatron.process_groups import init_process_groups
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.workspace import Workspace
+from pretrain_workloads.trainer.progress.curve import LossCurve
+from pretrain_workloads.trainer.progress.reporter import ProgressReporter
+from pretrain_workloads.trainer.progress.tracker import Tracker
+from pretrain_workloads.trainer.run_folder.folders import run_folder
 from pretrain_workloads.trainer.training import Training
-from pretrain_workloads.trainer.workspace import Workspace
-from pretrain_workloads.trainer.world import join_world
 
 
 def build_training(
     run: TrainingRun, backend: Backend, workspace: Workspace, stop: StopRequest
 ) -> Training:
-    """Return the run as this rank has it before the first step.
+    """Connect to the other ranks and return the run of this rank before its first step.
 
     Raises:
         InvalidLayout: If sizes of the spec do not divide each other.
@@ -29,24 +32,29 @@ def build_training(
         BadData: If the dataset is broken.
     """
     dataset = Dataset(run, workspace.folder("blocks"))
-    layout = plan_layout(run, dataset.index.vocabulary_size)
-    world = join_world(backend, layout, run.processes_per_node, run.spec.training.seed)
+    layout = plan_layout(run, dataset.block_list.vocabulary_size)
+    groups = init_process_groups(backend, layout, run.processes_per_node, run.spec.training.seed)
     config = model_config(run.spec, layout)
     chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))
-    tracker = Tracker(
-        Progress(attempt=run.attempt, total_steps=layout.train_iters),
-        TrainingSummary(parameters=parameters(run.spec.model, layout.padded_vocabulary_size)),
-        LossCurve(),
-    )
+    model = ParallelModel(chunks, layout, groups)
     return Training(
         run=run,
-        layout=layout,
-        world=world,
-        dataset=dataset,
-        chunks=chunks,
+        model=model,
         optimizer=build_optimizer(run.spec, config, chunks),
-        checkpoints=Checkpoints(run, layout, world, run_folder(run), workspace.folder("saving")),
-        tracker=tracker,
-        workspace=workspace,
+        dataset=dataset,
+        checkpoints=Checkpoints(run, model, run_folder(run), workspace.folder("saving")),
+        export=ModelExport(run, layout, workspace, stop),
+        reporter=_build_reporter(run, layout, workspace if groups.rank == 0 else None),
         stop=stop,
     )
+
+
+def _build_reporter(
+    run: TrainingRun, layout: ParallelLayout, workspace: Workspace | None
+) -> ProgressReporter:
+    tracker = Tracker(
+        Progress(attempt=run.attempt, total_steps=layout.train_iters),
+        TrainingSummary(parameters=total_parameters(layout.model)),
+        LossCurve(),
+    )
+    return ProgressReporter(run, layout, tracker, workspace)

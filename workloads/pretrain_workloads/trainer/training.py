@@ -1,80 +1,155 @@
-"""The run as one rank lives it: build or resume, step, save, evaluate, export."""
+"""A run on one rank: resume, then step, save and evaluate to the last step, then export."""
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
+from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
-from pretrain_api.v1alpha1.progress import CheckpointStatus
-from pretrain_workloads.trainer.batches import micro_batches
-from pretrain_workloads.trainer.checkpoints import Checkpoints
-from pretrain_workloads.trainer.dataset import Dataset
-from pretrain_workloads.trainer.ends import Interrupted
-from pretrain_workloads.trainer.evaluation import Stopped, perplexity
-from pretrain_workloads.trainer.flops import flops_per_token
-from pretrain_workloads.trainer.layout import Layout
-from pretrain_workloads.trainer.optimizer import set_learning_rate
-from pretrain_workloads.trainer.passes import Sums, optimizer_step, run_passes
+from pretrain_workloads.trainer.blocks.batches import GlobalBatch
+from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.checkpoint.checkpoints import Checkpoints
+from pretrain_workloads.trainer.evaluation import EvaluationStopped, perplexity
+from pretrain_workloads.trainer.export.model_export import ModelExport
+from pretrain_workloads.trainer.megatron.forward_backward import (
+    RankFlags,
+    StepTotals,
+    forward_backward,
+)
+from pretrain_workloads.trainer.megatron.optimizer import (
+    clip_and_step,
+    set_learning_rate,
+    zero_gradients,
+)
+from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+from pretrain_workloads.trainer.pod.interrupts import Interrupted, NotANumber, StopRequest
+from pretrain_workloads.trainer.progress.reporter import ProgressReporter, StepReport
+from pretrain_workloads.trainer.run_folder.finished import seal_run
 from pretrain_workloads.trainer.schedule import learning_rate
-from pretrain_workloads.trainer.speed import SpeedMeter
-from pretrain_workloads.trainer.stopping import StopRequest
-from pretrain_workloads.trainer.tracker import Tracker
-from pretrain_workloads.trainer.workspace import Workspace
-from pretrain_workloads.trainer.world import World
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Training:
-    """Everything that a step needs."""
+    """The run of one rank, and how far it is."""
 
     run: TrainingRun
-    layout: Layout
-    world: World
-    dataset: Dataset
-    chunks: list[Any]
+    model: ParallelModel
     optimizer: Any
+    dataset: Dataset
     checkpoints: Checkpoints
-    tracker: Tracker
-    workspace: Workspace
+    export: ModelExport
+    reporter: ProgressReporter
     stop: StopRequest
     step: int = 0
+    """Optimizer steps done."""
     saved_step: int = -1
+    """Step of the newest checkpoint."""
     saved_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Start the clocks."""
-        self._speed = SpeedMeter(self.layout.tokens_per_step, self.layout.train_iters)
-        self._noted_at = 0.0
+    """When it was saved or loaded, by the monotonic clock."""
 
     def train(self) -> None:
-        """Train to the last step, from wherever the newest checkpoint left off.
+        """Train from the newest checkpoint to the last step.
 
         Raises:
             Interrupted: If the ranks were asked to end; a checkpoint is saved.
-            NotANumber: If the loss or the gradient is none.
+            NotANumber: If the loss or the gradient is not a number.
         """
+        spec, last = self.run.spec, self.model.layout.train_iters
         self._warn_of_repetition()
         self._resume()
         if self.step == 0:
-            self._evaluate(initial=True)
-        self._speed.mark(self.step, time.monotonic())
-        while self.step < self.layout.train_iters:
-            is_save_due = self._run_step()
-            if is_save_due:
-                self.save()
-            every = self.run.spec.evaluation.every_steps
-            if every and self.step % every == 0 and self.step < self.layout.train_iters:
+            self._evaluate()
+        self.reporter.restart_clock(self.step)
+        while self.step < last:
+            totals = self.run_step()
+            if totals.stop_requested:
+                self._save()
+                raise Interrupted(f"saved after step {self.step} of {last}")
+            if totals.save_due or self._is_multiple_of(spec.checkpoint.every.steps):
+                self._save()
+            if self.step < last and self._is_multiple_of(spec.evaluation.every_steps):
                 self._evaluate()
         if self.saved_step != self.step:
-            self.save()
+            self._save()
         self._evaluate()
 
+    def run_step(self) -> StepTotals:
+        """Run one optimizer step and return its totals over all ranks.
+
+        Raises:
+            NotANumber: If the loss or the gradient is not a number. The loss is checked before the
+                weights change.
+        """
+        spec, layout = self.run.spec.training, self.model.layout
+        self.reporter.tracker.set_progress(phase="training")
+
+        first = self.step * layout.global_batch_size
+        end = first + layout.global_batch_size
+        batch = GlobalBatch(self.dataset.training_sequence, self.model, first, end)
+
+        flags = RankFlags(stop_requested=self.stop.is_requested, save_due=self._is_save_time())
+        zero_gradients(self.model.chunks, self.optimizer)
+        totals = forward_backward(self.model, batch, flags)
+        if not math.isfinite(totals.mean_loss):
+            raise NotANumber(f"the loss is {totals.mean_loss}")
+
+        rate = learning_rate(spec, (self.step + 1) * layout.tokens_per_step)
+        set_learning_rate(self.optimizer, rate, spec.optimizer.weight_decay)
+        norm = clip_and_step(self.optimizer)
+        if not math.isfinite(norm):
+            raise NotANumber(f"the norm of the gradient is {norm}, the loss {totals.mean_loss:.4f}")
+
+        self.step += 1
+        self.reporter.report_step(
+            StepReport(
+                step=self.step,
+                loss=totals.mean_loss,
+                gradient_norm=norm,
+                learning_rate=rate,
+                epochs=self.dataset.epochs(end),
+                block=self.dataset.locate(end - 1).block,
+            )
+        )
+        return totals
+
+    def complete(self) -> ExitReport:
+        """Export the trained model, seal the run, and return this rank's report.
+
+        All ranks compute the logits that the export is checked against; rank 0 does the rest.
+
+        Raises:
+            Interrupted: If the pod was asked to end meanwhile; the next attempt exports again.
+            UserError: If the tokenizer's artifact or the export's location is wrong, or if another
+                attempt holds the lease of the run's folder now.
+        """
+        if self.export.is_needed:
+            ids = torch.from_numpy(self.dataset.training_sequence(0)[:-1])
+            self.export.save_reference_logits(self.model, ids)
+        if self.model.groups.rank > 0:
+            return ExitReport(exit_class=ExitClass.COMPLETE)
+        if self.export.is_needed:
+            self._export()
+        snapshot = self.reporter.tracker.snapshot
+        self.checkpoints.lease.check()
+        artifact = seal_run(self.run, snapshot.summary, snapshot.progress)
+        return ExitReport(
+            exit_class=ExitClass.COMPLETE,
+            artifact=artifact,
+            training=snapshot.summary,
+            checkpoint=snapshot.progress.checkpoint,
+            curve=snapshot.progress.curve,
+        )
+
     def _warn_of_repetition(self) -> None:
-        epochs = self.dataset.epochs(self.layout.train_iters * self.layout.global_batch_size)
-        if epochs > 1 and self.world.rank == 0:
+        layout = self.model.layout
+        epochs = self.dataset.epochs(layout.train_iters * layout.global_batch_size)
+        if epochs > 1 and self.model.groups.rank == 0:
             log.warning(
                 "spec.training.tokens: %d tokens read the token blocks %s times; make a longer "
                 "TokenDataset if they should not repeat",
@@ -83,152 +158,77 @@ class Training:
             )
 
     def _resume(self) -> None:
-        marker = self.checkpoints.load(self.chunks, self.optimizer)
+        marker = self.checkpoints.load(self.optimizer)
         self.saved_at = time.monotonic()
-        if marker is not None:
-            self.step = self.saved_step = marker.step
-            for point in marker.curve:
-                self.tracker.add_loss(point.step, point.loss)
-            self.tracker.set_summary(
-                from_step=self.step,
-                to_step=self.step,
-                tokens=marker.tokens,
-                initial_perplexity=marker.initial_perplexity,
-                loss=marker.curve[-1].loss if marker.curve else None,
-            )
-            self.tracker.set_progress(
-                step=self.step,
-                tokens=marker.tokens,
-                checkpoint=self.checkpoints.status(marker),
-            )
-            log.info("continue from step %d", self.step)
-
-    def _run_step(self) -> bool:
-        """Run one step; return whether a checkpoint is due.
-
-        Raises:
-            Interrupted: If any rank was asked to end; a checkpoint is saved.
-        """
-        self.tracker.set_progress(phase="training")
-        first = self.step * self.layout.global_batch_size
-        tokens = (self.step + 1) * self.layout.tokens_per_step
-        rate = learning_rate(self.run.spec.training, tokens)
-        decay = self.run.spec.training.optimizer.weight_decay
-        sums, norm = optimizer_step(
-            self.chunks,
-            self.optimizer,
-            lambda: self._passes(first),
-            lambda: set_learning_rate(self.optimizer, rate, decay),
+        if marker is None:
+            return
+        self.step = self.saved_step = marker.step
+        tracker = self.reporter.tracker
+        for point in marker.curve:
+            tracker.add_loss(point.step, point.loss)
+        tracker.set_summary(
+            from_step=self.step,
+            to_step=self.step,
+            tokens=marker.tokens,
+            initial_perplexity=marker.initial_perplexity,
+            loss=marker.curve[-1].loss if marker.curve else None,
         )
-        self.step += 1
-        self._note_step(sums, norm, rate)
-        is_stop_asked, is_time_due = (count > 0 for count in sums.flags)
-        if is_stop_asked:
-            self.save()
-            raise Interrupted(f"saved after step {self.step} of {self.layout.train_iters}")
-        every = self.run.spec.checkpoint.every.steps
-        return is_time_due or bool(every and self.step % every == 0)
-
-    def _passes(self, first: int) -> Sums:
-        return run_passes(
-            self.chunks,
-            self.layout,
-            self.world,
-            lambda: micro_batches(
-                self.layout,
-                lambda sample: self.dataset.training(sample, self.layout.vocabulary_size),
-                first,
-                first + self.layout.global_batch_size,
-                self.world.device,
-            ),
-            flags=[self.stop.is_asked, self._is_time_due()],
-            forward_only=False,
+        tracker.set_progress(
+            step=self.step, tokens=marker.tokens, checkpoint=self.checkpoints.status(marker)
         )
+        log.info("continue from step %d", self.step)
 
-    def _is_time_due(self) -> bool:
-        """Return whether, by rank 0's clock, it is time for a checkpoint after this step."""
+    def _is_multiple_of(self, interval: int | None) -> bool:
+        """Return whether something that happens every `interval` steps is due after this step."""
+        return bool(interval and self.step % interval == 0)
+
+    def _is_save_time(self) -> bool:
+        """Return whether a checkpoint is due after this step, by rank 0's clock."""
         minutes = self.run.spec.checkpoint.every.minutes
         return bool(
-            minutes and self.world.rank == 0 and time.monotonic() - self.saved_at >= minutes * 60
+            minutes
+            and self.model.groups.rank == 0
+            and time.monotonic() - self.saved_at >= minutes * 60
         )
 
-    def _note_step(self, sums: Sums, norm: float, rate: float) -> None:
-        tokens = self.step * self.layout.tokens_per_step
-        now = time.monotonic()
-        speed = self._speed.mark(self.step, now)
-        changes: dict[str, Any] = {}
-        if speed is not None:
-            per_device = speed.tokens_per_second / self.layout.world_size
-            flops = flops_per_token(
-                self.run.spec.model, self.layout.padded_vocabulary_size, self.layout.seq_length
-            )
-            peak = self.run.peak_flops
-            changes = {
-                "tokens_per_second_per_gpu": per_device,
-                "mfu": per_device * flops / peak if peak else None,
-                "eta_seconds": speed.eta_seconds,
-            }
-        self.tracker.add_loss(self.step, sums.mean_loss)
-        epochs = self.dataset.epochs(self.step * self.layout.global_batch_size)
-        self.tracker.set_summary(
-            to_step=self.step, tokens=tokens, epochs=epochs, loss=sums.mean_loss
-        )
-        self.tracker.set_progress(
-            step=self.step,
-            tokens=tokens,
-            loss=sums.mean_loss,
-            learning_rate=rate,
-            gradient_norm=norm,
-            epochs=epochs,
-            block=self.dataset.locate(self.step * self.layout.global_batch_size - 1).block,
-            **changes,
-        )
-        if now - self._noted_at >= 1.0:  # the launcher's copy, for when this process is killed
-            self._noted_at = now
-            self._write_note()
-        log.info("step %d: loss %.6f, gradient %.4f", self.step, sums.mean_loss, norm)
-
-    def _write_note(self) -> None:
-        if self.world.rank == 0:
-            self.workspace.write_note(self.tracker.note)
-
-    def save(self) -> CheckpointStatus:
-        """Save a checkpoint."""
-        self.tracker.set_progress(phase="saving")
+    def _save(self) -> None:
+        tracker = self.reporter.tracker
+        tracker.set_progress(phase="saving")
         status = self.checkpoints.save(
-            self.chunks,
-            self.optimizer,
-            self.step,
-            self.tracker.summary.initial_perplexity,
-            self.tracker.curve.points,
+            self.optimizer, self.step, tracker.summary.initial_perplexity, tracker.curve.points
         )
         self.saved_step, self.saved_at = self.step, time.monotonic()
-        self.tracker.set_progress(checkpoint=status)
-        self._write_note()
-        self._continue_clock()
-        return status
+        tracker.set_progress(checkpoint=status)
+        self.reporter.write_snapshot()
+        self.reporter.restart_clock(self.step)
 
-    def _evaluate(self, initial: bool = False) -> None:
+    def _evaluate(self) -> None:
         if not self.run.spec.evaluation.perplexity:
             return
-        self.tracker.set_progress(phase="evaluating")
+        tracker = self.reporter.tracker
+        tracker.set_progress(phase="evaluating")
         try:
-            value = perplexity(
-                self.chunks, self.layout, self.world, self.dataset, lambda: self.stop.is_asked
-            )
-        except Stopped:
+            value = perplexity(self.model, self.dataset, self.stop)
+        except EvaluationStopped:
             if self.step and self.saved_step != self.step:
-                self.save()
+                self._save()
             raise Interrupted(f"stopped during the evaluation after step {self.step}") from None
-        self.tracker.set_progress(perplexity=value)
-        self.tracker.set_summary(perplexity=value)
-        if initial:
-            self.tracker.set_summary(initial_perplexity=value)
-        self._write_note()
-        self._continue_clock()
+        tracker.set_progress(perplexity=value)
+        tracker.set_summary(perplexity=value)
+        if self.step == 0:
+            tracker.set_summary(initial_perplexity=value)
+        self.reporter.write_snapshot()
+        self.reporter.restart_clock(self.step)
         log.info("perplexity %s after step %d", value, self.step)
 
-    def _continue_clock(self) -> None:
-        """Measure the speed from here: what was between two steps is not training."""
-        self._speed.pause()
-        self._speed.mark(self.step, time.monotonic())
+    def _export(self) -> None:
+        tracker = self.reporter.tracker
+        tracker.set_progress(phase="exporting", eta_seconds=None)
+        self.export.fetch_tokenizer()
+        result = self.export.convert(self.checkpoints.fetch(self.step))
+        tracker.set_summary(
+            continuations=result.continuations, export_logit_difference=result.difference
+        )
+        artifact = self.export.publish(self.checkpoints.lease, tracker.summary)
+        if artifact is not None:
+            tracker.set_summary(export=artifact)

@@ -21,9 +21,9 @@ from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.plan.data.objects import DataObject
-from pretrain_operator.plan.data.stage_job import StageJob
 from pretrain_operator.plan.names import stage_job_name
 from pretrain_operator.plan.placement import Placement
+from pretrain_operator.plan.plans import StageJob
 from pretrain_operator.plan.secrets import secret_names
 
 _SINGLE_TASK = ("list", "decide", "report", "train", "compose", "seal")

@@ -8,14 +8,13 @@ from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.observed.statuses import is_ready, read_status
+from pretrain_operator.observed.states import Phase, State, is_ready, read_status
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.data.chains import plan_chain
-from pretrain_operator.plan.data.data_plan import DataPlan
 from pretrain_operator.plan.data.objects import read_data_object
 from pretrain_operator.plan.data.stages import plan_stages
 from pretrain_operator.plan.placement import plan_placement
+from pretrain_operator.plan.plans import DataPlan
 from pretrain_operator.plan.secrets import hold_for_secrets
 
 

@@ -7,21 +7,22 @@ from pretrain_api.artifacts import artifact_uri
 from pretrain_api.digests import content_of, digest
 from pretrain_api.kinds import DATA_PIPELINE, TOKEN_DATASET, TOKENIZER
 from pretrain_api.meta import RETRY_ANNOTATION, Location, Reference
-from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.problems import InvalidManifest
 from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_operator.admission.objects import object_problems, refusals
-from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
+from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject, read_spec
 from pretrain_operator.plan.dependencies import require_artifacts
 
 DataSpec = DataPipelineSpec | TokenizerSpec | TokenDatasetSpec
 
 _SPECS: dict[str, type[DataSpec]] = {
-    kind.name: kind.spec  # type: ignore[misc]
-    for kind in (DATA_PIPELINE, TOKENIZER, TOKEN_DATASET)
+    DATA_PIPELINE.name: DataPipelineSpec,
+    TOKENIZER.name: TokenizerSpec,
+    TOKEN_DATASET.name: TokenDatasetSpec,
 }
 
 
@@ -60,7 +61,7 @@ def read_data_object(owner: ObservedObject, related: ObjectReader) -> DataObject
         DependencyNotReady: If some of its inputs are not ready.
     """
     key = owner.key
-    spec = parse(_SPECS[key.kind], dict(owner.spec))
+    spec = read_spec(_SPECS[key.kind], owner)
     if problems := refusals(object_problems(key.kind, key.name, spec)):
         raise InvalidManifest(problems)
     return DataObject(owner, spec, require_artifacts(input_fields(key, spec), related))

@@ -7,7 +7,7 @@ from pretrain_api.meta import LARGEST_INTEGER
 from pretrain_api.reports import ExitReport
 from pretrain_api.v1alpha1.data_status import ArtifactRef, StageStatus
 from pretrain_operator.observed.jobs import ObservedJob
-from pretrain_operator.plan.data.stage_job import StageJob
+from pretrain_operator.plan.plans import StageJob
 
 
 def stage_status(

@@ -13,11 +13,8 @@ from pretrain_api.reports import ExitReport
 from pretrain_api.v1alpha1.data_status import ArtifactRef, DataStatus, StageStatus
 from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.jobs import ObservedJob
-from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.observed.statuses import last_failure
+from pretrain_operator.observed.states import Phase, State, last_failure
 from pretrain_operator.plan.data.chains import Chain
-from pretrain_operator.plan.data.data_plan import DataPlan
-from pretrain_operator.plan.data.stage_job import StageJob
 from pretrain_operator.plan.data.stage_status import is_finished, stage_status
 from pretrain_operator.plan.failures import (
     Failure,
@@ -25,7 +22,7 @@ from pretrain_operator.plan.failures import (
     job_failure,
     most_informative,
 )
-from pretrain_operator.plan.plans import JobSize
+from pretrain_operator.plan.plans import DataPlan, JobSize, StageJob
 from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
 

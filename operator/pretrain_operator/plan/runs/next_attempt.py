@@ -13,6 +13,7 @@ from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.observed.pods import LOST_AFTER_SECONDS, ObservedPod
 from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.failures import most_informative
+from pretrain_operator.plan.plans import RunPlan
 from pretrain_operator.plan.retry import retry_hint, retry_value
 from pretrain_operator.plan.runs.attempt_ends import (
     ended,
@@ -29,7 +30,6 @@ from pretrain_operator.plan.runs.attempts import (
     next_number,
 )
 from pretrain_operator.plan.runs.observed_run import ObservedRun
-from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.plan.waiting import waiting_reason
 
 _STARTING = State(Phase.RUNNING, Reason.ATTEMPT_STARTING)

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.observed.annotations import INPUTS_ANNOTATION
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ListedObjects, ObservedObject
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.pods import ObservedPod
-from pretrain_operator.observed.states import DependencyNotReady, Phase, State
-from pretrain_operator.observed.statuses import last_end
+from pretrain_operator.observed.states import Phase, State, last_end
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.retry import retry_value
 

@@ -4,21 +4,20 @@ from dataclasses import replace
 from datetime import datetime
 
 from pretrain_api.conditions import ConditionType
-from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.problems import InvalidManifest
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit, keep_layout
 from pretrain_operator.observed.clock import seconds_between
-from pretrain_operator.observed.objects import ObservedObject
+from pretrain_operator.observed.objects import ObservedObject, read_spec
 from pretrain_operator.observed.observation import Observation
-from pretrain_operator.observed.states import Phase
-from pretrain_operator.observed.statuses import find_condition, read_status
+from pretrain_operator.observed.states import Phase, find_condition, read_status
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
+from pretrain_operator.plan.plans import RunPlan
 from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.runs.next_attempt import plan_attempts
 from pretrain_operator.plan.runs.observed_run import ObservedRun, last_end_of, read_run
-from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.plan.runs.training_run import plan_attempt_job
 from pretrain_operator.plan.secrets import hold_for_secrets
 
@@ -30,7 +29,7 @@ def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
     """
     owner, status = observed.owner, read_status(PretrainJobStatus, observed.owner)
     try:
-        spec = parse(PretrainJobSpec, dict(owner.spec))
+        spec = read_spec(PretrainJobSpec, owner)
     except InvalidManifest:
         problems = refusals(object_problems(owner.key.kind, owner.key.name, owner.spec))
         return replace(_invalid(owner, problems), attempts=tuple(status.attempts))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pretrain_api.conditions import Reason
 from pretrain_api.digests import digest
-from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.problems import InvalidManifest
 from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, RunInputs
@@ -12,9 +12,9 @@ from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetSta
 from pretrain_operator.admission.objects import refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import input_problems
-from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject
-from pretrain_operator.observed.states import DependencyNotReady
-from pretrain_operator.observed.statuses import read_status
+from pretrain_operator.observed.errors import DependencyNotReady
+from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject, read_spec
+from pretrain_operator.observed.states import read_status
 from pretrain_operator.plan.data.objects import DataObject, input_fields
 from pretrain_operator.plan.dependencies import artifact_secret, require_artifact, require_artifacts
 from pretrain_operator.plan.runs.observed_run import ObservedRun
@@ -83,7 +83,7 @@ def _tokenizer_key(dataset: ObservedObject | None) -> Key | None:
     if dataset is None:
         return None
     try:
-        spec = parse(TokenDatasetSpec, dict(dataset.spec))
+        spec = read_spec(TokenDatasetSpec, dataset)
     except InvalidManifest:
         return None
     return Key("Tokenizer", dataset.key.namespace, spec.tokenizer_ref.name)
@@ -102,7 +102,7 @@ def _require_current(dataset: ObservedObject, objects: ObjectReader) -> None:
     Raises:
         DependencyNotReady: If the token blocks are outdated.
     """
-    spec = parse(TokenDatasetSpec, dict(dataset.spec))
+    spec = read_spec(TokenDatasetSpec, dataset)
     try:
         inputs = require_artifacts(input_fields(dataset.key, spec), objects)
     except DependencyNotReady as error:

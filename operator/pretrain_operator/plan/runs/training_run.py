@@ -12,8 +12,8 @@ from pretrain_operator.admission.profiles import choose_profile
 from pretrain_operator.observed.clock import format_time
 from pretrain_operator.plan.names import attempt_job_name, service_name
 from pretrain_operator.plan.placement import plan_placement
+from pretrain_operator.plan.plans import AttemptJob
 from pretrain_operator.plan.retry import retry_value
-from pretrain_operator.plan.runs.attempt_job import AttemptJob
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 from pretrain_operator.plan.runs.run_inputs import OpenedInputs, open_inputs, pin_inputs
 from pretrain_operator.plan.secrets import secret_names

@@ -1,1 +1,1 @@
-"""Pure arithmetic about a training run: parameters, memory, FLOPs, time."""
+"""Estimates of a training run: memory and parameters of each device, time of a step."""

@@ -30,13 +30,13 @@ class CommonConstants:
     network: float
     """Of the network's bandwidth, in collectives."""
     overlapped: float
-    """Of a collective that runs beside arithmetic."""
+    """Of a collective, hidden behind computation."""
     exposed_exchange: float
-    """Of the exchange between pipeline stages that nothing hides."""
+    """Of the exchange between pipeline stages, not hidden."""
     early_attention: float
     """Of the bf16 peak, in attention kernels of 2021 to 2023."""
     elementwise: float
-    """Memory traffic of norms, residuals and activations, over what one fused pass needs."""
+    """Memory traffic of norms, residuals and activations, relative to one fused pass."""
     collective_seconds: float
     step_seconds: float
     spread: float
@@ -45,7 +45,7 @@ class CommonConstants:
 
 @dataclass(frozen=True)
 class AdmissionConstants:
-    """How much of a device's memory may be planned for."""
+    """How much of a device's memory a plan may use."""
 
     context_bytes: float
     usable: float
@@ -54,7 +54,7 @@ class AdmissionConstants:
 
 @dataclass(frozen=True)
 class FamilyConstants:
-    """What one architecture reaches of its data sheet."""
+    """Fractions of the data sheet's rates that one architecture reaches."""
 
     matrix: float
     matrix_fp8: float

@@ -7,9 +7,13 @@ experts and the interleaved schedule as Megatron-core runs it.
 
 from dataclasses import dataclass
 
+from pretrain_api.formulas.model_shapes import ExpertsShape
 from pretrain_operator.planner.estimates.constants import ADMISSION, MEMORY
-from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.planner.estimates.sizes import Share, share_of_stage
+from pretrain_operator.planner.estimates.device_parameters import (
+    DeviceParameters,
+    device_parameters,
+)
+from pretrain_operator.planner.estimates.planned_run import PlannedRun
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,12 @@ class Memory:
 
     @property
     def states(self) -> float:
-        """Return what stays between two steps."""
+        """Return the bytes that stay between two steps."""
         return self.weights + self.gradients + self.optimizer
 
     @property
     def total(self) -> float:
-        """Return all of it."""
+        """Return the sum of all parts."""
         return self.states + self.activations + self.logits + self.buffers
 
 
@@ -53,100 +57,101 @@ _STATES = {
 gradients in 16 bits, and its optimizer copies them to 32."""
 
 
-def peak_memory(model: Model, layout: Layout, work: Work, rank: int) -> Memory:
+def peak_memory(run: PlannedRun, rank: int) -> Memory:
     """Return the memory of one device of a pipeline rank."""
-    share = share_of_stage(model, layout, rank)
-    weights, gradients, optimizer = _states(share, layout, work)
-    is_last = rank == layout.pipeline - 1
+    parameters = device_parameters(run, rank)
+    weights, gradients, optimizer = _states(run, parameters)
+    is_last = rank == run.layout.pipeline - 1
     return Memory(
         weights,
         gradients,
         optimizer,
-        activations=MEMORY.margin * _stage_activations(model, layout, work, rank),
-        logits=MEMORY.margin * _logits(model, layout, work) if is_last else 0.0,
-        buffers=_buffers(model, layout, work, share),
+        activations=MEMORY.margin * _stage_activations(run, rank),
+        logits=MEMORY.margin * _logits(run) if is_last else 0.0,
+        buffers=_buffers(run, parameters),
     )
 
 
-def fullest_rank(model: Model, layout: Layout, work: Work) -> tuple[int, Memory]:
-    """Return the pipeline rank that needs most, and its memory."""
-    memories = [(rank, peak_memory(model, layout, work, rank)) for rank in layout.telling_ranks]
+def peak_rank(run: PlannedRun) -> tuple[int, Memory]:
+    """Return the pipeline rank that needs most memory, and its memory."""
+    memories = [(rank, peak_memory(run, rank)) for rank in run.layout.candidate_ranks]
     return max(memories, key=lambda entry: entry[1].total)
 
 
-def _states(share: Share, layout: Layout, work: Work) -> tuple[float, float, float]:
-    each = _STATES[work.precision]
+def _states(run: PlannedRun, parameters: DeviceParameters) -> tuple[float, float, float]:
+    """Return the bytes of weights, gradients and optimizer."""
+    layout, each = run.layout, _STATES[run.step.precision]
     if layout.is_fully_sharded:
-        parts = layout.world
-        total = share.total / parts
+        total = parameters.total / layout.world_size
         return each.weights * total, each.gradients * total, each.optimizer * total
     dense_parts = expert_parts = 1
     if layout.distributed_optimizer:
-        dense_parts = layout.data * layout.context // layout.optimizer_copies
-        expert_parts = layout.expert_data // layout.optimizer_copies
-    optimizer = each.optimizer * (share.dense / dense_parts + share.expert / expert_parts)
-    return each.weights * share.total, each.gradients * share.total, optimizer
+        dense_parts = layout.data_parallel * layout.context // layout.optimizer_copies
+        expert_parts = layout.expert_data_parallel // layout.optimizer_copies
+    shares = parameters.dense / dense_parts + parameters.expert / expert_parts
+    optimizer = each.optimizer * shares
+    return each.weights * parameters.total, each.gradients * parameters.total, optimizer
 
 
-def layer_activations(model: Model, layout: Layout, work: Work, has_experts: bool) -> float:
+def layer_activations(run: PlannedRun, has_experts: bool) -> float:
     """Return the bytes that one layer keeps of one micro-batch for its backward pass."""
-    tokens = work.sequence * work.micro_batch / layout.context
-    width = 4 if work.precision == "fp32" else 2
-    split = layout.split
-    common = (4 * width * model.hidden + 2 * model.hidden * model.hidden_dropout) / split
+    model, layout, step = run.model, run.layout, run.step
+    tokens, width = run.micro_batch_tokens, step.bytes_per_value
+    dropout_masks = 2 * model.hidden_size * model.hidden_dropout
+    common = (4 * width * model.hidden_size + dropout_masks) / layout.sequence_split
     normed = 3 if model.has_query_norm else 1
-    heads = normed * 2 * width * (model.query_width + _key_share(model, layout)) / layout.tensor
+    key_width = max(model.query_groups, layout.tensor) * model.head_dim
+    heads = normed * 2 * width * (model.query_width + key_width) / layout.tensor
     kept = tokens * (common + heads)
-    if not work.has_fused_attention and work.recompute == "none":
-        kept += _score_bytes(model, work) * work.sequence * tokens * model.heads / layout.tensor
+    if not step.has_fused_attention and step.recompute == "none":
+        score_rows = _score_bytes(run) * step.seq_length * tokens
+        kept += score_rows * model.attention_heads / layout.tensor
     experts = model.experts
     if experts is None or not has_experts:
-        return kept + tokens * _ffn_bytes(model, width, model.ffn) / layout.tensor
-    return kept + _expert_activations(model, experts, layout, tokens, width)
+        return kept + tokens * _ffn_bytes(run, model.ffn_hidden_size) / layout.tensor
+    return kept + _expert_activations(run, experts)
 
 
-def _score_bytes(model: Model, work: Work) -> float:
-    """Bytes of a stored attention score: softmax and, with dropout, its mask and output."""
-    extra = 0.0 if work.has_fused_softmax else MEMORY.plain_softmax_bytes
-    return extra + (5 if model.attention_dropout else 4)
+def _score_bytes(run: PlannedRun) -> float:
+    """Return the bytes of a stored attention score: softmax and, with dropout, mask and output."""
+    extra = 0.0 if run.step.has_fused_softmax else MEMORY.plain_softmax_bytes
+    return extra + (5 if run.model.attention_dropout else 4)
 
 
-def _expert_activations(
-    model: Model, experts: Experts, layout: Layout, tokens: float, width: int
-) -> float:
-    routed = tokens / layout.split * experts.top_k
+def _expert_activations(run: PlannedRun, experts: ExpertsShape) -> float:
+    model, layout, width = run.model, run.layout, run.step.bytes_per_value
+    routed = run.micro_batch_tokens / layout.sequence_split * experts.top_k
     # Tokens of all devices that share an expert are gathered before it.
-    inside: float = 2 * width * model.hidden * layout.expert_tensor
-    inside += MEMORY.dispatch_bytes * model.hidden
-    kept = routed * (inside + _ffn_bytes(model, width, experts.ffn))
-    if experts.shared_ffn:
-        kept += tokens * _ffn_bytes(model, width, experts.shared_ffn) / layout.tensor
+    inside: float = 2 * width * model.hidden_size * layout.expert_tensor
+    inside += MEMORY.dispatch_bytes * model.hidden_size
+    kept = routed * (inside + _ffn_bytes(run, experts.ffn_hidden_size))
+    if experts.shared_ffn_hidden_size:
+        shared = _ffn_bytes(run, experts.shared_ffn_hidden_size)
+        kept += run.micro_batch_tokens * shared / layout.tensor
     return kept
 
 
-def _ffn_bytes(model: Model, width: int, ffn: int) -> float:
-    return (3 if model.is_gated else 2) * width * ffn
+def _ffn_bytes(run: PlannedRun, ffn_width: int) -> float:
+    """Return the bytes that a feed-forward layer keeps of one token."""
+    return (3 if run.model.is_gated else 2) * run.step.bytes_per_value * ffn_width
 
 
-def _key_share(model: Model, layout: Layout) -> int:
-    return max(model.groups, layout.tensor) * model.head_dim
-
-
-def in_flight(layout: Layout, work: Work, rank: int) -> float:
-    """Return how many micro-batches' worth of its layers a rank keeps at its peak.
+def in_flight(run: PlannedRun, rank: int) -> float:
+    """Return the micro-batches whose activations a pipeline rank keeps at its peak.
 
     Source: warm-up of the 1F1B and the interleaved schedule, Megatron-core
     `pipeline_parallel/schedules.py`.
     """
-    batches = work.micro_batches(layout.data)
+    layout, batches = run.layout, run.micro_batches
     behind = layout.pipeline - rank
     if layout.virtual == 1:
         return min(batches, behind)
-    chunks = 2 * (behind - 1) + (layout.virtual - 1) * _group(batches, layout.pipeline) + 1
+    group = _chunk_group(batches, layout.pipeline)
+    chunks = 2 * (behind - 1) + (layout.virtual - 1) * group + 1
     return min(chunks, batches * layout.virtual) / layout.virtual
 
 
-def _group(batches: int, pipeline: int) -> int:
+def _chunk_group(batches: int, pipeline: int) -> int:
     """Return the micro-batches that a chunk takes in turn: the fewest that are allowed."""
     for size in range(pipeline, batches + 1):
         if batches % size == 0 or batches % size >= pipeline:
@@ -154,39 +159,39 @@ def _group(batches: int, pipeline: int) -> int:
     return pipeline
 
 
-def _stage_activations(model: Model, layout: Layout, work: Work, rank: int) -> float:
-    first = sum(layout.stages[:rank])
-    layers = layout.stages[rank]
-    routed = model.routed_layers(first, layers)
-    plain_bytes = layer_activations(model, layout, work, has_experts=False)
-    routed_bytes = layer_activations(model, layout, work, has_experts=True) if routed else 0.0
-    tokens = work.sequence * work.micro_batch / layout.context
-    width = 4 if work.precision == "fp32" else 2
-    of_batch = (layers - routed) * plain_bytes + routed * routed_bytes
+def _stage_activations(run: PlannedRun, rank: int) -> float:
+    model, layout, tokens = run.model, run.layout, run.micro_batch_tokens
+    width = run.step.bytes_per_value
+    dense_layers, expert_layers = run.stage_layers(rank)
+    dense = layer_activations(run, has_experts=False)
+    expert = layer_activations(run, has_experts=True) if expert_layers else 0.0
+    of_batch = dense_layers * dense + expert_layers * expert
     working = 0.0
-    if work.recompute == "full":
-        of_batch = layers * width * tokens * model.hidden / layout.split
-        working = max(plain_bytes, routed_bytes)
-    flight = in_flight(layout, work, rank)
-    ends = flight * tokens * (8 + model.hidden * model.hidden_dropout) if rank == 0 else 0.0
+    if run.step.recompute == "full":
+        inputs = layout.stages[rank] * width * tokens * model.hidden_size
+        of_batch = inputs / layout.sequence_split
+        working = max(dense, expert)
+    flight = in_flight(run, rank)
+    ends = flight * tokens * (8 + model.hidden_size * model.hidden_dropout) if rank == 0 else 0.0
     if rank == layout.pipeline - 1:
-        ends += 2 * width * tokens * model.hidden / layout.split
+        ends += 2 * width * tokens * model.hidden_size / layout.sequence_split
     return of_batch * flight + working + ends
 
 
-def _logits(model: Model, layout: Layout, work: Work) -> float:
-    tokens = work.sequence * work.micro_batch / layout.context
-    return MEMORY.logit_bytes * tokens * model.vocabulary / layout.tensor
+def _logits(run: PlannedRun) -> float:
+    logits = MEMORY.logit_bytes * run.micro_batch_tokens * run.model.padded_vocabulary_size
+    return logits / run.layout.tensor
 
 
-def _buffers(model: Model, layout: Layout, work: Work, share: Share) -> float:
-    if not layout.is_fully_sharded:
+def _buffers(run: PlannedRun, parameters: DeviceParameters) -> float:
+    if not run.layout.is_fully_sharded:
         return MEMORY.base_bytes
-    largest = max(share.dense / max(1, layout.stages[0]), model.vocabulary * model.hidden)
+    table = run.model.padded_vocabulary_size * run.model.hidden_size
+    largest = max(parameters.dense / max(1, run.layout.stages[0]), table)
     return MEMORY.base_bytes + 4 * largest
 
 
-def admitted_bytes(memory: float, has_expandable_segments: bool = True) -> float:
-    """Return the largest predicted peak that a device of `memory` bytes may be planned for."""
+def admitted_bytes(memory_bytes: float, has_expandable_segments: bool = True) -> float:
+    """Return the largest predicted peak that is admitted on a device with `memory_bytes`."""
     usable = ADMISSION.usable if has_expandable_segments else ADMISSION.usable_fragmented
-    return max(0.0, memory - ADMISSION.context_bytes) * usable
+    return max(0.0, memory_bytes - ADMISSION.context_bytes) * usable

@@ -14,7 +14,7 @@ RIGHT = sorted((ROOT / "tests" / "right_manifests").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
-def test_a_wrong_manifest_is_told_all_that_is_wrong(path: Path) -> None:
+def test_a_wrong_manifest_gets_all_of_its_errors(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert errors(yaml.safe_load(text)) == notes(text)[2] != []
 

@@ -4,7 +4,7 @@ from builders import gpu_profile_spec, make_object
 from pretrain_api.meta import DEFAULT_PROFILE_ANNOTATION, Reference
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_operator.admission.profiles import choose_profile
-from pretrain_operator.observed.states import DependencyNotReady
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.plan.placement import plan_placement
 
 MARKED = {DEFAULT_PROFILE_ANNOTATION: "true"}

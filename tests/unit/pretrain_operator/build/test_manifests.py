@@ -24,7 +24,7 @@ from pretrain_operator.plan.data.chains import plan_chain
 from pretrain_operator.plan.data.objects import DataObject
 from pretrain_operator.plan.names import attempt_job_name
 from pretrain_operator.plan.placement import Placement, plan_placement
-from pretrain_operator.plan.runs.attempt_job import AttemptJob
+from pretrain_operator.plan.plans import AttemptJob
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 from pretrain_operator.plan.runs.run_inputs import OpenedInputs
 from pretrain_operator.plan.runs.training_run import training_run

@@ -5,8 +5,8 @@ import pytest
 from builders import make_object
 from pretrain_api.conditions import Reason
 from pretrain_api.problems import InvalidManifest
-from pretrain_operator.observed.errors import NameConflict, Refused
-from pretrain_operator.observed.states import DependencyNotReady, Phase, State
+from pretrain_operator.observed.errors import DependencyNotReady, NameConflict, Refused
+from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.blocked import BLOCKING, BlockingError, blocked_state
 
 OWNER = make_object("PretrainJob", "run")

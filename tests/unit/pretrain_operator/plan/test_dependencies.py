@@ -2,9 +2,9 @@ import pytest
 
 from builders import artifact, dataset_spec, make_object, pipeline_spec, ready_status, run_spec
 from pretrain_api.conditions import Reason
+from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.objects import Key, ListedObjects
 from pretrain_operator.observed.references import ANY_PROFILE, references
-from pretrain_operator.observed.states import DependencyNotReady
 from pretrain_operator.plan.dependencies import require_artifact, require_artifacts
 
 KEY = Key("DataPipeline", "default", "documents")

@@ -2,8 +2,7 @@ import pytest
 
 from builders import NOW, at
 from pretrain_api.conditions import ConditionType, Reason
-from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.observed.statuses import last_end, last_failure
+from pretrain_operator.observed.states import Phase, State, last_end, last_failure
 from pretrain_operator.status.conditions import (
     Statement,
     build_conditions,

@@ -12,8 +12,7 @@ from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_operator.build.event import EventRecord, build_event
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.plan.plans import Plan
-from pretrain_operator.plan.runs.run_plan import RunPlan
+from pretrain_operator.plan.plans import Plan, RunPlan
 from pretrain_operator.status.computeprofile import computeprofile_status
 from pretrain_operator.status.conditions import build_conditions, state_conditions
 from pretrain_operator.status.events import status_events

@@ -24,12 +24,9 @@ from pretrain_api.v1alpha1.progress import (
 )
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.plan.data.data_plan import DataPlan
 from pretrain_operator.plan.placement import plan_placement
-from pretrain_operator.plan.plans import Plan
-from pretrain_operator.plan.runs.attempt_job import AttemptJob
+from pretrain_operator.plan.plans import AttemptJob, DataPlan, Plan, RunPlan
 from pretrain_operator.plan.runs.run_inputs import OpenedInputs
-from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.plan.runs.training_run import training_run
 from pretrain_operator.status.computeprofile import computeprofile_status
 from pretrain_operator.status.data_kinds import data_status

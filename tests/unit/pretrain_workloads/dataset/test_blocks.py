@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretrain_workloads.dataset.indexed import index_bytes, token_type
 from pretrain_workloads.dataset.mixture import USE
 from pretrain_workloads.dataset.streams import TokenFiles, cut
+from pretrain_workloads.indexed_blocks import index_bytes, token_type
 
 
 @pytest.mark.parametrize(

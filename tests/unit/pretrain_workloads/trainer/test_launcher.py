@@ -14,14 +14,14 @@ def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ranks_on_a_gpu_use_expandable_segments_as_the_planner_assumes() -> None:
-    found = build_environment("cuda", 8, "10.0.0.1")
-    assert found["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
+    environment = build_environment("cuda", 8, "10.0.0.1")
+    assert environment["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
 
 
 def test_an_allocator_setting_of_the_profile_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_ALLOC_CONF", "expandable_segments:False")
-    found = build_environment("cuda", 8, "10.0.0.1")
-    assert found["PYTORCH_ALLOC_CONF"] == "expandable_segments:False"
+    environment = build_environment("cuda", 8, "10.0.0.1")
+    assert environment["PYTORCH_ALLOC_CONF"] == "expandable_segments:False"
 
 
 def test_an_allocator_setting_under_the_older_name_is_passed_on(
@@ -29,8 +29,8 @@ def test_an_allocator_setting_under_the_older_name_is_passed_on(
 ) -> None:
     # torch reads the older name first, so it decides.
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
-    found = build_environment("cuda", 8, "10.0.0.1")
-    assert found["PYTORCH_CUDA_ALLOC_CONF"] == "max_split_size_mb:64"
+    environment = build_environment("cuda", 8, "10.0.0.1")
+    assert environment["PYTORCH_CUDA_ALLOC_CONF"] == "max_split_size_mb:64"
 
 
 def test_ranks_on_cpus_have_no_allocator_setting() -> None:

@@ -26,8 +26,8 @@ from pretrain_operator.observed.clock import format_time
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.observed.states import Phase, State
+from pretrain_operator.plan.plans import RunPlan
 from pretrain_operator.plan.runs.next_attempt import plan_attempts, progress_pod
-from pretrain_operator.plan.runs.run_plan import RunPlan
 
 PLACED = {PLACEMENT_ANNOTATION: "placed"}
 

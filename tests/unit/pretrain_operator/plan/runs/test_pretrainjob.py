@@ -6,8 +6,8 @@ from pretrain_api.conditions import Reason
 from pretrain_operator.observed.objects import ListedObjects, parse_object
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase
+from pretrain_operator.plan.plans import RunPlan
 from pretrain_operator.plan.runs.pretrainjob import is_settled, needs_search, plan_pretrainjob
-from pretrain_operator.plan.runs.run_plan import RunPlan
 from pretrain_operator.status.pretrainjob import pretrainjob_status
 from pretrain_operator.status.wire import to_wire
 

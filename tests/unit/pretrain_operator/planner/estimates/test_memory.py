@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
+from pretrain_api.formulas.model_shapes import ExpertsShape, ModelShape
+from pretrain_api.formulas.parameters import attention_parameters, ffn_parameters
+from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE, padded_vocabulary_size
+from pretrain_operator.planner.estimates.layout import Layout
 from pretrain_operator.planner.estimates.memory import (
     admitted_bytes,
-    fullest_rank,
     in_flight,
     layer_activations,
     peak_memory,
+    peak_rank,
 )
-from pretrain_operator.planner.estimates.setup import Experts, Layout, Model, Work
-from pretrain_operator.planner.estimates.sizes import (
-    attention_parameters,
-    ffn_parameters,
-    padded_vocabulary,
-)
+from pretrain_operator.planner.estimates.planned_run import PlannedRun
+from pretrain_operator.planner.estimates.step_shape import StepShape
 
 GIB = 2**30
 
@@ -31,9 +31,9 @@ KORTHIKANTI = {
 }
 
 
-def gpt(layers: int, hidden: int, heads: int, **other: Any) -> Model:
+def gpt(layers: int, hidden: int, heads: int, **other: Any) -> ModelShape:
     """Return a GPT as its papers describe it."""
-    model = Model(layers, hidden, 4 * hidden, heads, heads, hidden // heads, 0, is_gated=False)
+    model = ModelShape(layers, hidden, 4 * hidden, heads, heads, hidden // heads, 0, is_gated=False)
     return replace(model, hidden_dropout=True, attention_dropout=True, **other)
 
 
@@ -42,15 +42,20 @@ def test_the_values_of_korthikanti_are_exact(name: str) -> None:
     (layers, hidden, heads, tensor, pipeline, virtual, batch), *want = KORTHIKANTI[name]
     model, each = gpt(layers, hidden, heads), layers // pipeline
     layout = Layout(tensor * pipeline, (each,) * pipeline, tensor, virtual)
-    work = Work(batch, 8 * batch * pipeline, 2048, has_fused_attention=False)
+    step = StepShape(batch, 8 * batch * pipeline, 2048, has_fused_attention=False)
+    run = PlannedRun(model, layout, step)
     weights = attention_parameters(model, tensor) - 2 * hidden
-    weights += ffn_parameters(model, model.ffn, tensor)
-    lean = replace(work, recompute="selective")
-    kept = each * in_flight(layout, work, 0)
+    weights += ffn_parameters(model, model.ffn_hidden_size, tensor)
+    lean = replace(
+        run,
+        layout=replace(layout, sequence_parallel=True),
+        step=replace(step, recompute="selective"),
+    )
+    kept = each * in_flight(run, 0)
     got = (
         18 * each * weights / GIB,
-        kept * layer_activations(model, layout, work, False) / GIB,
-        kept * layer_activations(model, replace(layout, sequence=True), lean, False) / GIB,
+        kept * layer_activations(run, has_experts=False) / GIB,
+        kept * layer_activations(lean, has_experts=False) / GIB,
     )
     assert [round(value, 4) for value in got] == [round(value, 4) for value in want]
 
@@ -65,61 +70,66 @@ MEASURED = {
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_measured_7b_run_is_met_and_not_under_estimated(name: str) -> None:
     layout, batch, measured = MEASURED[name]
-    rows = padded_vocabulary(131_073, layout.tensor)
-    model = Model(32, 4096, 16384, 32, 8, 128, rows, is_gated=False, has_biases=True)
+    rows = padded_vocabulary_size(131_073, VOCABULARY_MULTIPLE * layout.tensor)
+    model = ModelShape(32, 4096, 16384, 32, 8, 128, rows, is_gated=False, has_biases=True)
     model = replace(model, learned_positions=8192, hidden_dropout=True, attention_dropout=True)
-    predicted = peak_memory(model, layout, Work(batch, 8, 8192), layout.pipeline - 1).total / GIB
+    run = PlannedRun(model, layout, StepShape(batch, 8, 8192))
+    predicted = peak_memory(run, layout.pipeline - 1).total / GIB
     assert -0.05 < predicted / measured - 1 < 0.08
 
 
 def test_the_last_stage_has_the_logits_and_the_first_the_most_micro_batches() -> None:
-    model = replace(gpt(32, 4096, 32), vocabulary=128_000)
-    layout, work = Layout(4, (8,) * 4), Work(1, 64, 4096)
-    first, last = (peak_memory(model, layout, work, rank) for rank in (0, 3))
+    model = replace(gpt(32, 4096, 32), padded_vocabulary_size=128_000)
+    run = PlannedRun(model, Layout(4, (8,) * 4), StepShape(1, 64, 4096))
+    first, last = (peak_memory(run, rank) for rank in (0, 3))
     assert first.logits == 0 < last.logits
     assert first.activations > last.activations
 
 
 def test_in_flight_follows_the_schedules() -> None:
-    plain, interleaved = Layout(8, (4,) * 8), Layout(8, (4,) * 8, virtual=2)
-    work = Work(1, 64, 128)
-    assert [in_flight(plain, work, rank) for rank in (0, 7)] == [8, 1]
-    assert in_flight(interleaved, work, 0) == (2 * 7 + 8 + 1) / 2
-    assert in_flight(plain, Work(1, 2, 128), 0) == 2
+    model = gpt(32, 4096, 32)
+    plain = PlannedRun(model, Layout(8, (4,) * 8), StepShape(1, 64, 128))
+    interleaved = replace(plain, layout=Layout(8, (4,) * 8, virtual=2))
+    short = replace(plain, step=StepShape(1, 2, 128))
+    assert [in_flight(plain, rank) for rank in (0, 7)] == [8, 1]
+    assert in_flight(interleaved, 0) == (2 * 7 + 8 + 1) / 2
+    assert in_flight(short, 0) == 2
 
 
 def test_more_of_each_kind_of_parallelism_never_needs_more_memory() -> None:
-    model = replace(gpt(32, 4096, 32), vocabulary=128_000)
-    work = Work(1, 256, 8192)
-    base = fullest_rank(model, Layout(64, (32,)), work)[1].total
+    model = replace(gpt(32, 4096, 32), padded_vocabulary_size=128_000)
+    base = PlannedRun(model, Layout(64, (32,)), StepShape(1, 256, 8192))
     for layout in (
         Layout(64, (32,), tensor=2),
         Layout(64, (32,), context=2),
         Layout(64, (8,) * 4),
-        Layout(64, (32,), tensor=2, sequence=True),
+        Layout(64, (32,), tensor=2, sequence_parallel=True),
     ):
-        assert fullest_rank(model, layout, work)[1].total < base
+        assert peak_rank(replace(base, layout=layout))[1].total < peak_rank(base)[1].total
 
 
 def test_full_recomputation_keeps_little() -> None:
-    model, layout = replace(gpt(32, 4096, 32), vocabulary=128_000), Layout(8, (32,))
-    plain, full = (Work(1, 8, 8192, recompute=mode) for mode in ("none", "full"))
-    kept, lean = (peak_memory(model, layout, work, 0).activations for work in (plain, full))
+    model, layout = replace(gpt(32, 4096, 32), padded_vocabulary_size=128_000), Layout(8, (32,))
+    plain, full = (StepShape(1, 8, 8192, recompute=mode) for mode in ("none", "full"))
+    kept, lean = (
+        peak_memory(PlannedRun(model, layout, step), 0).activations for step in (plain, full)
+    )
     assert lean < 0.2 * kept
 
 
 def test_experts_are_divided_over_their_own_grid() -> None:
-    model = Model(4, 512, 1024, 8, 8, 64, 1024, experts=Experts(8, 2, 1024))
-    alone = peak_memory(model, Layout(8, (4,)), Work(1, 8, 128), 0)
-    shared = peak_memory(model, Layout(8, (4,), expert=8), Work(1, 8, 128), 0)
-    assert shared.weights < alone.weights / 3
+    model = ModelShape(4, 512, 1024, 8, 8, 64, 1024, experts=ExpertsShape(8, 2, 1024))
+    alone = PlannedRun(model, Layout(8, (4,)), StepShape(1, 8, 128))
+    shared = replace(alone, layout=Layout(8, (4,), expert=8))
+    assert peak_memory(shared, 0).weights < peak_memory(alone, 0).weights / 3
 
 
 def test_zero_shares_the_optimizer_over_data_and_context() -> None:
-    model, work = replace(gpt(8, 1024, 8), vocabulary=1024), Work(1, 8, 128)
-    alone = peak_memory(model, Layout(8, (8,), distributed_optimizer=False), work, 0).optimizer
-    shared = peak_memory(model, Layout(8, (8,), context=2), work, 0).optimizer
-    assert shared == pytest.approx(alone / 8)
+    model = replace(gpt(8, 1024, 8), padded_vocabulary_size=1024)
+    alone = PlannedRun(model, Layout(8, (8,), distributed_optimizer=False), StepShape(1, 8, 128))
+    shared = replace(alone, layout=Layout(8, (8,), context=2))
+    want = peak_memory(alone, 0).optimizer / 8
+    assert peak_memory(shared, 0).optimizer == pytest.approx(want)
 
 
 def test_admission_leaves_room_for_what_the_allocator_does_not_count() -> None:

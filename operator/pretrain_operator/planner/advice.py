@@ -1,0 +1,83 @@
+"""Warnings and hints about a plan that is allowed."""
+
+from pretrain_api.formulas.model_shapes import ModelShape
+from pretrain_api.formulas.parameters import total_parameters
+from pretrain_api.rules import Problem, Severity
+from pretrain_api.v1alpha1.plan import PlanStatus
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_operator.planner.descriptions import gib
+from pretrain_operator.planner.planned_vocabulary import ASSUMED_VOCABULARY_SIZE
+from pretrain_operator.planner.serving import serving_hint
+
+_SPARE_FRACTION = 0.4
+"""Of the admitted memory: a plan that uses less could be faster."""
+_LARGEST_BUBBLE = 0.25
+"""Idle time of the pipeline over its computing time."""
+_MANY_EPOCHS = 4.0
+"""Beyond these, repeated tokens are worth little. Source: Muennighoff et al. (arXiv 2305.16264)."""
+
+
+def plan_warnings(
+    spec: PretrainJobSpec, plan: PlanStatus, unique_tokens: int | None
+) -> list[Problem]:
+    """Return what is allowed but wastes memory, devices or data.
+
+    `unique_tokens` are the different tokens of the dataset, `None` while they are not known.
+    """
+    problems = [_spare_memory(plan), _pipeline_bubble(spec, plan)]
+    if unique_tokens:
+        problems.append(_many_epochs(spec.training.tokens, unique_tokens))
+    return [problem for problem in problems if problem is not None]
+
+
+def plan_notes(
+    spec: PretrainJobSpec, model: ModelShape, vocabulary_size: int, plan: PlanStatus
+) -> tuple[str, ...]:
+    """Return hints for people: who can serve the model, and what the plan had to assume."""
+    notes = [serving_hint(total_parameters(model, vocabulary_size))]
+    if spec.model.vocabulary_size is None and vocabulary_size == ASSUMED_VOCABULARY_SIZE:
+        notes.append(
+            f"a vocabulary of {vocabulary_size} ids was assumed: the tokenizer is not known"
+        )
+    if plan.predicted_step_seconds is None:
+        notes.append("no time is predicted: the profile's accelerator is unknown")
+    return tuple(notes)
+
+
+def _spare_memory(plan: PlanStatus) -> Problem | None:
+    memory = plan.memory_per_gpu
+    if not memory.limit or memory.total >= _SPARE_FRACTION * memory.limit:
+        return None
+    message = (
+        f"{gib(memory.total)} of {gib(memory.limit)} would be used; a larger micro-batch"
+        " or smaller degrees are usually faster"
+    )
+    return _warning("spare-memory", "spec.training.microBatchSize", message)
+
+
+def _pipeline_bubble(spec: PretrainJobSpec, plan: PlanStatus) -> Problem | None:
+    stages = spec.parallelism.pipeline
+    bubble = (stages - 1) / spec.parallelism.virtual_stages
+    if bubble <= _LARGEST_BUBBLE * plan.micro_batches:
+        return None
+    share = bubble / (bubble + plan.micro_batches)
+    message = (
+        f"{plan.micro_batches} micro-batches for {stages} stages leave"
+        f" the devices idle {100 * share:.0f} % of the time; use a larger batch, a smaller"
+        " pipeline or virtualPipeline"
+    )
+    return _warning("pipeline-bubble", "spec.training.globalBatchSize", message)
+
+
+def _many_epochs(tokens: int, unique_tokens: int) -> Problem | None:
+    if tokens <= _MANY_EPOCHS * unique_tokens:
+        return None
+    message = (
+        f"{tokens} tokens are {tokens / unique_tokens:.1f} epochs over {unique_tokens} different"
+        " ones; beyond about 4 a model gains little from repeating"
+    )
+    return _warning("many-epochs", "spec.training.tokens", message)
+
+
+def _warning(rule: str, path: str, message: str) -> Problem:
+    return Problem(rule, path, message, Severity.WARNING)

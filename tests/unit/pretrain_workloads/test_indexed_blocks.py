@@ -1,0 +1,35 @@
+"""The `.idx` format: what is written can be read, and everything else is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pretrain_workloads.indexed_blocks import index_bytes, read_token_type
+
+
+@pytest.mark.parametrize("name", ["uint16", "int32"])
+def test_the_token_type_of_a_written_index_is_read(tmp_path: Path, name: str) -> None:
+    index = tmp_path / "00000.idx"
+    index.write_bytes(index_bytes(np.array([3, 4]), np.dtype(name)))
+    assert read_token_type(index) == np.dtype(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "want"),
+    [
+        pytest.param(b"", "not an index file", id="empty"),
+        pytest.param(b"MMIDIDX", "not an index file", id="truncated"),
+        pytest.param(b"something else altogether", "not an index file", id="another format"),
+        pytest.param(
+            b"MMIDIDX\x00\x00" + (1).to_bytes(8, "little") + b"\x63",
+            "unknown type code 99",
+            id="unknown type",
+        ),
+    ],
+)
+def test_another_file_is_refused(tmp_path: Path, content: bytes, want: str) -> None:
+    index = tmp_path / "00000.idx"
+    index.write_bytes(content)
+    with pytest.raises(ValueError, match=want):
+        read_token_type(index)

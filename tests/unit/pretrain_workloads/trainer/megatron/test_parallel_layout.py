@@ -1,0 +1,169 @@
+"""Sizes: what divides is accepted, everything else refused with all problems and their remedies."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pretrain_api.runs import TrainingRun
+from pretrain_workloads.trainer.megatron.parallel_layout import (
+    InvalidLayout,
+    ParallelLayout,
+    pattern,
+    plan_layout,
+)
+
+VOCABULARY = 8192
+
+
+def make_run(processes: int = 1, **changes: dict[str, Any]) -> TrainingRun:
+    spec: dict[str, Any] = {
+        "model": {"layers": 4, "hiddenSize": 64, "ffnHiddenSize": 128, "attentionHeads": 4},
+        "data": {"datasetRef": {"name": "blocks"}},
+        "parallelism": {},
+        "training": {"tokens": 10_000, "sequenceLength": 32, "globalBatchSize": 8},
+        "checkpoint": {"uri": "file:///pretrain/checkpoints"},
+    }
+    for field, value in changes.items():
+        spec[field] |= value
+    artifact = {"uri": "file:///pretrain/data", "digest": "d"}
+    return TrainingRun.model_validate(
+        {
+            "name": "run",
+            "namespace": "default",
+            "spec": spec,
+            "attempt": 1,
+            "inputs": {"dataset": artifact, "tokenizer": artifact, "digest": "f"},
+            "dataset": artifact,
+            "tokenizer": artifact,
+            "processesPerNode": processes,
+            "device": "cpu",
+            "rendezvousHost": "pod-0",
+            "rendezvousPort": 1,
+        }
+    )
+
+
+def plan(processes: int = 1, **changes: dict[str, Any]) -> ParallelLayout:
+    return plan_layout(make_run(processes, **changes), VOCABULARY)
+
+
+REFUSED: dict[str, tuple[int, dict[str, dict[str, Any]], str]] = {
+    "too few processes": (3, {"parallelism": {"tensor": 2}}, "tensor * pipeline * context = 2"),
+    "a batch that does not divide": (
+        3,
+        {},
+        "spec.training.globalBatchSize: 8 is not a multiple of data-parallel size * "
+        "microBatchSize = 3; use 6 or 9",
+    ),
+    "uneven stages": (
+        2,
+        {"parallelism": {"pipeline": 2}, "model": {"layers": 5}},
+        "spec.model.layers: 5 is not a multiple of pipeline * virtualPipeline = 2",
+    ),
+    "heads over too many ranks": (
+        8,
+        {"parallelism": {"tensor": 8}},
+        "8 does not divide spec.model.attentionHeads = 4; use 1, 2, 4",
+    ),
+    "groups that do not divide the heads": (
+        1,
+        {"model": {"queryGroups": 3}},
+        "spec.model.queryGroups: 3 does not divide attentionHeads = 4; use 1, 2, 4",
+    ),
+    "a width that the heads do not divide": (
+        1,
+        {"model": {"hiddenSize": 66}},
+        "spec.model.hiddenSize: 66 is not a multiple of attentionHeads = 4",
+    ),
+    "odd heads": (1, {"model": {"hiddenSize": 60}}, "heads of 15 dimensions"),
+    "chunks without a pipeline": (
+        1,
+        {"parallelism": {"virtualPipeline": 2}},
+        "spec.parallelism.virtualPipeline: 2 needs a pipeline of at least 2",
+    ),
+    "micro-batches that do not fill an interleaved pipeline": (
+        2,
+        {
+            "parallelism": {"pipeline": 2, "virtualPipeline": 2},
+            "training": {"globalBatchSize": 3},
+        },
+        "use globalBatchSize 4",
+    ),
+    "a sequence that context ranks cannot share": (
+        4,
+        {"parallelism": {"context": 4}, "training": {"sequenceLength": 36}},
+        "36 is not a multiple of 2 * context = 8",
+    ),
+    "a sequence that tensor ranks cannot share": (
+        4,
+        {"parallelism": {"tensor": 4, "sequence": True}, "training": {"sequenceLength": 34}},
+        "is not a multiple of tensor = 4, which spec.parallelism.sequence needs",
+    ),
+    "less than one step": (1, {"training": {"tokens": 100}}, "use at least 256"),
+    "fewer ids than the tokenizer": (
+        1,
+        {"model": {"vocabularySize": 100}},
+        "spec.model.vocabularySize: 100 is less than the tokenizer's 8192 ids",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_size_is_refused_with_the_numbers(case: str) -> None:
+    processes, changes, want = REFUSED[case]
+    with pytest.raises(InvalidLayout) as error:
+        plan(processes, **changes)
+    assert want in str(error.value)
+
+
+def test_all_problems_are_listed_together() -> None:
+    with pytest.raises(InvalidLayout) as error:
+        plan(2, parallelism={"tensor": 2}, model={"queryGroups": 1, "ffnHiddenSize": 127})
+    assert len(error.value.problems) == 2
+
+
+def test_the_embedding_has_the_same_rows_for_every_tensor_size() -> None:
+    sizes = {
+        plan_layout(make_run(n, parallelism={"tensor": n}), 1000).padded_vocabulary_size
+        for n in (1, 2, 4)
+    }
+    assert sizes == {1024}
+
+
+def test_split_sequences_need_several_tensor_ranks() -> None:
+    assert not plan(parallelism={"sequence": True}).sequence_parallel
+
+
+@given(layers=st.integers(1, 300), segments=st.integers(1, 64))
+def test_a_pattern_holds_every_layer_once_in_exactly_its_segments(
+    layers: int, segments: int
+) -> None:
+    text = pattern(layers, segments)
+    parts = text.split("|")
+    assert len(parts) == segments
+    assert "".join(parts) == "*-" * layers
+    lengths = [len(part) for part in parts]
+    assert max(lengths) - min(lengths) <= 2
+
+
+@given(
+    data=st.sampled_from([1, 2, 4, 8]),
+    micro=st.integers(1, 4),
+    micro_batches=st.integers(1, 8),
+    tensor=st.sampled_from([1, 2, 4]),
+)
+def test_every_sequence_of_a_batch_has_one_rank(
+    data: int, micro: int, micro_batches: int, tensor: int
+) -> None:
+    batch = data * micro * micro_batches
+    layout = plan(
+        data * tensor,
+        parallelism={"tensor": tensor},
+        training={"globalBatchSize": batch, "microBatchSize": micro, "tokens": 10**6},
+    )
+    assert layout.data_parallel_size == data
+    assert layout.micro_batches * layout.micro_batch_size * data == batch
+    assert layout.symbols == 8
+    assert layout.train_iters == 10**6 // (batch * 32)

@@ -1,0 +1,70 @@
+"""Files of a token block, in the format of Megatron's IndexedDataset.
+
+`<block>.bin` holds the token ids of all documents, `<block>.idx` the lengths of the documents:
+magic, version (u64), type code (u8), number of sequences and of document bounds (u64 each), lengths
+(i32), byte offsets (i64), document bounds (i64). One document is one sequence of the format here.
+Source: `megatron.core.datasets.indexed_dataset`, version 1.
+"""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK_LIST = "blocks.json"
+"""File of a dataset's artifact that describes its blocks; the trainer starts from it."""
+
+_MAGIC = b"MMIDIDX\x00\x00"
+_VERSION = 1
+_HEADER = struct.Struct("<9sQB")
+_COUNTS = struct.Struct("<QQ")
+_TYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype(np.uint8),
+    2: np.dtype(np.int8),
+    3: np.dtype(np.int16),
+    4: np.dtype(np.int32),
+    5: np.dtype(np.int64),
+    8: np.dtype(np.uint16),
+}
+_CODES = {dtype: code for code, dtype in _TYPES.items()}
+_UINT16_BELOW = 65_500
+"""Vocabularies smaller than this are stored in two bytes a token, as Megatron itself does."""
+
+
+def token_type(vocabulary_size: int) -> np.dtype[Any]:
+    """Return the type that tokens are stored in."""
+    return np.dtype(np.uint16 if vocabulary_size < _UINT16_BELOW else np.int32)
+
+
+def index_bytes(lengths: npt.NDArray[np.int64], dtype: np.dtype[Any]) -> bytes:
+    """Return the `.idx` file of documents of `lengths` tokens of type `dtype`."""
+    count = len(lengths)
+    offsets = np.cumsum(lengths) - lengths
+    return b"".join(
+        (
+            _HEADER.pack(_MAGIC, _VERSION, _CODES[dtype]),
+            _COUNTS.pack(count, count + 1),
+            lengths.astype("<i4").tobytes(),
+            (offsets * dtype.itemsize).astype("<i8").tobytes(),
+            np.arange(count + 1, dtype="<i8").tobytes(),
+        )
+    )
+
+
+def read_token_type(index: Path) -> np.dtype[Any]:
+    """Return the type of the tokens that the `.idx` file `index` describes.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is not an `.idx` file, or has an unknown type code.
+    """
+    with index.open("rb") as file:
+        header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size or not header.startswith(_MAGIC):
+        raise ValueError("not an index file")
+    code = _HEADER.unpack(header)[2]
+    if code not in _TYPES:
+        raise ValueError(f"unknown type code {code}")
+    return _TYPES[code]

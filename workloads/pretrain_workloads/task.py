@@ -1,0 +1,110 @@
+"""How every workload starts and ends: its run as input; one exit report and one exit code.
+
+The entry points are `run_program(main)` and, for programs with stages, `run_stage_program(...)`.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+from pydantic import BaseModel
+from pydantic_core import from_json
+
+from pretrain_api import paths
+from pretrain_api.problems import parse
+from pretrain_api.reports import ExitReport
+from pretrain_workloads.exit_report import failure_report
+from pretrain_workloads.failures import Preempted, UserError
+from pretrain_workloads.peak_memory import peak_memory
+from pretrain_workloads.storage import local_path
+from pretrain_workloads.termination_message import write_report
+
+log = logging.getLogger(__name__)
+
+
+def run_program(main: Callable[[], ExitReport]) -> NoReturn:
+    """Run `main` as the program of this process, report its end, and exit."""
+    leave(run_task(main))
+
+
+def run_stage_program(
+    program: str, stages: Sequence[str], run_stage: Callable[[str], ExitReport]
+) -> NoReturn:
+    """Run the stage in the command line of `python -m <program> STAGE`, and exit."""
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("stage", choices=stages)
+    stage: str = parser.parse_args().stage
+    run_program(lambda: run_stage(stage))
+
+
+def task_rank() -> int:
+    """Return the index of this pod in its Job."""
+    return int(os.environ.get("JOB_COMPLETION_INDEX", "0"))
+
+
+def load_run[R: BaseModel](model: type[R]) -> R:
+    """Return the run that the control plane mounted at `paths.SPEC`.
+
+    Raises:
+        UserError: If there is none.
+        InvalidManifest: If it is not a `model`.
+    """
+    path = local_path(paths.SPEC)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: the run's spec cannot be read ({error.strerror}); mount the ConfigMap there"
+        ) from error
+    try:
+        value = from_json(text)
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON: {error}") from error
+    return parse(model, value, field="run")
+
+
+def run_task(main: Callable[[], ExitReport], rank: int | None = None) -> int:
+    """Run `main`, write its report or the report of its failure, and return the exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, _preempt)
+    try:
+        report = main()
+    except (Exception, Preempted, KeyboardInterrupt) as error:
+        report = failure_report(error)
+        log.error("%s: %s", report.exit_class.value, report.message, exc_info=error)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it must not interrupt the report
+    report = report.model_copy(
+        update={
+            "rank": task_rank() if rank is None else rank,
+            "seconds": round(time.monotonic() - started, 3),
+            "peak_memory_bytes": max(report.peak_memory_bytes, peak_memory()),
+        }
+    )
+    write_report(report)
+    log.info("%s after %.1f s", report.exit_class.value, report.seconds)
+    return report.exit_class.exit_code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, with `code`, without tearing down the interpreter.
+
+    The teardown could still abort the process: the thread pools of native libraries (Arrow,
+    SentencePiece) do not always survive it.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _preempt(number: int, frame: FrameType | None) -> None:
+    raise Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")

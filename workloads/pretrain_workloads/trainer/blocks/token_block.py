@@ -1,0 +1,53 @@
+"""One token block, mapped into memory.
+
+Its flat ids hold S · L + 1 for S sequences of length L: a sequence's last label is the first id of
+the next one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pretrain_workloads.failures import BadData
+from pretrain_workloads.indexed_blocks import read_token_type
+from pretrain_workloads.trainer.blocks.block_list import BlockEntry
+
+
+class TokenBlock:
+    """The sequences of one block."""
+
+    def __init__(self, prefix: Path, entry: BlockEntry, seq_length: int) -> None:
+        """Open the files `<prefix>.bin` and `<prefix>.idx`.
+
+        Raises:
+            BadData: If they are not what `entry` says.
+        """
+        self._seq_length = seq_length
+        dtype = _token_type(prefix.with_name(f"{prefix.name}.idx"), entry)
+        tokens = prefix.with_name(f"{prefix.name}.bin")
+        want = entry.sequences * seq_length + 1
+        have = tokens.stat().st_size // dtype.itemsize if tokens.exists() else 0
+        if have < want:
+            raise BadData(
+                f"{entry.path}.bin: holds {have} tokens, but {entry.sequences} sequences of "
+                f"{seq_length} need {want}; delete the artifact and let the TokenDataset make it "
+                "again"
+            )
+        self._tokens = np.memmap(tokens, dtype=dtype, mode="r")
+
+    def sequence(self, index: int) -> NDArray[np.int64]:
+        """Return the ids of a sequence and the id that follows it."""
+        start = index * self._seq_length
+        return self._tokens[start : start + self._seq_length + 1].astype(np.int64)
+
+
+def _token_type(index: Path, entry: BlockEntry) -> np.dtype[Any]:
+    try:
+        return read_token_type(index)
+    except (OSError, ValueError) as error:
+        raise BadData(
+            f"{entry.path}.idx: is no index of a token block ({type(error).__name__}: {error}); "
+            "delete the artifact and let the TokenDataset make it again"
+        ) from error

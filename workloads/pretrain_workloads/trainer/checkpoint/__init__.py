@@ -1,0 +1,1 @@
+"""Distributed checkpoints of a run: saved, verified, loaded and deleted."""

@@ -1,0 +1,78 @@
+"""What a checkpoint holds of each rank: weights, optimizer states, random states."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from megatron.core.dist_checkpointing.mapping import ShardedObject
+from megatron.core.tensor_parallel.random import get_cuda_rng_tracker
+
+from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
+from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+from pretrain_workloads.trainer.megatron.weights import CHECKPOINT_METADATA
+
+_RANDOM = "random"
+_OPTIMIZER = "optimizer"
+
+
+def parallel_sizes(layout: ParallelLayout) -> list[int]:
+    """Return the sizes that must be equal for random states to belong to the same ranks."""
+    return [
+        layout.world_size,
+        layout.tensor_model_parallel_size,
+        layout.pipeline_model_parallel_size,
+        layout.virtual_pipeline_model_parallel_size or 1,
+        layout.context_parallel_size,
+    ]
+
+
+def sharded_state(
+    model: ParallelModel, optimizer: Any, is_loading: bool, with_random: bool
+) -> dict[str, Any]:
+    """Return the states of this rank, each with its name and its slice of the whole."""
+    weights = {
+        _name(index): chunk.module.sharded_state_dict(metadata=CHECKPOINT_METADATA)
+        for index, chunk in enumerate(model.chunks)
+    }
+    state = dict(weights)
+    state[_OPTIMIZER] = optimizer.sharded_state_dict(
+        weights, is_loading=is_loading, metadata=CHECKPOINT_METADATA
+    )
+    if with_random:
+        groups = model.groups
+        state[_RANDOM] = ShardedObject(
+            _RANDOM, _random_states(), (groups.world_size,), (groups.rank,), replica_id=0
+        )
+    return state
+
+
+def restore(model: ParallelModel, optimizer: Any, state: dict[str, Any]) -> None:
+    """Load the states of this rank into the model, the optimizer and the random generators."""
+    for index, chunk in enumerate(model.chunks):
+        chunk.module.load_state_dict(state[_name(index)])
+    optimizer.load_state_dict(state[_OPTIMIZER])
+    if _RANDOM in state:
+        _set_random_states(state[_RANDOM])
+
+
+def _name(chunk: int) -> str:
+    return f"model{chunk}"
+
+
+def _random_states() -> dict[str, Any]:
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+        "device": torch.cuda.get_rng_state(),
+        "tracker": get_cuda_rng_tracker().get_states(),
+    }
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    torch.cuda.set_rng_state(states["device"])
+    get_cuda_rng_tracker().set_states(states["tracker"])

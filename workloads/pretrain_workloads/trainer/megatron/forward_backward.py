@@ -1,0 +1,133 @@
+"""The forward and backward passes of a global batch, in Megatron-core's pipeline schedule.
+
+Shapes: `B` sequences of a micro-batch, `L` tokens of a sequence.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from megatron.core import parallel_state
+from megatron.core.pipeline_parallel import get_forward_backward_func
+
+from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Input of one forward pass: this rank's part of the sequences."""
+
+    tokens_BL: torch.Tensor  # noqa: N815
+    labels_BL: torch.Tensor  # noqa: N815
+    positions_BL: torch.Tensor  # noqa: N815
+    weights_BL: torch.Tensor  # noqa: N815
+    """One for a label that counts, zero for one that pads the last batch."""
+    tokens: int
+    """Tokens of the whole sequences, over all context-parallel ranks."""
+
+
+@dataclass(frozen=True)
+class RankFlags:
+    """Flags of one rank; a flag that is set on any rank is set in the totals of all."""
+
+    stop_requested: bool = False
+    """Whether the rank was asked to save and end."""
+    save_due: bool = False
+    """Whether it is time for a checkpoint."""
+
+
+@dataclass(frozen=True)
+class StepTotals:
+    """Results of a global batch, summed over all ranks and the same on each of them."""
+
+    loss: float
+    """Cross-entropy in nats, summed over tokens."""
+    tokens: float
+    """Number of tokens that count."""
+    stop_requested: bool
+    """Whether any rank was asked to save and end."""
+    save_due: bool
+    """Whether it is time for a checkpoint on any rank."""
+
+    @property
+    def mean_loss(self) -> float:
+        """Return the mean cross-entropy of a token."""
+        return self.loss / self.tokens if self.tokens else math.nan
+
+
+def forward_backward(
+    model: ParallelModel,
+    batches: Iterable[MicroBatch],
+    flags: RankFlags,
+    forward_only: bool = False,
+) -> StepTotals:
+    """Run the forward and backward passes of a global batch and return its totals.
+
+    Args:
+        model: Gradients are added to its buffers.
+        batches: The micro-batches of this rank. It is iterated once for each chunk of the model.
+        flags: Summed in the same all-reduce as the loss, so that all ranks decide the same.
+        forward_only: Skip the backward passes.
+    """
+    iterators = [iter(batches) for _ in model.chunks]
+    results = get_forward_backward_func()(
+        forward_step_func=_forward,
+        data_iterator=iterators if model.is_interleaved else iterators[0],
+        model=model.chunks if model.is_interleaved else model.chunks[0],
+        num_microbatches=model.layout.micro_batches,
+        seq_length=model.layout.seq_length,
+        micro_batch_size=model.layout.micro_batch_size,
+        forward_only=forward_only,
+    )
+    loss, tokens = _local_sums(results)
+    is_bad = not math.isfinite(loss)
+    # On some devices a NaN would spread to the other values: it is all-reduced as a flag instead.
+    loss, tokens, bad_ranks, stop_ranks, save_ranks = model.groups.all_reduce(
+        0.0 if is_bad else loss,
+        tokens,
+        float(is_bad),
+        float(flags.stop_requested),
+        float(flags.save_due),
+    )
+    return StepTotals(
+        loss=math.nan if bad_ranks else loss,
+        tokens=tokens,
+        stop_requested=stop_ranks > 0,
+        save_due=save_ranks > 0,
+    )
+
+
+def _local_sums(results: list[dict[str, torch.Tensor]]) -> tuple[float, float]:
+    """Return loss and tokens of this rank's micro-batches.
+
+    Only one rank of each tensor-parallel group counts, in the last pipeline stage.
+    """
+    is_counted = (
+        parallel_state.is_pipeline_last_stage(ignore_virtual=True)
+        and parallel_state.get_tensor_model_parallel_rank() == 0
+    )
+    if not is_counted or not results:
+        return 0.0, 0.0
+    loss, tokens = torch.stack([result["sums"] for result in results]).double().sum(0).tolist()
+    return loss, tokens
+
+
+def _forward(iterator: Iterator[MicroBatch], model: Any) -> tuple[torch.Tensor, Any]:
+    batch = next(iterator)
+    losses_BL = model(batch.tokens_BL, batch.positions_BL, None, labels=batch.labels_BL)  # noqa: N806
+    return losses_BL, partial(_reduce_losses, batch)
+
+
+def _reduce_losses(
+    batch: MicroBatch,
+    losses_BL: torch.Tensor,  # noqa: N803
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return the loss for the backward pass, and the sums for the totals."""
+    total = (losses_BL.float() * batch.weights_BL).sum()
+    sums = torch.stack([total.detach(), batch.weights_BL.sum()])
+    # The schedule divides the loss in place by the number of micro-batches, and multiplies it by
+    # the context-parallel size: so it is divided by the tokens of all context-parallel ranks here.
+    return total / batch.tokens, {"sums": sums}

@@ -1,0 +1,119 @@
+"""The only place that knows which class of Megatron-core the model is.
+
+It is HybridModel: GPTModel is deprecated upstream, and both compute the same, bit for bit.
+"""
+
+from typing import Any
+
+import torch
+from megatron.core import parallel_state
+from megatron.core.models.hybrid.hybrid_model import HybridModel
+from megatron.core.transformer import TransformerConfig
+
+from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
+from pretrain_workloads.trainer.megatron.stack import stack_spec
+from pretrain_workloads.trainer.megatron.weights import initialize
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_RECOMPUTE: dict[str, dict[str, Any]] = {
+    "none": {},
+    "selective": {"recompute_granularity": "selective"},
+    # Counted in symbols: two are one Llama layer.
+    "full": {
+        "recompute_granularity": "full",
+        "recompute_method": "uniform",
+        "recompute_num_layers": 2,
+    },
+}
+
+
+def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerConfig:
+    """Return Megatron-core's configuration of the model and of its parallelism."""
+    model, training = spec.model, spec.training
+    dtype = _DTYPES[training.precision]
+    interleaved = layout.virtual_pipeline_model_parallel_size is not None
+    return TransformerConfig(
+        num_layers=layout.symbols,
+        is_hybrid_model=True,
+        hidden_size=model.hidden_size,
+        ffn_hidden_size=model.ffn_hidden_size,
+        num_attention_heads=model.attention_heads,
+        num_query_groups=model.key_value_heads,
+        normalization="RMSNorm",
+        layernorm_epsilon=model.norm_epsilon,
+        add_bias_linear=False,
+        gated_linear_unit=True,
+        activation_func=torch.nn.functional.silu,
+        hidden_dropout=0.0,
+        attention_dropout=0.0,
+        init_method_std=model.init_std,
+        use_cpu_initialization=True,
+        perform_initialization=False,  # see weights.py
+        params_dtype=dtype,
+        pipeline_dtype=dtype,
+        bf16=training.precision == "bf16",
+        tensor_model_parallel_size=layout.tensor_model_parallel_size,
+        pipeline_model_parallel_size=layout.pipeline_model_parallel_size,
+        virtual_pipeline_model_parallel_size=layout.virtual_pipeline_model_parallel_size,
+        context_parallel_size=layout.context_parallel_size,
+        sequence_parallel=layout.sequence_parallel,
+        # With the defaults, an interleaved pipeline of two stages trains on wrong numbers.
+        overlap_p2p_comm=interleaved,
+        batch_p2p_comm=not interleaved,
+        # Fused kernels of Apex and Transformer Engine, which the image does not have.
+        masked_softmax_fusion=False,
+        persist_layer_norm=False,
+        bias_activation_fusion=False,
+        bias_dropout_fusion=False,
+        gradient_accumulation_fusion=False,
+        apply_rope_fusion=False,
+        **_RECOMPUTE[training.recompute],
+    )
+
+
+def build_model(
+    spec: PretrainJobSpec, layout: ParallelLayout, config: TransformerConfig
+) -> list[HybridModel]:
+    """Return this rank's chunks of the model, one for each of its virtual pipeline stages."""
+    virtual = layout.virtual_pipeline_model_parallel_size
+    stages: list[dict[str, int]] = [{"vp_stage": n} for n in range(virtual)] if virtual else [{}]
+    chunks = [_build_chunk(spec.model, layout, config, stage) for stage in stages]
+    _check_layers(chunks, layout)
+    initialize(chunks, spec.model, spec.training.seed)
+    if torch.cuda.is_available():
+        chunks = [chunk.cuda() for chunk in chunks]
+    return chunks
+
+
+def _build_chunk(
+    model: ModelSpec, layout: ParallelLayout, config: TransformerConfig, stage: dict[str, int]
+) -> HybridModel:
+    return HybridModel(
+        config,
+        stack_spec(),
+        vocab_size=layout.padded_vocabulary_size,
+        max_sequence_length=layout.seq_length,
+        hybrid_layer_pattern=layout.pattern,
+        position_embedding_type="rope",
+        rotary_base=model.rope_base,
+        share_embeddings_and_output_weights=model.tie_embeddings,
+        parallel_output=True,
+        pre_process=parallel_state.is_pipeline_first_stage(ignore_virtual=False, **stage),
+        post_process=parallel_state.is_pipeline_last_stage(ignore_virtual=False, **stage),
+        **stage,
+    )
+
+
+def _check_layers(chunks: list[HybridModel], layout: ParallelLayout) -> None:
+    """Check that all stages together hold every layer: Megatron-core may build fewer silently."""
+    built = torch.tensor([sum(len(chunk.decoder.layers) for chunk in chunks)])
+    if torch.cuda.is_available():
+        built = built.cuda()
+    torch.distributed.all_reduce(built, group=parallel_state.get_pipeline_model_parallel_group())
+    if int(built) != layout.symbols:
+        raise RuntimeError(
+            f"the pipeline holds {int(built)} half layers of {layout.symbols}: "
+            f"the pattern {layout.pattern!r} does not fit it"
+        )

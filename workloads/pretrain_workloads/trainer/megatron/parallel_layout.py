@@ -1,0 +1,253 @@
+"""The parallel layout: how model and batch are divided over the ranks. Imported without torch.
+
+A layer is a Llama layer (attention and feed-forward) here; Megatron-core's HybridModel counts the
+two halves separately, in a pattern of the symbols `*` (attention), `-` (feed-forward) and `|` (a
+cut between pipeline segments).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pretrain_api.formulas.divisibility import (
+    can_chunk,
+    can_interleave,
+    can_split_sequence,
+    context_multiple,
+    divisors,
+    micro_step_size,
+    model_parallel_size,
+    tensor_split_sizes,
+)
+from pretrain_api.formulas.model_shapes import ModelShape, model_shape_of
+from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE
+from pretrain_api.runs import TrainingRun
+from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_workloads.failures import UserError
+
+LAYER = "*-"
+"""One Llama layer."""
+
+
+class InvalidLayout(UserError):
+    """The sizes in the spec do not fit each other: names every problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class ParallelLayout:
+    """Sizes of a run and of its parallelism."""
+
+    world_size: int
+    tensor_model_parallel_size: int
+    pipeline_model_parallel_size: int
+    virtual_pipeline_model_parallel_size: int | None
+    context_parallel_size: int
+    data_parallel_size: int
+    sequence_parallel: bool
+    micro_batch_size: int
+    micro_batches: int
+    """Micro-batches of one rank in an optimizer step."""
+    global_batch_size: int
+    seq_length: int
+    vocabulary_size: int
+    """Token ids that may occur."""
+    model: ModelShape
+    train_iters: int
+    pattern: str
+    """Layers of all pipeline segments, in the symbols of Megatron-core's HybridModel."""
+
+    @property
+    def padded_vocabulary_size(self) -> int:
+        """Return the rows of the embedding."""
+        return self.model.padded_vocabulary_size
+
+    @property
+    def symbols(self) -> int:
+        """Return the layers as the model class counts them: two for each Llama layer."""
+        return self.pattern.count("*") + self.pattern.count("-")
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Return the tokens of an optimizer step."""
+        return self.global_batch_size * self.seq_length
+
+
+def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
+    """Return the sizes of `run`, whose tokenizer knows `vocabulary_size` ids.
+
+    Raises:
+        InvalidLayout: If the sizes do not divide each other; it lists every problem.
+    """
+    spec, parallel = run.spec, run.spec.parallelism
+    vocabulary = spec.model.vocabulary_size or vocabulary_size
+    world_size = parallel.nodes * run.processes_per_node
+    replica = model_parallel_size(parallel.tensor, parallel.pipeline, parallel.context)
+    data_parallel_size = max(1, world_size // replica)
+    micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel_size)
+    layout = ParallelLayout(
+        world_size=world_size,
+        tensor_model_parallel_size=parallel.tensor,
+        pipeline_model_parallel_size=parallel.pipeline,
+        virtual_pipeline_model_parallel_size=(
+            parallel.virtual_pipeline if (parallel.virtual_pipeline or 1) > 1 else None
+        ),
+        context_parallel_size=parallel.context,
+        data_parallel_size=data_parallel_size,
+        sequence_parallel=parallel.sequence and parallel.tensor > 1,
+        micro_batch_size=spec.training.micro_batch_size,
+        micro_batches=max(1, spec.training.global_batch_size // micro_step),
+        global_batch_size=spec.training.global_batch_size,
+        seq_length=spec.training.sequence_length,
+        vocabulary_size=vocabulary,
+        model=model_shape_of(spec.model, vocabulary),
+        train_iters=spec.training.train_iters,
+        pattern=pattern(
+            spec.model.layers, parallel.pipeline * max(1, parallel.virtual_pipeline or 1)
+        ),
+    )
+    problems = [
+        *_world_problems(layout),
+        *_batch_problems(layout),
+        *_model_problems(spec.model, layout),
+        *_length_problems(layout),
+        *_vocabulary_problems(spec.model, layout, vocabulary_size),
+    ]
+    if problems:
+        raise InvalidLayout(problems)
+    return layout
+
+
+def pattern(layers: int, segments: int) -> str:
+    """Return `layers` Llama layers, evenly cut into `segments` pipeline segments.
+
+    Megatron-core builds the first segments that it needs and silently ignores the others, so the
+    pattern must have exactly the segments of the pipeline that runs it.
+    """
+    cuts = [layers * index // segments for index in range(segments + 1)]
+    return "|".join(LAYER * (end - start) for start, end in pairwise(cuts))
+
+
+def divisors_text(number: int, at_most: int = 64) -> str:
+    """Return the divisors of `number` up to `at_most`, for a message."""
+    return ", ".join(str(n) for n in divisors(number) if n <= at_most)
+
+
+def _world_problems(layout: ParallelLayout) -> list[str]:
+    replica = model_parallel_size(
+        layout.tensor_model_parallel_size,
+        layout.pipeline_model_parallel_size,
+        layout.context_parallel_size,
+    )
+    if layout.world_size % replica == 0:
+        return []
+    return [
+        f"spec.parallelism: tensor * pipeline * context = {replica} does not divide the "
+        f"{layout.world_size} training processes (nodes * gpusPerNode); use a multiple of "
+        f"{replica} processes"
+    ]
+
+
+def _batch_problems(layout: ParallelLayout) -> list[str]:
+    problems = []
+    step = micro_step_size(layout.micro_batch_size, layout.data_parallel_size)
+    batch = layout.global_batch_size
+    if batch % step:
+        near = [n for n in (batch // step * step, (batch // step + 1) * step) if n]
+        problems.append(
+            f"spec.training.globalBatchSize: {batch} is not a multiple of data-parallel size * "
+            f"microBatchSize = {step}; use {' or '.join(map(str, near))}"
+        )
+    stages = layout.pipeline_model_parallel_size
+    virtual = layout.virtual_pipeline_model_parallel_size or 1
+    if not can_chunk(stages, virtual):
+        problems.append(
+            f"spec.parallelism.virtualPipeline: {virtual} needs a pipeline of at least 2; leave "
+            "it unset or raise spec.parallelism.pipeline"
+        )
+    elif not can_interleave(layout.micro_batches, stages, virtual):
+        problems.append(
+            f"spec.parallelism.virtualPipeline: needs the {layout.micro_batches} micro-batches of "
+            f"a step to be a multiple of spec.parallelism.pipeline = {stages}; use "
+            f"globalBatchSize {step * stages * (layout.micro_batches // stages + 1)}"
+        )
+    return problems
+
+
+def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
+    tensor = layout.tensor_model_parallel_size
+    problems = []
+    segments = layout.pattern.count("|") + 1
+    if model.layers % segments:
+        problems.append(
+            f"spec.model.layers: {model.layers} is not a multiple of pipeline * virtualPipeline "
+            f"= {segments}; use {segments} * n layers or {divisors_text(model.layers)} segments"
+        )
+    if model.hidden_size % model.attention_heads:
+        problems.append(
+            f"spec.model.hiddenSize: {model.hidden_size} is not a multiple of attentionHeads = "
+            f"{model.attention_heads}; use {divisors_text(model.hidden_size)} heads"
+        )
+    elif (model.hidden_size // model.attention_heads) % 2:
+        problems.append(
+            f"spec.model.attentionHeads: heads of {model.hidden_size // model.attention_heads} "
+            "dimensions have no rotary positions; the size of a head must be even"
+        )
+    if model.attention_heads % model.key_value_heads:
+        problems.append(
+            f"spec.model.queryGroups: {model.key_value_heads} does not divide attentionHeads = "
+            f"{model.attention_heads}; use {divisors_text(model.attention_heads)}"
+        )
+    # Fewer key-value heads than tensor-parallel ranks cannot be trained yet.
+    sizes = {**tensor_split_sizes(layout.model), "queryGroups": model.key_value_heads}
+    del sizes["vocabularySize"]  # it is the padded one that counts: `_vocabulary_problems`
+    for field, size in sizes.items():
+        if size % tensor:
+            problems.append(
+                f"spec.parallelism.tensor: {tensor} does not divide spec.model.{field} = {size}; "
+                f"use {divisors_text(size)}"
+            )
+    return problems
+
+
+def _length_problems(layout: ParallelLayout) -> list[str]:
+    problems = []
+    context, length = layout.context_parallel_size, layout.seq_length
+    if length % context_multiple(context):
+        problems.append(
+            f"spec.training.sequenceLength: {length} is not a multiple of 2 * context = "
+            f"{context_multiple(context)}"
+        )
+    tensor = layout.tensor_model_parallel_size
+    if layout.sequence_parallel and not can_split_sequence(length, tensor, context):
+        problems.append(
+            f"spec.training.sequenceLength: {length} / context = {length // context} is not a "
+            f"multiple of tensor = {tensor}, which spec.parallelism.sequence needs"
+        )
+    if layout.train_iters < 1:
+        problems.append(
+            f"spec.training.tokens: is less than one optimizer step; use at least "
+            f"{layout.tokens_per_step} (globalBatchSize * sequenceLength)"
+        )
+    return problems
+
+
+def _vocabulary_problems(
+    model: ModelSpec, layout: ParallelLayout, tokenizer_size: int
+) -> list[str]:
+    problems = []
+    if model.vocabulary_size is not None and model.vocabulary_size < tokenizer_size:
+        problems.append(
+            f"spec.model.vocabularySize: {model.vocabulary_size} is less than the tokenizer's "
+            f"{tokenizer_size} ids; use {tokenizer_size} or more, or leave it unset"
+        )
+    tensor = layout.tensor_model_parallel_size
+    if layout.padded_vocabulary_size % tensor:
+        problems.append(
+            f"spec.parallelism.tensor: {tensor} does not divide the "
+            f"{layout.padded_vocabulary_size} rows of the embedding; use a power of two up to "
+            f"{VOCABULARY_MULTIPLE}"
+        )
+    return problems

@@ -1,0 +1,70 @@
+"""The layers of the model: Megatron-core's halves of a Llama layer, with our norm and attention.
+
+Upstream's stack needs Transformer Engine. This one does not, and its tensors have the same names in
+a checkpoint.
+"""
+
+from typing import Any
+
+from megatron.core.models.gpt.gpt_layer_specs import get_gpt_layer_local_submodules
+from megatron.core.models.hybrid.hybrid_block import HybridStack, HybridStackSubmodules
+from megatron.core.transformer.spec_utils import ModuleSpec
+from megatron.core.transformer.transformer_layer import (
+    TransformerLayer,
+    TransformerLayerSubmodules,
+)
+
+from pretrain_workloads.trainer.megatron.attention import CausalAttention
+from pretrain_workloads.trainer.megatron.norm import SequenceParallelNorm
+
+
+class LlamaStack(HybridStack):  # type: ignore[misc]
+    """A stack whose final norm does not need Transformer Engine."""
+
+    def __init__(
+        self,
+        config: Any,
+        submodules: HybridStackSubmodules,
+        *args: Any,
+        post_layer_norm: bool = True,
+        post_process: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            config,
+            submodules,
+            *args,
+            post_layer_norm=False,
+            post_process=post_process,
+            **options,
+        )
+        self.post_layer_norm = post_layer_norm
+        if post_process and post_layer_norm:
+            self.final_norm = SequenceParallelNorm(
+                config, config.hidden_size, config.layernorm_epsilon
+            )
+
+
+def stack_spec() -> ModuleSpec:
+    """Return what the symbols `*` (attention) and `-` (feed-forward) of a pattern build."""
+    parts = get_gpt_layer_local_submodules(normalization="RMSNorm")
+    parts.self_attention.submodules.core_attention = CausalAttention
+    attention = TransformerLayerSubmodules(
+        input_layernorm=SequenceParallelNorm,
+        self_attention=parts.self_attention,
+        self_attn_bda=parts.self_attn_bda,
+        sharded_state_dict_keys_map={"input_layernorm.": "self_attention.linear_qkv.layer_norm_"},
+    )
+    feed_forward = TransformerLayerSubmodules(
+        pre_mlp_layernorm=SequenceParallelNorm,
+        mlp=parts.mlp,
+        mlp_bda=parts.mlp_bda,
+        sharded_state_dict_keys_map={"pre_mlp_layernorm.": "mlp.linear_fc1.layer_norm_"},
+    )
+    return ModuleSpec(
+        LlamaStack,
+        submodules=HybridStackSubmodules(
+            attention_layer=ModuleSpec(TransformerLayer, submodules=attention),
+            mlp_layer=ModuleSpec(TransformerLayer, submodules=feed_forward),
+        ),
+    )

@@ -1,0 +1,56 @@
+"""Initial weights, and names in checkpoints, that do not depend on the parallel layout."""
+
+import math
+import zlib
+from typing import Any
+
+import torch
+from megatron.core.dist_checkpointing.dict_utils import nested_values
+from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factories
+
+from pretrain_api.v1alpha1.model import ModelSpec
+
+CHECKPOINT_METADATA = {
+    "distrib_optim_sharding_type": "fully_reshardable",
+    "chained_optim_avoid_prefix": True,
+    "singleton_local_shards": False,
+}
+"""Options for the names and slices of states in checkpoints, so that any layout can load them."""
+
+_OUTPUT_PROJECTIONS = ("linear_proj.weight", "linear_fc2.weight")
+
+
+@torch.no_grad()
+def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
+    """Draw the weights of this rank's part of the model; norms start at one.
+
+    Each whole tensor is drawn from a generator that is seeded by the tensor's name, and the slice
+    of this rank is copied from it.
+    """
+    for chunk in chunks:
+        state = chunk.sharded_state_dict(metadata=CHECKPOINT_METADATA)
+        apply_factories(state)
+        for tensor in nested_values(state):
+            if not isinstance(tensor, ShardedTensor):
+                continue
+            if "norm" in tensor.key:
+                tensor.data.fill_(1.0)
+                continue
+            whole = _draw(tensor, _deviation(tensor.key, model), seed)
+            tensor.data.copy_(whole[tensor.global_slice()].reshape(tensor.data.shape))
+
+
+def _draw(tensor: ShardedTensor, deviation: float, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed + zlib.crc32(tensor.key.encode()))
+    return torch.randn(tensor.global_shape, generator=generator) * deviation
+
+
+def _deviation(key: str, model: ModelSpec) -> float:
+    """Return the standard deviation of a tensor's initial weights.
+
+    Projections into the residual stream are smaller by the root of their number.
+    Source: Radford et al. 2019 (GPT-2), section 2.3.
+    """
+    if key.endswith(_OUTPUT_PROJECTIONS):
+        return model.init_std / math.sqrt(2 * model.layers)
+    return model.init_std

@@ -1,0 +1,1 @@
+"""The pod around the ranks: its processes, signals, files, limits and network name."""
