@@ -37,7 +37,7 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": paths.GROUP,
-            # The default would change all files of a large volume at every start.
+            # The default would set the group of all files of a large volume at every start.
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },

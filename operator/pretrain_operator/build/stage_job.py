@@ -40,7 +40,7 @@ def build_stage(owner: ObservedObject, stage: StageJob) -> tuple[dict[str, Any],
             "completions": stage.tasks,
             "parallelism": stage.parallelism,
             "backoffLimitPerIndex": RETRIES_PER_TASK,
-            # Without one task the stage would be incomplete: the others need not go on.
+            # A stage without one of its tasks is incomplete, so the first failed task ends it.
             "maxFailedIndexes": 0,
             "podFailurePolicy": {"rules": [FAIL_FAST, IGNORE_DISRUPTIONS]},
             "template": build_pod_template(parts, stage.placement),

@@ -38,7 +38,7 @@ logger = logging.getLogger("pretrain_operator")
 
 _EVENTS_SECONDS = 5.0
 _MAX_EVENTS = 20
-"""Events of one reconcile, at most. A few stages or attempts may end at the same time."""
+"""Most Events of one reconcile; after a crash, several stages or attempts may have ended."""
 
 
 class Cluster:

@@ -22,7 +22,7 @@ class Index[T: Item]:
     owned: defaultdict[Key, set[NamespacedName]] = field(default_factory=lambda: defaultdict(set))
 
     def upsert(self, key: NamespacedName, item: T, owner: Key | None) -> bool:
-        """Insert or replace an object, unless the stored one is as new; return whether it was."""
+        """Store an object, unless the stored version is as new; return whether it was stored."""
         old = self.items.get(key)
         if old is not None and old.uid == item.uid and not is_newer(item, old):
             return False

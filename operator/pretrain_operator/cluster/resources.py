@@ -30,7 +30,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class ObjectIdentity:
-    """One object on the API server; an object of the same name with another UID is another one."""
+    """Identifies an object on the API server; its UID excludes another object of the same name."""
 
     resource: Resource
     namespace: str

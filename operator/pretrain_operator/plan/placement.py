@@ -1,4 +1,4 @@
-"""Where and how the pods of one role run, as a ComputeProfile says."""
+"""Where and how the pods of one role run, according to a ComputeProfile."""
 
 import math
 from collections.abc import Mapping

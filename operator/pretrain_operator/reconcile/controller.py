@@ -55,7 +55,7 @@ class Controller:
                 self.queue.add(observed.key)
 
     async def run(self, workers: int, resync_seconds: float) -> None:
-        """Reconcile for ever, after a complete list: plans from a partial store would be wrong."""
+        """Reconcile forever, after a complete list: plans from a partial store would be wrong."""
         await self._resync_until_done()
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):

@@ -94,7 +94,7 @@ class WorkQueue[K: Hashable]:
 async def work[K: Hashable](
     queue: WorkQueue[K], handle: Callable[[K], Awaitable[float | None]]
 ) -> None:
-    """Process keys for ever; `handle` returns the seconds after which to requeue the key, if any.
+    """Process keys forever; `handle` returns the seconds after which to requeue the key, if any.
 
     `handle` must catch its errors: one that escapes ends the worker.
     """

@@ -57,7 +57,7 @@ OBSTACLES = {
     "a missing ServiceAccount": Obstacle(
         lambda workplace: workplace.write_profile(serviceAccountName="absent"),
         kubectl("create", "serviceaccount", "absent"),
-        'serviceaccount "absent" not match',
+        'serviceaccount "absent" not found',
         "create that ServiceAccount",
     ),
     "a missing node": Obstacle(

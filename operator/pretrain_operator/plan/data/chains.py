@@ -77,7 +77,7 @@ class Chain:
 
 
 def plan_chain(item: DataObject, placement: Placement) -> Chain:
-    """Return the stages of `item`, whose pods run as `placement` says."""
+    """Return the stages of `item`; their pods run according to `placement`."""
     match item.spec:
         case DataPipelineSpec():
             return _pipeline_chain(item, item.spec, placement)
