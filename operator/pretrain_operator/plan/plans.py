@@ -105,7 +105,7 @@ class RunPlan(Plan):
     is_polled: bool = False
     """Whether pod 0 serves progress now."""
     train_iters: int = 0
-    """Optimizer steps that the spec asks for. 0 while the spec is invalid."""
+    """Optimizer steps of the spec. 0 while the spec is invalid."""
 
     @property
     def started(self) -> AttemptJob | None:
