@@ -74,7 +74,7 @@ def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
 
 
 def is_ready(status: DataStatus, observed: ObservedObject) -> bool:
-    """Return whether `status` says that the artifact of the current spec is complete."""
+    """Return whether the artifact of the current spec is complete, according to `status`."""
     return (
         status.observed_generation == observed.generation
         and status.artifact is not None

@@ -106,7 +106,7 @@ class RunPlan(Plan):
     prediction: PlanStatus | None = None
     """Memory, time and layout, as the planner predicts them."""
     train_iters: int = 0
-    """Optimizer steps that the spec asks for. 0 while the spec is invalid."""
+    """Optimizer steps of the spec. 0 while the spec is invalid."""
 
     @property
     def started(self) -> AttemptJob | None:
