@@ -10,6 +10,8 @@ _LARGEST = 10**18
 """Keeps sums and products of a few amounts within 64 bits, which CEL's integers have."""
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
+_LONGEST = 100 * 365 * 86400
+"""Keeps the times before and after now by a duration within the years that a date may have."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMGTP]|[KMGTP]i)?")
 _DURATION = re.compile(r"([0-9]{1,10})([smhd])")
@@ -53,13 +55,20 @@ def parse_duration(text: int | str) -> int:
     """Return the seconds of a duration such as `90s`, `20m`, `24h`, `7d` or `1h30m`.
 
     Raises:
-        ValueError: If `text` is no duration.
+        ValueError: If `text` is no duration, or is longer than 100 years.
     """
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
-        return text
+        return _below_longest(text)
     if isinstance(text, str) and re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
-        return sum(int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+        seconds = (int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+        return _below_longest(sum(seconds))
     raise ValueError(f"{text!r} is not a duration; write for example 90s, 20m, 24h or 7d")
+
+
+def _below_longest(seconds: int) -> int:
+    if seconds > _LONGEST:
+        raise ValueError(f"{seconds} s is longer than 100 years, the longest duration")
+    return seconds
 
 
 def format_duration(seconds: int) -> str:

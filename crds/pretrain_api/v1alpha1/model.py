@@ -89,9 +89,10 @@ class ModelSpec(ApiModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, value: object) -> object:
-        if not isinstance(value, dict) or value.get("preset") not in MODEL_PRESETS:
+        name = value.get("preset") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(name, str) or name not in MODEL_PRESETS:
             return value
-        preset = MODEL_PRESETS[value["preset"]].fields()
+        preset = MODEL_PRESETS[name].fields()
         return {name: filled for name, filled in preset.items() if name not in value} | value
 
     @property

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pretrain_api.meta import ApiModel, Positive
+from pretrain_api.meta import ApiModel
 
 Degree = Annotated[int, Field(ge=1, le=4096)]
 
@@ -22,7 +22,7 @@ class ParallelismSpec(ApiModel):
     nodes: Annotated[int, Field(ge=1, le=65536)] = 1
     """Nodes, each one pod."""
 
-    gpus_per_node: Positive | None = None
+    gpus_per_node: Annotated[int, Field(ge=1, le=256)] | None = None
     """Training processes (each with one device) on a node. Unset means the profile's."""
 
     tensor: Degree = 1

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pretrain_api.problems import parse
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.related_objects import RelatedObjects, related_objects
@@ -28,11 +29,15 @@ class PlanContext:
     def of(
         cls, documents: Sequence[Document], options: argparse.Namespace, assumes_nodes: bool
     ) -> "PlanContext":
-        """Return the context that `documents` and `options` describe."""
+        """Return the context that `documents` and `options` describe.
+
+        Raises:
+            InvalidManifest: If the options describe no nodes.
+        """
         accelerator, per_node = options.accelerator, options.per_node
-        nodes = accelerator and _nodes(accelerator, per_node)
+        nodes = _nodes(accelerator or "unknown", per_node)
         objects = ListedObjects(document.observed for document in documents)
-        return cls(objects, nodes, per_node, assumes_nodes)
+        return cls(objects, nodes if accelerator else None, per_node, assumes_nodes)
 
     def admit(self, document: Document) -> AdmissionResult:
         """Return the admission result of an object of any kind."""
@@ -59,4 +64,5 @@ class PlanContext:
 
 
 def _nodes(accelerator: str, per_node: int) -> ComputeProfileSpec:
-    return ComputeProfileSpec(accelerator=Accelerator(name=accelerator, per_node=per_node))
+    fields = {"name": accelerator, "perNode": per_node}
+    return ComputeProfileSpec(accelerator=parse(Accelerator, fields, "--accelerator, --per-node"))

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,41 @@ from pretrain_operator.observed.objects import ObservedObject, parse_object
 
 _OURS = {kind.name for kind in KINDS}
 _LARGEST = 8 * 2**20
+_VALUES_OF_ALIASES = 10_000
+"""Values that aliases may add to those of a text, which needs a character for each: a few lines of
+aliases can stand for billions, or contain themselves."""
+_LARGEST_NUMBER = 2**64
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads YAML as Kubernetes does: `3e-4` is a number, a date is text."""
+    """Loads YAML as Kubernetes does: `3e-4` is a number, a date and `12:30` are text."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Copy the fields of merge keys (`<<`) into the map, if they are not too many."""
+        super().flatten_mapping(node)
+        if len(node.value) > _VALUES_OF_ALIASES:
+            raise yaml.YAMLError(f"a map has more than {_VALUES_OF_ALIASES} fields")
 
 
 _Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    letter: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag.rpartition(":")[2] not in ("timestamp", "int", "float")
+    ]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+"),
-    list("-+.0123456789"),
-)
+_NUMBERS = {
+    # Those of PyYAML without base 60, and with exponents that need no sign.
+    "int": r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)",
+    "float": r"[-+]?(?:(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+"
+    r"|[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
+}
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), list("-+.0123456789")
+    )
 
 
 @dataclass(frozen=True)
@@ -90,10 +110,35 @@ def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidManifest([f"{origin}: is no YAML: {reason}"]) from None
+    if problem := _unreadable(values, len(text) + _VALUES_OF_ALIASES):
+        raise InvalidManifest([f"{origin}: {problem}"])
     objects: list[Mapping[str, Any]] = []
     for value in values:
         objects.extend(_objects(value, origin))
     return objects
+
+
+def _unreadable(values: list[Any], limit: int) -> str | None:
+    """Return why the values of a text cannot be a manifest: too many, or no numbers of JSON."""
+    left = [iter(values)]
+    count = 0
+    while left:
+        value = next(left[-1], left)
+        if value is left:
+            left.pop()
+            continue
+        count += 1
+        if count > limit:
+            return f"has more than {limit} values once its aliases are expanded"
+        if isinstance(value, Mapping):
+            left += [iter(value), iter(value.values())]
+        elif isinstance(value, list):
+            left.append(iter(value))
+        elif isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+            return "has an integer of more than 64 bits"
+        elif isinstance(value, float) and not isfinite(value):
+            return f"has the number {value}, which JSON has not"
+    return None
 
 
 def _objects(value: object, origin: str) -> Iterator[Mapping[str, Any]]:

@@ -24,48 +24,60 @@ def memory_problems(memory: MemoryPlan, run: PlannedRun, budget: DeviceBudget) -
         f"{gib(memory.total)} predicted on the device that needs most, more than the"
         f" {gib(memory.limit)} that its memory allows"
     )
-    fitting = _fitting(run.model, run.step, budget)
+    shares_optimizer = run.layout.distributed_optimizer
+    fitting = _fitting(run.model, run.step, budget, shares_optimizer)
     if fitting:
-        message += f"; these fit: {_alternatives(fitting, run.step)}"
+        message += f"; these fit: {_alternatives(fitting, run.step, shares_optimizer)}"
     else:
         message += "; no layout fits on these nodes: use more of them, or a smaller model"
     return [Problem("memory", "spec.parallelism", message)]
 
 
-def nothing_fits(model: ModelShape, step: StepShape, budget: DeviceBudget) -> Problem:
+def nothing_fits(
+    model: ModelShape, step: StepShape, budget: DeviceBudget, distributed_optimizer: bool = True
+) -> Problem:
     """Return that the search found no layout, and what would have one."""
     message = f"no layout of {budget.world_size} devices keeps every rule and fits into their"
     message += " memory"
-    fitting = _fitting(model, step, budget)
+    fitting = _fitting(model, step, budget, distributed_optimizer)
     if fitting:
-        message += f"; these would: {_alternatives(fitting, step)}"
+        message += f"; these would: {_alternatives(fitting, step, distributed_optimizer)}"
     else:
         message += "; use more nodes, a smaller model, or another globalBatchSize"
     return Problem("memory", "spec.parallelism", message)
 
 
-def _fitting(model: ModelShape, step: StepShape, budget: DeviceBudget) -> list[Candidate]:
-    """Return the layouts that fit, if need be with more recomputation or smaller micro-batches."""
+def _fitting(
+    model: ModelShape, step: StepShape, budget: DeviceBudget, distributed_optimizer: bool
+) -> list[Candidate]:
+    """Return the layouts that fit.
+
+    If need be, the optimizer is distributed, more is recomputed, or micro-batches are smaller.
+    """
     modes = _RECOMPUTE[_RECOMPUTE.index(step.recompute) :]
     for micro_batch_size in sorted({step.micro_batch_size, 1}, reverse=True):
         for recompute in modes:
             leaner = replace(step, recompute=recompute, micro_batch_size=micro_batch_size)
-            if candidates := search(model, leaner, budget):
-                return candidates
+            for shares_optimizer in sorted({distributed_optimizer, True}):
+                if candidates := search(model, leaner, budget, shares_optimizer):
+                    return candidates
     return []
 
 
-def _alternatives(candidates: list[Candidate], step: StepShape) -> str:
-    return " or ".join(_describe(candidate, step) for candidate in candidates[:2])
+def _alternatives(candidates: list[Candidate], step: StepShape, distributed_optimizer: bool) -> str:
+    described = (_describe(candidate, step, distributed_optimizer) for candidate in candidates[:2])
+    return " or ".join(described)
 
 
-def _describe(candidate: Candidate, step: StepShape) -> str:
-    """Return the fields of a manifest that make a candidate, where they differ from `step`."""
+def _describe(candidate: Candidate, step: StepShape, distributed_optimizer: bool) -> str:
+    """Return the fields of a manifest that make a candidate, where they differ from the run's."""
     words = degrees(candidate.layout) or ["tensor 1"]
     if candidate.layout.sequence_parallel:
         words.append("sequence true")
     if candidate.counts_ends:
         words.append("countEmbedding and countLoss true")
+    if candidate.layout.distributed_optimizer != distributed_optimizer:
+        words.append("distributedOptimizer true")
     if candidate.step.recompute != step.recompute:
         words.append(f"recompute {candidate.step.recompute}")
     if candidate.step.micro_batch_size != step.micro_batch_size:

@@ -68,9 +68,10 @@ def plan_resources(
     budget = device_budget_of(spec, profile)
     candidates: list[LayoutPlan] = []
     if spec.parallelism.is_left_to_planner:
-        fitting = search(model, step, budget, spec.parallelism.distributed_optimizer)
+        shares_optimizer = spec.parallelism.distributed_optimizer
+        fitting = search(model, step, budget, shares_optimizer)
         if not fitting:
-            problems += [*embedding, nothing_fits(model, step, budget)]
+            problems += [*embedding, nothing_fits(model, step, budget, shares_optimizer)]
             return ResourcePlan(spec, None, tuple(problems))
         best = _runnable_first(spec, fitting)
         candidates = [layout_plan(candidate, *_nodes(spec)) for candidate in best]
