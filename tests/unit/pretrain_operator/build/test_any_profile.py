@@ -192,7 +192,7 @@ def test_volumes_and_their_mounts_belong_together_and_have_places_of_their_own(b
 @settings(max_examples=80)
 @given(children())
 def test_children_have_valid_names_and_labels_and_are_deleted_with_their_owner(built: Any) -> None:
-    owner, job, manifests = built
+    owner, _, manifests = built
     assert manifests[-1]["kind"] == "Job", "the last: its pods need the others"
     by_kind = {manifest["kind"]: manifest for manifest in manifests}
     assert len(by_kind) == len(manifests)
