@@ -189,9 +189,11 @@ class Api:
     async def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = await self._send(method, path, **options)
         try:
-            body: dict[str, Any] = await response.json()
+            body = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Unavailable(f"{method.upper()} {path}: {error}") from None
+        if not isinstance(body, dict):
+            raise Unavailable(f"{method.upper()} {path}: the response is no object")
         return body
 
     async def _send(self, method: str, path: str, **options: Any) -> Any:
@@ -228,8 +230,7 @@ class _Conflict(Unavailable):
 
 
 def _translate(error: ApiException, method: str, path: str) -> Refused | Unavailable:
-    text = error.summary() if isinstance(error, DynamicApiError) else str(error.reason)
-    message = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    message = _message(error)
     if error.status == 404:
         return _NotFound(message)
     if error.status == 409:
@@ -237,3 +238,13 @@ def _translate(error: ApiException, method: str, path: str) -> Refused | Unavail
     if error.status in _REFUSALS:
         return Refused(message)
     return Unavailable(f"{method.upper()} {path}: {error.status} {message}")
+
+
+def _message(error: ApiException) -> str:
+    text = error.reason
+    if isinstance(error, DynamicApiError):
+        try:
+            text = error.summary()
+        except (ValueError, AttributeError):
+            text = error.reason  # a proxy's response: it claims to be JSON, and is no object
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)

@@ -24,10 +24,11 @@ class Index[T: Item]:
     def upsert(self, key: NamespacedName, item: T, owner: Key | None) -> bool:
         """Store an object, unless the stored version is as new; return whether it was stored."""
         old = self.items.get(key)
-        if old is not None and old.uid == item.uid and not is_newer(item, old):
+        if old is not None and not is_newer(item, old):
             return False
         self.items[key] = item
         if owner is not None:
+            self._disown(key)  # its labels may have changed
             self.owners[key] = owner
             self.owned[owner].add(key)
         return True
@@ -35,15 +36,18 @@ class Index[T: Item]:
     def drop(self, key: NamespacedName) -> None:
         """Remove an object."""
         self.items.pop(key, None)
+        self._disown(key)
+
+    def of(self, owner: Key) -> list[T]:
+        """Return the objects of one owner, by name."""
+        return [self.items[key] for key in sorted(self.owned.get(owner, ()))]
+
+    def _disown(self, key: NamespacedName) -> None:
         owner = self.owners.pop(key, None)
         if owner is not None:
             self.owned[owner].discard(key)
             if not self.owned[owner]:
                 del self.owned[owner]
-
-    def of(self, owner: Key) -> list[T]:
-        """Return the objects of one owner, by name."""
-        return [self.items[key] for key in sorted(self.owned.get(owner, ()))]
 
 
 def is_newer(item: Item, old: Item) -> bool:

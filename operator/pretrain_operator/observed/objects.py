@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from pretrain_api.problems import parse
 
+_MAX_DIGITS = 18
+"""Digits that always fit into 64 bits, as numbers in a status must."""
+
 
 @dataclass(frozen=True, order=True)
 class Key:
@@ -123,5 +126,9 @@ def true_conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def parse_integer(text: str) -> int:
-    """Return the number in a label or annotation; 0 if the text is not a number."""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Return the number in a label or annotation; 0 if the text is not a number, or a huge one.
+
+    Anybody may write such a text; Python refuses to convert one of thousands of digits.
+    """
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return int(text) if is_number else 0
