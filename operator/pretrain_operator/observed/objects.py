@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+_MAX_DIGITS = 18
+
 
 @dataclass(frozen=True, order=True)
 class Key:
@@ -78,9 +80,14 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
         labels=dict(meta.get("labels") or {}),
         annotations=dict(meta.get("annotations") or {}),
         deleting=meta.get("deletionTimestamp") is not None,
-        spec=body.get("spec") or {},
-        status=body.get("status") or {},
+        spec=_mapping(body.get("spec")),
+        status=_mapping(body.get("status")),
     )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return `value`; empty if it is no mapping: an older CRD may have let that through."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,5 +106,10 @@ def true_conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def parse_integer(text: str) -> int:
-    """Return the number in a label or annotation; 0 if the text is not a number."""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Return the number in a label or annotation; 0 if the text is no number of 64 bits.
+
+    Users can write both. Python refuses to read thousands of digits, and the API server refuses a
+    status with more than 64 bits.
+    """
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return int(text) if is_number else 0
