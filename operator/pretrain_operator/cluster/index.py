@@ -22,10 +22,14 @@ class Index[T: Item]:
     owned: defaultdict[Key, set[NamespacedName]] = field(default_factory=lambda: defaultdict(set))
 
     def upsert(self, key: NamespacedName, item: T, owner: Key | None) -> bool:
-        """Insert or replace an object, unless the stored one is as new; return whether it was."""
+        """Insert or replace an object, unless the stored one is as new; return whether it was.
+
+        The stored one may be a successor of the same name: its version is higher, too.
+        """
         old = self.items.get(key)
-        if old is not None and old.uid == item.uid and not is_newer(item, old):
+        if old is not None and not is_newer(item, old):
             return False
+        self.drop(key)  # its labels may have named another owner
         self.items[key] = item
         if owner is not None:
             self.owners[key] = owner

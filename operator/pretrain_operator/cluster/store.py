@@ -56,13 +56,19 @@ class Store:
             return
         name = (meta.get("namespace") or "", meta["name"])
         if kind == "Job":
-            if self._jobs.upsert(name, parse_job(body), owner_key(body)):
-                self._notify(self._jobs.owners.get(name))
+            self._upsert_child(self._jobs, name, parse_job(body), owner_key(body))
         elif kind == "Pod":
-            if self._pods.upsert(name, parse_pod(body), owner_key(body)):
-                self._notify(self._pods.owners.get(name))
+            self._upsert_child(self._pods, name, parse_pod(body), owner_key(body))
         else:
             self._upsert_object(kind, name, parse_object(kind, body))
+
+    def _upsert_child[T: ObservedJob | ObservedPod](
+        self, index: Index[T], name: NamespacedName, item: T, owner: Key | None
+    ) -> None:
+        previous = index.owners.get(name)
+        if index.upsert(name, item, owner):
+            for concerned in dict.fromkeys((previous, owner)):
+                self._notify(concerned)
 
     def _upsert_object(self, kind: str, name: NamespacedName, observed: ObservedObject) -> None:
         old = self.get(observed.key)
