@@ -9,7 +9,7 @@ from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit, keep_layout
-from pretrain_operator.observed.clock import seconds_between
+from pretrain_operator.observed.clock import read_time
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, find_condition, read_status
@@ -20,6 +20,9 @@ from pretrain_operator.plan.runs.next_attempt import plan_attempts
 from pretrain_operator.plan.runs.observed_run import ObservedRun, last_end_of, read_run
 from pretrain_operator.plan.runs.training_run import plan_attempt_job
 from pretrain_operator.plan.secrets import hold_for_secrets
+
+_SOON_SECONDS = 1.0
+"""Least time between the end of a run and its deletion: its status and Events report the end."""
 
 
 def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
@@ -92,20 +95,24 @@ def _with_attempt_job(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan
 
 def _with_requeue(plan: RunPlan, run: ObservedRun, observed: Observation, now: datetime) -> RunPlan:
     """Return `plan` with what becomes due with time: the deletion of the object, or a poll."""
-    if plan.state.is_finished and run.spec.ttl_after_finished is not None:
-        left = run.spec.ttl_after_finished - _seconds_since_end(plan, run, now)
-        if left <= 0:
+    time_to_live = run.spec.ttl_after_finished
+    if plan.state.is_finished and time_to_live is not None:
+        age = _seconds_since_end(plan, run, now)
+        if age is not None and age >= time_to_live:
             return replace(plan, delete_owner=True)
+        left = max(_SOON_SECONDS, time_to_live - (age or 0.0))
         return replace(plan, requeue_after_seconds=left)
     if plan.is_polled:
         return replace(plan, requeue_after_seconds=observed.poll_seconds)
     return plan
 
 
-def _seconds_since_end(plan: RunPlan, run: ObservedRun, now: datetime) -> float:
+def _seconds_since_end(plan: RunPlan, run: ObservedRun, now: datetime) -> float | None:
+    """Return the seconds since the end of the run; `None` until its status reports that."""
     is_complete = plan.state.phase is Phase.COMPLETE
     kind = ConditionType.COMPLETE if is_complete else ConditionType.FAILED
     condition = find_condition(run.status.conditions, kind)
     if condition is None or condition.status != "True":
-        return 0.0
-    return seconds_between(condition.last_transition_time, now)
+        return None
+    end = read_time(condition.last_transition_time)
+    return (now - end).total_seconds() if end else None
