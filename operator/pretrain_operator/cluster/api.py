@@ -228,8 +228,7 @@ class _Conflict(Unavailable):
 
 
 def _translate(error: ApiException, method: str, path: str) -> Refused | Unavailable:
-    text = error.summary() if isinstance(error, DynamicApiError) else str(error.reason)
-    message = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    message = _message(error)
     if error.status == 404:
         return _NotFound(message)
     if error.status == 409:
@@ -237,3 +236,15 @@ def _translate(error: ApiException, method: str, path: str) -> Refused | Unavail
     if error.status in _REFUSALS:
         return Refused(message)
     return Unavailable(f"{method.upper()} {path}: {error.status} {message}")
+
+
+def _message(error: ApiException) -> str:
+    """Return the message of a response, or all of its body if that is no `Status`.
+
+    A proxy or an admission webhook may have written it.
+    """
+    try:
+        text = error.summary() if isinstance(error, DynamicApiError) else error.reason
+    except (ValueError, AttributeError):
+        text = error.body
+    return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
