@@ -72,6 +72,23 @@ def test_the_window_of_a_budget_may_be_longer_than_the_calendar(window: str) -> 
     simulate(steps)
 
 
+def test_a_run_waits_for_a_dataset_whose_status_is_better_than_its_spec() -> None:
+    async def steps(simulation: Simulation) -> None:
+        with_chain(simulation)
+        await simulation.run()
+        status = simulation.object("TokenDataset", "blocks")["status"]
+        simulation.edit("TokenDataset", "blocks", sequenceLength="many")
+        generation = simulation.object("TokenDataset", "blocks")["metadata"]["generation"]
+        status = {**status, "observedGeneration": generation}
+        write_status(simulation, "TokenDataset", "blocks", status)
+        simulation.apply("PretrainJob", "run")
+        await simulation.reconcile("PretrainJob", "run")
+        assert state(simulation, "PretrainJob", "run") == ("Waiting", "WaitingForDependency")
+        assert "its spec is invalid" in message(simulation, "PretrainJob", "run")
+
+    simulate(steps)
+
+
 @pytest.mark.parametrize("time", ["yesterday", ""])
 def test_a_finished_run_whose_end_is_unreadable_lives_for_its_time_from_now(time: str) -> None:
     async def steps(simulation: Simulation) -> None:
