@@ -120,9 +120,21 @@ class Cluster:
             return None
         return await self.progress.read(owner.key, pod)
 
-    async def missing_secrets(self, namespace: str, names: Iterable[str]) -> list[str]:
-        """Return the Secrets that do not exist; only metadata is read."""
-        return [name for name in names if await self.api.metadata(SECRET, namespace, name) is None]
+    async def look_up_secrets(
+        self, namespace: str, names: Iterable[str]
+    ) -> tuple[frozenset[str], dict[str, str]]:
+        """Return the Secrets that do not exist, and why others cannot be looked up.
+
+        Only metadata is read.
+        """
+        missing, refusals = set(), {}
+        for name in names:
+            try:
+                if await self.api.metadata(SECRET, namespace, name) is None:
+                    missing.add(name)
+            except Refused as refusal:
+                refusals[name] = str(refusal)
+        return frozenset(missing), refusals
 
     async def delete_jobs(self, owner: ObservedObject, names: Iterable[str]) -> None:
         """Delete Jobs of `owner`, with their pods and ConfigMaps."""

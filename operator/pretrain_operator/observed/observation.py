@@ -1,5 +1,6 @@
 """Everything that one reconcile reads, in one value: the input of planning."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pretrain_api.v1alpha1.progress import Progress
@@ -22,8 +23,8 @@ class Observation:
     """All ComputeProfiles, and what the object refers to, directly or through other objects."""
     missing_secrets: frozenset[str] = frozenset()
     """Secrets that the object names and that do not exist. Looked up before a Job is created."""
-    secrets_refusal: str = ""
-    """Why Secrets could not be looked up. Empty if they could."""
+    secret_refusals: Mapping[str, str] = field(default_factory=dict)
+    """Why Secrets could not be looked up, by their name."""
     progress: Progress | None = None
     """What rank 0 reports now. `None` if it was not polled, or did not answer."""
     poll_seconds: float = 2.0

@@ -44,11 +44,12 @@ def _require_secrets(observed: Observation, names: Iterable[str]) -> None:
 
     Raises:
         DependencyNotReady: If one of them does not exist.
-        Refused: If the operator may not look them up.
+        Refused: If the operator may not look one of them up.
     """
     needed = sorted(names)
-    if needed and observed.secrets_refusal:
-        raise Refused(observed.secrets_refusal)
+    refusals = [observed.secret_refusals.get(name) for name in needed]
+    if refusal := next(filter(None, refusals), None):
+        raise Refused(refusal)
     missing = [name for name in needed if name in observed.missing_secrets]
     if missing:
         raise DependencyNotReady(

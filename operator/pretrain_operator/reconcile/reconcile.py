@@ -1,6 +1,7 @@
 """One reconcile, the same for every kind: observe, plan, carry out, write the status, requeue."""
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -13,10 +14,12 @@ from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.references import collect_related
 from pretrain_operator.plan.blocked import blocked_state
 from pretrain_operator.plan.plans import Plan
-from pretrain_operator.plan.requeue import requeue_after_seconds
+from pretrain_operator.plan.requeue import requeue_after_seconds, state_seconds
 from pretrain_operator.plan.runs.next_attempt import progress_pod
 from pretrain_operator.plan.secrets import secrets_to_look_up
 from pretrain_operator.reconcile.kinds import KIND_FUNCTIONS, KindFunctions
+
+logger = logging.getLogger("pretrain_operator")
 
 _SEARCHES = ThreadPoolExecutor(2, "search")
 """A search shares the interpreter with the event loop: more threads would starve other objects,
@@ -55,11 +58,8 @@ async def observe[P: Plan](
         poll_seconds=cluster.progress.interval_seconds,
     )
     names = () if kind.is_settled(observed) else secrets_to_look_up(observed)
-    try:
-        missing = await cluster.missing_secrets(owner.key.namespace, names)
-    except Refused as refusal:
-        return replace(observed, secrets_refusal=str(refusal))
-    return replace(observed, missing_secrets=frozenset(missing))
+    missing, refusals = await cluster.look_up_secrets(owner.key.namespace, names)
+    return replace(observed, missing_secrets=missing, secret_refusals=refusals)
 
 
 async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now: datetime) -> P:
@@ -71,7 +71,10 @@ async def make_plan[P: Plan](kind: KindFunctions[P], observed: Observation, now:
 
 
 async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -> P:
-    """Carry out the actions of `plan`; return it, blocked if a child cannot be created."""
+    """Carry out the actions of `plan`; return it, blocked if one of them is refused.
+
+    A finished object stays finished: if its status no longer said so, it could start again.
+    """
     try:
         await cluster.delete_jobs(owner, plan.delete)
         if plan.resize is not None:
@@ -80,5 +83,9 @@ async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -
         if plan.delete_owner:
             await cluster.delete_object(owner)
     except (NameConflict, Refused) as error:
-        return plan.blocked(blocked_state(owner, error))
+        blocked = blocked_state(owner, error)
+        if not plan.state.is_finished:
+            return plan.blocked(blocked)
+        logger.warning("%s is finished, but %s", owner.key, blocked.message)
+        return replace(plan, requeue_after_seconds=state_seconds(blocked))
     return plan
