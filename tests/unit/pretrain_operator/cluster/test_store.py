@@ -150,6 +150,16 @@ def test_a_list_removes_older_objects_but_not_newer_ones() -> None:
     assert [job.name for job in store.jobs(OWNER)] == ["kept", "new"]
 
 
+def test_a_job_that_gets_its_labels_back_is_one_of_its_owner_again() -> None:
+    store = Store(RecordingListener())
+    store.upsert("Job", child("Job", "ours", "5"))
+    store.replace("Job", [], "10")
+    store.upsert("Job", child("Job", "ours", "6"))
+    assert store.jobs(OWNER) == ()
+    store.upsert("Job", child("Job", "ours", "11"))
+    assert [job.name for job in store.jobs(OWNER)] == ["ours"]
+
+
 def test_an_artifact_concerns_dependents_but_progress_does_not() -> None:
     calls = RecordingListener()
     store = Store(calls)
