@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
+from pretrain_api.meta import Reference
 from pretrain_operator.observed.objects import Key, ListedObjects, ObjectReader, ObservedObject
 
 ANY_PROFILE = Key("ComputeProfile", "", "*")
@@ -36,10 +39,13 @@ def collect_related(reader: ObjectReader, owner: ObservedObject) -> ListedObject
 
 
 def secret_references(spec: object) -> Iterator[str]:
-    """Yield the Secrets that a spec, or a part of one, names in `credentialsSecretRef`."""
+    """Yield the Secrets that a spec, or a part of one, names in `credentialsSecretRef`.
+
+    A name that no object can have is left out: it would become part of the path of a request.
+    """
     if isinstance(spec, Mapping):
         for field, value in spec.items():
-            if field == "credentialsSecretRef" and (name := _name(value)):
+            if field == "credentialsSecretRef" and (name := _valid_name(value)):
                 yield name
             else:
                 yield from secret_references(value)
@@ -75,3 +81,10 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _name(ref: object) -> str | None:
     name = _mapping(ref).get("name")
     return name if isinstance(name, str) else None
+
+
+def _valid_name(ref: object) -> str | None:
+    try:
+        return Reference.model_validate(ref, extra="ignore").name
+    except ValidationError:
+        return None

@@ -6,6 +6,7 @@ from builders import make_body
 from pretrain_operator.observed.jobs import parse_job
 from pretrain_operator.observed.objects import parse_object
 from pretrain_operator.observed.pods import parse_pod
+from pretrain_operator.observed.references import secret_references
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -22,3 +23,11 @@ def test_a_number_that_kubernetes_cannot_hold_is_read_as_zero(text: str) -> None
 def test_a_spec_or_status_that_is_no_mapping_is_read_as_empty(junk: object) -> None:
     observed = parse_object("PretrainJob", make_body("PretrainJob", spec=junk, status=junk))
     assert (observed.spec, observed.status) == ({}, {})
+
+
+@pytest.mark.parametrize("name", ["../configmaps/x", "x" * 10**6, "x?y", "", ".", ["s3"], None])
+def test_only_a_valid_name_of_a_secret_is_looked_up(name: object) -> None:
+    junk = {"output": {"uri": "s3://x", "credentialsSecretRef": {"name": name}}}
+    assert list(secret_references(junk)) == []
+    valid = {"sources": [{"credentialsSecretRef": {"name": "s3", "unknown": name}}]}
+    assert list(secret_references(valid)) == ["s3"]
