@@ -13,6 +13,7 @@ from structure_measures import (
     ROOT,
     functions,
     homonyms,
+    lines_of_tests,
     modules_by_package,
     parameters,
 )
@@ -22,6 +23,7 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 MAX_MODULES = 15
 MAX_PARAMETERS = 4
+MIN_TEST_RATIO = 0.8
 TRAINER_STORY = {
     "__main__",
     "launcher",
@@ -71,6 +73,11 @@ def test_no_function_of_the_control_plane_takes_more_than_four_parameters() -> N
     folders = ("operator/", "crds/")
     counts = {name: parameters(node) for name, node in functions() if name.startswith(folders)}
     assert {name: n for name, n in counts.items() if n > MAX_PARAMETERS} == {}
+
+
+def test_operator_and_api_are_tested_line_for_line() -> None:
+    code, tests, _ = lines_of_tests()
+    assert tests >= MIN_TEST_RATIO * code
 
 
 def test_no_file_is_named_for_nothing() -> None:

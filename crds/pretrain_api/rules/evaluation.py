@@ -89,11 +89,16 @@ def _context(variables: Mapping[str, Any]) -> cel.Context:
     context = cel.Context()
     for name, value in variables.items():
         context.add_variable(name, value)
-    context.add_function("quantity", lambda text: {"value": parse_quantity(text)})
+    context.add_function("quantity", _quantity)
     context.add_function("asInteger", lambda quantity: quantity["value"])
     context.add_function("format", _format)
     context.add_function("sum", sum)
     return context
+
+
+def _quantity(text: str) -> dict[str, int]:
+    """Return a quantity; of an integer, which rules convert to text, any number of digits."""
+    return {"value": parse_quantity(int(text) if text.isdecimal() else text)}
 
 
 def _format(template: str, values: Sequence[Any]) -> str:

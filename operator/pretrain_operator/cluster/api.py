@@ -241,10 +241,12 @@ def _translate(error: ApiException, method: str, path: str) -> Refused | Unavail
 
 
 def _message(error: ApiException) -> str:
-    text = error.reason
-    if isinstance(error, DynamicApiError):
-        try:
-            text = error.summary()
-        except (ValueError, AttributeError):
-            text = error.reason  # a proxy's response: it claims to be JSON, and is no object
+    """Return the message of a response, or all of its body if that is no `Status`.
+
+    A proxy or an admission webhook may have written it.
+    """
+    try:
+        text = error.summary() if isinstance(error, DynamicApiError) else error.reason
+    except (ValueError, AttributeError):
+        text = error.body
     return text.decode(errors="replace") if isinstance(text, bytes) else str(text)

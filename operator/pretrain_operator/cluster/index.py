@@ -27,8 +27,8 @@ class Index[T: Item]:
         if old is not None and not is_newer(item, old):
             return False
         self.items[key] = item
+        self._disown(key)  # its labels may have changed
         if owner is not None:
-            self._disown(key)  # its labels may have changed
             self.owners[key] = owner
             self.owned[owner].add(key)
         return True

@@ -4,6 +4,7 @@ Watches, lists and the responses to the operator's own writes all update it, so 
 reads what the one before it wrote.
 """
 
+import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -47,12 +48,13 @@ class Store:
         self._jobs: Index[ObservedJob] = Index()
         self._pods: Index[ObservedPod] = Index()
         self._dependents: defaultdict[Key, set[Key]] = defaultdict(set)
-        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._deleted: OrderedDict[str, float] = OrderedDict()
+        """The last version that may still arrive late, by the UID of a removed object."""
 
     def upsert(self, kind: str, body: Mapping[str, Any]) -> None:
         """Store a version of an object, unless the stored one is as new or it was deleted."""
         meta = body["metadata"]
-        if meta["uid"] in self._deleted:
+        if version_number(meta.get("resourceVersion") or "") <= self._deleted.get(meta["uid"], -1):
             return
         name = (meta.get("namespace") or "", meta["name"])
         if kind == "Job":
@@ -83,10 +85,13 @@ class Store:
     def drop(self, kind: str, body: Mapping[str, Any]) -> None:
         """Remove a deleted object; versions of it that arrive later are ignored."""
         meta = body["metadata"]
-        self._drop(kind, (meta.get("namespace") or "", meta["name"]), meta["uid"])
+        self._drop(kind, (meta.get("namespace") or "", meta["name"]), meta["uid"], math.inf)
 
     def replace(self, kind: str, bodies: Iterable[Mapping[str, Any]], version: str) -> None:
-        """Store a complete list of `version`; remove older objects that it does not contain."""
+        """Store a complete list of `version`; remove older objects that it does not contain.
+
+        These were deleted, or have lost their labels: with them, they come back.
+        """
         listed = set()
         for body in bodies:
             meta = body["metadata"]
@@ -95,7 +100,7 @@ class Store:
         newest = version_number(version)
         for name, item in list(self._index(kind).items.items()):
             if name not in listed and version_number(item.resource_version) <= newest:
-                self._drop(kind, name, item.uid)
+                self._drop(kind, name, item.uid, newest)
 
     def get(self, key: Key) -> ObservedObject | None:
         """Return the object `key`."""
@@ -144,8 +149,8 @@ class Store:
             for job in jobs
         ]
 
-    def _drop(self, kind: str, name: NamespacedName, uid: str) -> None:
-        self._deleted[uid] = None
+    def _drop(self, kind: str, name: NamespacedName, uid: str, last_version: float) -> None:
+        self._deleted[uid] = last_version
         while len(self._deleted) > _MAX_DELETED:
             self._deleted.popitem(last=False)
         index = self._index(kind)

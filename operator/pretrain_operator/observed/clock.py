@@ -18,6 +18,17 @@ def parse_time(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+def read_time(text: str | None) -> datetime | None:
+    """Return the time of a timestamp in a status; `None` if it is unset or unreadable.
+
+    Another client may have written it.
+    """
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None
+
+
 def seconds_between(start: str, end: datetime) -> float:
     """Return the seconds from `start` to `end`; 0 if `start` is later."""
     return max(0.0, (end - parse_time(start)).total_seconds())

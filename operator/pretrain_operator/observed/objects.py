@@ -93,9 +93,14 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
         labels=dict(meta.get("labels") or {}),
         annotations=dict(meta.get("annotations") or {}),
         deleting=meta.get("deletionTimestamp") is not None,
-        spec=body.get("spec") or {},
-        status=body.get("status") or {},
+        spec=_mapping(body.get("spec")),
+        status=_mapping(body.get("status")),
     )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return `value`; empty if it is no mapping: an older CRD may have let that through."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def read_spec[M: BaseModel](model: type[M], observed: ObservedObject) -> M:

@@ -1,14 +1,15 @@
 """Retry an object that has failed: the user changes the value of an annotation."""
 
 from pretrain_api.meta import RETRY_ANNOTATION
+from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ObservedObject
 
 _LONGEST = 63
 
 
-def retry_value(owner: ObservedObject) -> str | None:
+def retry_value(item: ObservedObject | ObservedJob) -> str | None:
     """Return the value of the annotation; shortened, since the status keeps it for each attempt."""
-    return owner.annotations.get(RETRY_ANNOTATION, "")[:_LONGEST] or None
+    return item.annotations.get(RETRY_ANNOTATION, "")[:_LONGEST] or None
 
 
 def retry_hint(owner: ObservedObject) -> str:

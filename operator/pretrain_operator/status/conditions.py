@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pretrain_api.conditions import Condition, ConditionType, Reason
-from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.clock import format_time, read_time
 from pretrain_operator.observed.states import Phase, State
 
 Truth = Literal["True", "False", "Unknown"]
@@ -74,7 +74,11 @@ def build_conditions(
     conditions = []
     for kind, statement in statements.items():
         old = before.get(kind)
-        is_same = old is not None and old.status == statement.status
+        is_same = (
+            old is not None
+            and old.status == statement.status
+            and read_time(old.last_transition_time) is not None
+        )
         conditions.append(
             Condition(
                 type=kind.value,

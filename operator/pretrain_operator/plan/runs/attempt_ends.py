@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus
 from pretrain_operator.observed.clock import format_time
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.plan.failures import job_failure
+from pretrain_operator.plan.retry import retry_value
 from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED, keep_attempts
 from pretrain_operator.plan.runs.observed_run import ObservedRun
+
+_BY_SPEC = "suspended by spec.suspend"
 
 
 def observe_attempts(run: ObservedRun, now: datetime) -> tuple[AttemptStatus, ...]:
@@ -52,7 +54,7 @@ def _all_attempts(run: ObservedRun) -> list[AttemptStatus]:
     attempts = run.status.attempts
     numbers = {attempt.number for attempt in attempts}
     missing = [
-        AttemptStatus(number=job.attempt, job=job.name, retry=job.annotations.get(RETRY_ANNOTATION))
+        AttemptStatus(number=job.attempt, job=job.name, retry=retry_value(job))
         for job in run.jobs
         if job.attempt and job.attempt not in numbers
     ]
@@ -65,11 +67,13 @@ def _with_end(attempt: AttemptStatus, run: ObservedRun, now: datetime) -> Attemp
         return attempt
     job = job_of(attempt, run.jobs)
     if job is None:
+        if run.spec.suspend:
+            return ended(attempt, SUSPENDED, _BY_SPEC, now)
         return ended(attempt, ExitClass.INFRASTRUCTURE, f"its Job {attempt.job} is gone", now)
     started = attempt.model_copy(update={"started_at": job.started_at or job.created_at})
     if job.deleting:
         if run.spec.suspend:
-            return ended(started, SUSPENDED, "suspended by spec.suspend", now)
+            return ended(started, SUSPENDED, _BY_SPEC, now)
         return ended(started, ExitClass.INFRASTRUCTURE, f"its Job {job.name} was deleted", now)
     if not job.is_finished and not _is_abandoned(job, now):
         return started

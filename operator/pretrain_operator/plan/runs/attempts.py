@@ -4,6 +4,7 @@ An attempt is one Indexed Job. Its number increases and is never used twice, so 
 attempts have different names and cannot be mistaken for each other.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Literal
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
-from pretrain_operator.observed.clock import parse_time
+from pretrain_operator.observed.clock import read_time
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.plan.failures import UNREPORTED, Failure
 
@@ -27,7 +28,7 @@ REPLACED = "replaced"
 """End of an attempt that had not run yet when its ComputeProfile changed."""
 
 _MAX_BACKOFF_SECONDS = 60
-_RECENT = timedelta(minutes=10)
+_RECENT_SECONDS = 600
 """All ends within this time, also those that no budget pays for, increase the backoff."""
 
 Budget = Literal["infrastructure", "user"]
@@ -104,24 +105,30 @@ def decide_next_attempt(
     budget = _CHARGES.get(last.reason)
     recent = _recent(attempts, now)
     if budget is None:
-        return NextAttempt(_not_before(last, recent))
+        return NextAttempt(_not_before(last, recent, now))
     limit = budgets.infrastructure if budget == "infrastructure" else budgets.user
     charged = _charged(attempts, budget, limit, now)
     if len(charged) > limit.max:
         return GiveUp(_reason(last), _exhausted(budget, limit, len(charged), last))
-    return NextAttempt(_not_before(last, max(recent, len(charged))))
+    return NextAttempt(_not_before(last, max(recent, len(charged)), now))
 
 
 def _charged(
     attempts: Sequence[AttemptStatus], budget: Budget, limit: RestartBudget, now: datetime
 ) -> list[AttemptStatus]:
-    start = None if limit.window is None else now - timedelta(seconds=limit.window)
+    window = math.inf if limit.window is None else limit.window
     return [
         attempt
         for attempt in attempts
         if _CHARGES.get(attempt.reason or "") == budget
-        and (start is None or attempt.ended_at is None or parse_time(attempt.ended_at) >= start)
+        and (_seconds_since_end(attempt, now) or 0.0) <= window
     ]
+
+
+def _seconds_since_end(attempt: AttemptStatus, now: datetime) -> float | None:
+    """Return the seconds since `attempt` ended; `None` if that is unknown."""
+    end = read_time(attempt.ended_at)
+    return (now - end).total_seconds() if end else None
 
 
 def _reason(last: AttemptStatus) -> Reason:
@@ -140,12 +147,18 @@ def _exhausted(budget: Budget, limit: RestartBudget, count: int, last: AttemptSt
 
 def _recent(attempts: Sequence[AttemptStatus], now: datetime) -> int:
     """Return how many attempts ended recently, whether a budget pays for them or not."""
-    ends = [parse_time(attempt.ended_at) for attempt in attempts if attempt.ended_at]
-    return sum(end >= now - _RECENT for end in ends)
+    ages = [_seconds_since_end(attempt, now) for attempt in attempts]
+    return sum(age is not None and age <= _RECENT_SECONDS for age in ages)
 
 
-def _not_before(last: AttemptStatus, ends: int) -> datetime | None:
-    if ends < 2 or last.ended_at is None:
+def _not_before(last: AttemptStatus, ends: int, now: datetime) -> datetime | None:
+    """Return when the backoff after `last` ends; `None` if there is none.
+
+    An end far in the future is that of another clock, or of one that was put back since: it is not
+    waited for.
+    """
+    age = _seconds_since_end(last, now)
+    if ends < 2 or age is None or age < -_MAX_BACKOFF_SECONDS:
         return None
     delay = min(_MAX_BACKOFF_SECONDS, 2 ** min(ends - 1, 10))
-    return parse_time(last.ended_at) + timedelta(seconds=delay)
+    return now + timedelta(seconds=delay - age)

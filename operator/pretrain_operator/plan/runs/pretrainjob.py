@@ -10,7 +10,7 @@ from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, admit, keep_layout
-from pretrain_operator.observed.clock import parse_time
+from pretrain_operator.observed.clock import read_time
 from pretrain_operator.observed.objects import ObservedObject, read_spec
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, find_condition, read_status
@@ -88,9 +88,8 @@ def _with_expiry(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan:
     is_complete = plan.state.phase is Phase.COMPLETE
     kind = ConditionType.COMPLETE if is_complete else ConditionType.FAILED
     condition = find_condition(run.status.conditions, kind)
-    if condition is None or condition.status != "True":
-        return replace(plan, requeue_at=now + timedelta(seconds=time_to_live))
-    expires_at = parse_time(condition.last_transition_time) + timedelta(seconds=time_to_live)
-    if expires_at <= now:
+    is_shown = condition is not None and condition.status == "True"
+    ended_at = read_time(condition.last_transition_time) if condition and is_shown else None
+    if ended_at is not None and (now - ended_at).total_seconds() >= time_to_live:
         return replace(plan, delete_owner=True)
-    return replace(plan, requeue_at=expires_at)
+    return replace(plan, requeue_at=(ended_at or now) + timedelta(seconds=time_to_live))

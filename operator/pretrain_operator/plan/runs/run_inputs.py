@@ -67,8 +67,9 @@ def open_inputs(run: ObservedRun) -> OpenedInputs:
             tokenizer=_reopen(run.inputs.tokenizer, tokenizer),
         )
     blocks = require_artifact(_DATASET_FIELD, key, dataset)
-    assert dataset is not None
-    assert tokenizer_key is not None
+    if dataset is None or tokenizer_key is None:
+        message = f"waits for {key.title} (its spec is invalid)"
+        raise DependencyNotReady(Reason.WAITING_FOR_DEPENDENCY, message)
     tokenizer_field = f"spec.tokenizerRef of {key.title}"
     vocabulary = require_artifact(tokenizer_field, tokenizer_key, run.related.get(tokenizer_key))
     _require_current(dataset, run.related)

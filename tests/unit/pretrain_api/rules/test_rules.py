@@ -139,6 +139,13 @@ def test_no_junk_makes_the_check_raise(
     check(kind, {**spec, top: data.draw(st.sampled_from([junk, inner]))})
 
 
+@pytest.mark.parametrize("tokens", [10**15, 10**18, "1P", "1000P", 10**18 + 1, 2**63 - 1])
+def test_every_quantity_up_to_the_largest_is_judged(tokens: int | str) -> None:
+    problems = check("PretrainJob", {**SPEC, "training": {**SPEC["training"], "tokens": tokens}})
+    is_too_large = any("larger than" in str(problem) for problem in problems)
+    assert is_too_large == (tokens in (10**18 + 1, 2**63 - 1))
+
+
 def test_crds_are_as_kubernetes_reads_them() -> None:
     for kind in KINDS:
         text = json.dumps(crd(kind))

@@ -3,8 +3,13 @@ import asyncio
 import aiohttp
 import pytest
 from aiohttp import web
+from kubernetes.aio.client.rest import ApiException
+from kubernetes.aio.dynamic.exceptions import ForbiddenError
 
-from pretrain_operator.cluster.api import read_bounded
+from memory_server import MemoryServer
+from pretrain_operator.cluster.api import Api, read_bounded
+from pretrain_operator.cluster.resources import SECRET
+from pretrain_operator.observed.errors import Refused
 
 
 async def read_body(size: int, limit: int) -> bytes:
@@ -38,3 +43,23 @@ def test_a_body_within_the_limit_is_read_completely(size: int) -> None:
 def test_a_body_beyond_the_limit_is_an_error() -> None:
     with pytest.raises(ValueError, match="more than 200000 bytes"):
         asyncio.run(read_body(5_000_000, 200_000))
+
+
+@pytest.mark.parametrize(
+    ("body", "want"),
+    [
+        (b'{"message": "no room"}', "no room"),
+        (b"<html>proxy</html>", "<html>proxy</html>"),
+        (b"[]", "[]"),
+        (b"\xff", "\ufffd"),
+        (b"", "403 Reason: Forbidden"),
+    ],
+)
+def test_a_refusal_with_any_body_is_a_refusal(body: bytes, want: str) -> None:
+    error = ApiException(status=403, reason="Forbidden")
+    error.body, error.headers = body, {"Content-Type": "application/json"}
+    server = MemoryServer()
+    server.refuse = lambda method, path: ForbiddenError(error)
+    with pytest.raises(Refused) as refusal:
+        asyncio.run(Api(server).get(SECRET, "default", "s3"))
+    assert str(refusal.value) == want

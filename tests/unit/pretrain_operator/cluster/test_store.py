@@ -72,6 +72,29 @@ def test_a_successor_of_the_same_name_is_another_object() -> None:
     assert observed.uid == "another"
 
 
+def test_a_late_version_does_not_replace_a_successor_of_the_same_name() -> None:
+    store = Store(RecordingListener())
+    successor = {"uid": "another", "resourceVersion": "7"}
+    store.upsert("DataPipeline", make_body("DataPipeline", "documents", metadata=successor))
+    store.upsert("DataPipeline", versioned("5"))
+    observed = store.get(DOCUMENTS)
+    assert observed is not None
+    assert observed.uid == "another"
+
+
+@pytest.mark.parametrize("labels", [{"pretrain.dev/name": "other"}, {"pretrain.dev/kind": "x"}])
+def test_a_child_whose_labels_are_changed_leaves_its_owner(labels: dict[str, str]) -> None:
+    calls = RecordingListener()
+    store = Store(calls)
+    store.upsert("Job", child("Job", "documents-list-1"))
+    relabelled = child("Job", "documents-list-1", "2", labels=labels)
+    store.upsert("Job", relabelled)
+    assert store.jobs(OWNER) == ()
+    assert calls[:2] == [("documents", False)] * 2
+    store.drop("Job", relabelled)
+    assert store.jobs(OWNER) == ()
+
+
 def test_a_change_of_a_child_concerns_its_owner() -> None:
     calls = RecordingListener()
     store = Store(calls)
@@ -125,6 +148,16 @@ def test_a_list_removes_older_objects_but_not_newer_ones() -> None:
     store.upsert("Job", child("Job", "new", "12"))
     store.replace("Job", [child("Job", "kept", "6")], "10")
     assert [job.name for job in store.jobs(OWNER)] == ["kept", "new"]
+
+
+def test_a_job_that_gets_its_labels_back_is_one_of_its_owner_again() -> None:
+    store = Store(RecordingListener())
+    store.upsert("Job", child("Job", "ours", "5"))
+    store.replace("Job", [], "10")
+    store.upsert("Job", child("Job", "ours", "6"))
+    assert store.jobs(OWNER) == ()
+    store.upsert("Job", child("Job", "ours", "11"))
+    assert [job.name for job in store.jobs(OWNER)] == ["ours"]
 
 
 def test_an_artifact_concerns_dependents_but_progress_does_not() -> None:
