@@ -59,6 +59,13 @@ def test_a_text_that_the_crd_refuses_is_refused_by_the_type(text: str) -> None:
             parse_quantity(text)
 
 
+@pytest.mark.parametrize("text", ["1E", "1Ei", "1K", "1ki", "1m", "1u", "1e3", "+1", "1.", ".5"])
+def test_the_type_and_the_crd_refuse_the_same_suffixes(text: str) -> None:
+    assert pattern_of(AMOUNT).search(text) is None
+    with pytest.raises(ValueError, match="is not a quantity"):
+        parse_quantity(text)
+
+
 @pytest.mark.parametrize("amount", [LARGEST, "1000P", "1000000T", str(10**15 - 1) + "k"])
 def test_up_to_the_largest_amount_all_are_read(amount: int | str) -> None:
     assert 0 < parse_quantity(amount) <= LARGEST

@@ -44,6 +44,25 @@ def test_a_model_is_served_by_the_fewest_cards_that_hold_it(parameters: int) -> 
         assert 2 * int(cards) == named[name]
 
 
+EDGES = {
+    # Parameters in bf16 with 20 % around them, on 92 % of 24 GiB; half of the cards are a near miss
+    # if a quarter more would do.
+    9_878_424_780: ("1 × rtx4090", False),
+    9_878_424_782: ("2 × rtx4090", True),
+    12_348_030_970: ("2 × rtx4090", True),
+    12_348_030_980: ("2 × rtx4090", False),
+    19_756_849_562: ("4 × rtx4090", True),
+}
+
+
+@pytest.mark.parametrize("parameters", EDGES)
+def test_cards_and_near_misses_change_exactly_at_their_limits(parameters: int) -> None:
+    cards, is_near = EDGES[parameters]
+    fits, _, short = serving_hint(parameters).partition("; just too large for ")
+    assert cards in fits
+    assert ("rtx4090" in short) is is_near
+
+
 def test_what_no_eight_cards_hold_is_said() -> None:
     assert serving_hint(10**13).endswith("more than 8 of any known card")
 

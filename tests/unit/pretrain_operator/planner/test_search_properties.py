@@ -26,9 +26,9 @@ from pretrain_operator.planner.search import Candidate, search
 from pretrain_operator.planner.to_status import parallelism_spec
 
 H100 = speeds_of(DEVICES["h100"])
-SMALL = ModelShape(12, 768, 3072, 12, 4, 64, 32_000)
-UNEVEN = replace(SMALL, layers=14)
-EXPERTS = replace(SMALL, experts=ExpertsShape(8, 2, 1024))
+SMALL = ModelShape(12, 1024, 3072, 16, 8, 64, 32_000)
+UNEVEN = replace(SMALL, layers=14, attention_heads=12, query_groups=4, hidden_size=768)
+EXPERTS = replace(UNEVEN, layers=12, experts=ExpertsShape(8, 2, 1024))
 STEP = StepShape(1, 48, 2048)
 MODELS = {"dense": SMALL, "uneven": UNEVEN, "experts": EXPERTS}
 
