@@ -63,8 +63,10 @@ def version_of(body: Json) -> Version:
 class StoreMachine(RuleBasedStateMachine):
     """A cluster that changes, and a store that is told of it late."""
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(kind=kinds)
+    def start(self, kind: str) -> None:
+        self.kind = kind
+        """All steps are about objects of one kind: the more often they concern the same one."""
         self.calls: set[Key] = set()
         self.store = Store(lambda key, _: self.calls.add(key))
         self.log: list[Event] = []
@@ -76,70 +78,75 @@ class StoreMachine(RuleBasedStateMachine):
         self.has_gaps: set[str] = set()
         """Kinds whose watch has lost events since the last list."""
 
-    @rule(kind=kinds, name=names, variant=names)
-    def write(self, kind: str, name: str, variant: str) -> None:
+    @rule(name=names, variant=names)
+    def write(self, name: str, variant: str) -> None:
         """A user or a controller creates or changes an object."""
-        slot, version = (kind, name), len(self.log) + 1
+        slot, version = (self.kind, name), len(self.log) + 1
         old = self.objects.get(slot)
-        uid = old["metadata"]["uid"] if old else f"{kind}-{name}-{version}"
+        uid = old["metadata"]["uid"] if old else f"{self.kind}-{name}-{version}"
         self.objects[slot] = make_version(slot, uid, version, variant)
-        self.log.append(Event(kind, self.objects[slot], deleted=False))
+        self.log.append(Event(self.kind, self.objects[slot], deleted=False))
 
-    @rule(kind=kinds, name=names)
-    def delete(self, kind: str, name: str) -> None:
+    @rule(name=names)
+    def delete(self, name: str) -> None:
         """A user or a controller deletes an object."""
-        body = self.objects.pop((kind, name), None)
+        body = self.objects.pop((self.kind, name), None)
         if body is not None:
             metadata = {**body["metadata"], "resourceVersion": str(len(self.log) + 1)}
-            self.log.append(Event(kind, {**body, "metadata": metadata}, deleted=True))
+            self.log.append(Event(self.kind, {**body, "metadata": metadata}, deleted=True))
 
-    @rule(kind=kinds, name=names)
-    def respond(self, kind: str, name: str) -> None:
+    @rule(name=names)
+    def respond(self, name: str) -> None:
         """The response to a write of the operator overtakes the watch."""
-        if body := self.objects.get((kind, name)):
-            self._deliver(lambda: self.store.upsert(kind, body))
+        if body := self.objects.get((self.kind, name)):
+            self._deliver(lambda: self.store.upsert(self.kind, body))
 
-    @rule(kind=kinds, back=st.integers(0, 6))
-    def respond_late(self, kind: str, back: int) -> None:
+    @rule(back=st.integers(0, 6))
+    def respond_late(self, back: int) -> None:
         """A response with an earlier version arrives now."""
-        events = [e for e in self.log[self.listed[kind] :] if e.kind == kind and not e.deleted]
+        events = [
+            e for e in self.log[self.listed[self.kind] :] if e.kind == self.kind and not e.deleted
+        ]
         if len(events) > back:
             event = events[-1 - back]
-            self._deliver(lambda: self.store.upsert(kind, event.body))
+            self._deliver(lambda: self.store.upsert(self.kind, event.body))
 
-    @rule(kind=kinds, count=st.integers(1, 4))
-    def watch(self, kind: str, count: int) -> None:
+    @rule(count=st.integers(1, 4))
+    def watch(self, count: int) -> None:
         """The watch of one kind delivers its next events."""
         for _ in range(count):
-            self._watch_one(kind)
+            self._watch_one(self.kind)
 
-    @rule(kind=kinds)
-    def lose_events(self, kind: str) -> None:
+    @rule()
+    def lose_events(self) -> None:
         """The watch is opened again: it reports all objects, but no deletions in between."""
-        self.watched[kind] = len(self.log)
-        self.has_gaps.add(kind)
-        for body in self._of(kind).values():
-            self._deliver(lambda body=body: self.store.upsert(kind, body))  # type: ignore[misc]
+        self.watched[self.kind] = len(self.log)
+        self.has_gaps.add(self.kind)
+        for body in self._of(self.kind).values():
+            self._deliver(lambda body=body: self.store.upsert(self.kind, body))  # type: ignore[misc]
 
-    @rule(kind=kinds)
-    def catch_up(self, kind: str) -> None:
-        """The watch delivers everything: without a gap, the store shows what there is."""
-        while self.watched[kind] < len(self.log):
-            self._watch_one(kind)
-        if kind not in self.has_gaps:
-            self._check(kind)
+    @rule()
+    def catch_up(self) -> None:
+        """The watch delivers everything."""
+        while self.watched[self.kind] < len(self.log):
+            self._watch_one(self.kind)
 
-    @rule(kind=kinds, is_stale=st.booleans(), name=names, variant=names)
-    def resync(self, kind: str, is_stale: bool, name: str, variant: str) -> None:
+    @rule(is_stale=st.booleans(), name=names, variant=names)
+    def resync(self, is_stale: bool, name: str, variant: str) -> None:
         """A list replaces what a watch has missed; an object may change while it is sent."""
-        bodies, version = list(self._of(kind).values()), len(self.log)
+        bodies, version = list(self._of(self.kind).values()), len(self.log)
         if is_stale:
-            self.write(kind, name, variant)
-            self.respond(kind, name)
-        self._deliver(lambda: self.store.replace(kind, bodies, str(version)))
-        self.listed[kind] = version
-        self.has_gaps.discard(kind)
-        self._check(kind)
+            self.write(name, variant)
+            self.respond(name)
+        self._deliver(lambda: self.store.replace(self.kind, bodies, str(version)))
+        self.listed[self.kind] = version
+        self.has_gaps.discard(self.kind)
+        self._check(self.kind)
+
+    @invariant()
+    def without_a_gap_a_watch_that_has_delivered_everything_shows_what_there_is(self) -> None:
+        if self.watched[self.kind] == len(self.log) and self.kind not in self.has_gaps:
+            self._check(self.kind)
 
     @invariant()
     def references_are_those_of_the_stored_versions(self) -> None:
@@ -203,7 +210,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert shown == want, f"{len(pending)} events are pending"
 
 
-StoreMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestStoreAgainstAModel = StoreMachine.TestCase
 
 
