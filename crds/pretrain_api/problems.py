@@ -45,4 +45,5 @@ def _line(problem: Mapping[str, Any], field: str) -> str:
             return f"{path}: there is no such field"
     value = repr(problem["input"])
     shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
+    message = message.replace(value, shown)  # our own types repeat the value
     return f"{path}: {shown}: {message[:1].lower()}{message[1:]}"

@@ -69,7 +69,7 @@ class Store:
     ) -> None:
         previous = index.owners.get(name)
         if index.upsert(name, child, owner):
-            for concerned in {previous, index.owners.get(name)}:
+            for concerned in dict.fromkeys((previous, owner)):
                 self._notify(concerned)
 
     def _upsert_object(self, kind: str, name: NamespacedName, observed: ObservedObject) -> None:
