@@ -12,6 +12,7 @@ from pretrain_api.formulas.divisibility import (
     can_interleave,
     can_split_groups,
     can_split_sequence,
+    can_split_vocabulary,
     context_multiple,
     expert_parallel_size,
     has_fp8_tokens,
@@ -105,7 +106,7 @@ def verdicts_of_formulas(spec: PretrainJobSpec) -> dict[str, bool]:
         "heads-tensor": split["attentionHeads"] % tensor == 0,
         "ffn-tensor": split["ffnHiddenSize"] % tensor == 0,
         "vocabulary-tensor": spec.model.vocabulary_size is None
-        or split["vocabularySize"] % tensor == 0,
+        or can_split_vocabulary(model.padded_vocabulary_size, tensor),
         "groups-tensor": can_split_groups(model.query_groups, tensor),
         "layers-pipeline": not is_even
         or sum(stage_layers(cut, spec.model.layers)) == spec.model.layers,
