@@ -68,7 +68,12 @@ def shape_of(spec: PretrainJobSpec) -> ModelShape:
 
 def budget_of(spec: PretrainJobSpec) -> DeviceBudget:
     per_node = spec.parallelism.gpus_per_node or 1
-    return DeviceBudget(spec.parallelism.nodes * per_node, per_node, None, None)
+    return DeviceBudget(
+        world_size=spec.parallelism.nodes * per_node,
+        devices_per_node=per_node,
+        memory_bytes=None,
+        speeds=None,
+    )
 
 
 def training_run(spec: PretrainJobSpec) -> TrainingRun:

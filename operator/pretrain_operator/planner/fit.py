@@ -1,5 +1,6 @@
 """Whether a plan fits the memory of its devices, and which layouts would."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pretrain_api.formulas.model_shapes import ModelShape
@@ -44,7 +45,7 @@ def nothing_fits(model: ModelShape, step: StepShape, budget: DeviceBudget) -> Pr
     return Problem("memory", "spec.parallelism", message)
 
 
-def _fitting(model: ModelShape, step: StepShape, budget: DeviceBudget) -> list[Candidate]:
+def _fitting(model: ModelShape, step: StepShape, budget: DeviceBudget) -> Sequence[Candidate]:
     """Return the layouts that fit, if need be with more recomputation or smaller micro-batches."""
     modes = _RECOMPUTE[_RECOMPUTE.index(step.recompute) :]
     for micro_batch_size in sorted({step.micro_batch_size, 1}, reverse=True):
@@ -52,10 +53,10 @@ def _fitting(model: ModelShape, step: StepShape, budget: DeviceBudget) -> list[C
             leaner = replace(step, recompute=recompute, micro_batch_size=micro_batch_size)
             if candidates := search(model, leaner, budget):
                 return candidates
-    return []
+    return ()
 
 
-def _alternatives(candidates: list[Candidate], step: StepShape) -> str:
+def _alternatives(candidates: Sequence[Candidate], step: StepShape) -> str:
     return " or ".join(_describe(candidate, step) for candidate in candidates[:2])
 
 
