@@ -31,7 +31,7 @@ CONTROL_PLANE_TESTS = (
 CONTROL_PLANE_HELPERS = (
     "tests/api_server.py",
     "tests/builders.py",
-    "tests/judged_specs.py",
+    "tests/checked_specs.py",
     "tests/megatron_oracle.py",
     "tests/megatron_specs.py",
     "tests/memory_server.py",
@@ -42,7 +42,7 @@ CONTROL_PLANE_HELPERS = (
     "tests/memory_requests.py",
     "tests/stage_plans.py",
     "tests/webhooks.py",
-    "tests/workplace.py",
+    "tests/tenant.py",
 )
 """Modules that only these tests use."""
 

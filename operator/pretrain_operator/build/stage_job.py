@@ -40,7 +40,7 @@ def build_stage(owner: ObservedObject, stage: StageJob) -> tuple[dict[str, Any],
             "completions": stage.tasks,
             "parallelism": stage.parallelism,
             "backoffLimitPerIndex": RETRIES_PER_TASK,
-            # Without one task the stage would be incomplete: the others need not go on.
+            # Without one task the stage would be incomplete: the others need not continue.
             "maxFailedIndexes": 0,
             "podFailurePolicy": {"rules": [FAIL_FAST, IGNORE_DISRUPTIONS]},
             "template": build_pod_template(parts, stage.placement),
