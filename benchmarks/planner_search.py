@@ -11,7 +11,7 @@ from pretrain_operator.planner.estimates.memory import admitted_bytes
 from pretrain_operator.planner.estimates.speeds import speeds_of
 from pretrain_operator.planner.estimates.step_shape import StepShape
 from pretrain_operator.planner.legal_layouts import legal_layouts
-from pretrain_operator.planner.search import clear_search_cache, search
+from pretrain_operator.planner.search import search
 
 MODEL = ModelShape(126, 16384, 53248, 128, 8, 128, 128_256)
 DEVICE = DEVICES["h100"]
@@ -20,14 +20,19 @@ ROUNDS = 5
 
 def main() -> None:
     """Print how many layouts are compared, and the time that it takes."""
-    budget = DeviceBudget(16_384, 8, admitted_bytes(DEVICE.memory), speeds_of(DEVICE))
+    budget = DeviceBudget(
+        world_size=16_384,
+        devices_per_node=8,
+        memory_bytes=admitted_bytes(DEVICE.memory),
+        speeds=speeds_of(DEVICE),
+    )
     modes: tuple[Recompute, ...] = ("none", "selective", "full")
     for recompute in modes:
         step = StepShape(1, 2048, 8192, recompute)
         legal = sum(1 for _ in legal_layouts(MODEL, step, budget))
         times = []
         for _ in range(ROUNDS):
-            clear_search_cache()
+            search.cache_clear()
             start = time.process_time()
             candidates = search(MODEL, step, budget)
             times.append(time.process_time() - start)

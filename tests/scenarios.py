@@ -82,12 +82,12 @@ def preempted_once(simulation: Simulation) -> None:
     simulation.apply("PretrainJob", "run")
 
 
-def no_room(simulation: Simulation) -> None:
+def no_free_node(simulation: Simulation) -> None:
     simulation.pods.unschedulable = True
 
 
 def other_profile(simulation: Simulation) -> None:
-    """Change where pods run; a node has room for them now."""
+    """Change where pods run; a node is free now."""
     simulation.pods.unschedulable = False
     spec = profile_spec(pods={"env": {"A": "1"}})
     simulation.server.put("ComputeProfile", {"metadata": {"name": "cpu"}, "spec": spec})
@@ -97,7 +97,7 @@ def fewer_at_once(simulation: Simulation) -> None:
     simulation.edit("DataPipeline", "documents", parallelism=1)
 
 
-def room_again(simulation: Simulation) -> None:
+def free_node(simulation: Simulation) -> None:
     simulation.pods.unschedulable = False
 
 
@@ -124,17 +124,21 @@ SCENARIOS = {
     "a pipeline": Scenario(nothing, ((new_pipeline,),), 30),
     "a pipeline that is edited": Scenario(new_pipeline, ((edited_rules,),), 30),
     "a pipeline whose profile changes": Scenario(
-        nothing, ((no_room, new_pipeline), (other_profile,)), 30
+        nothing, ((no_free_node, new_pipeline), (other_profile,)), 30
     ),
-    "a pipeline that is given less room": Scenario(
-        new_pipeline, ((no_room, edited_rules), (fewer_at_once,), (room_again,)), 30
+    "a pipeline with fewer tasks at once": Scenario(
+        new_pipeline, ((no_free_node, edited_rules), (fewer_at_once,), (free_node,)), 30
     ),
     "a tokenizer": Scenario(inputs, ((new_tokenizer,),), 5),
     "a dataset": Scenario(inputs, ((new_dataset,),), 15),
     "a run": Scenario(inputs, ((new_run,),), 8),
     "a run that is preempted": Scenario(inputs, ((preempted_once,),), 12),
-    "a run whose profile changes": Scenario(inputs, ((no_room, new_run), (other_profile,)), 10),
-    "a run that is suspended": Scenario(inputs, ((no_room, new_run), (suspended,), (resumed,)), 12),
+    "a run whose profile changes": Scenario(
+        inputs, ((no_free_node, new_run), (other_profile,)), 10
+    ),
+    "a run that is suspended": Scenario(
+        inputs, ((no_free_node, new_run), (suspended,), (resumed,)), 12
+    ),
     "a run that is deleted after its time": Scenario(inputs, ((short_lived_run,),), 8),
     "a run that grows": Scenario(inputs, ((new_run,), (longer_run,)), 12),
 }

@@ -31,7 +31,7 @@ CONTROL_PLANE_TESTS = (
 CONTROL_PLANE_HELPERS = (
     "tests/api_server.py",
     "tests/builders.py",
-    "tests/judged_specs.py",
+    "tests/checked_specs.py",
     "tests/megatron_oracle.py",
     "tests/megatron_specs.py",
     "tests/memory_server.py",
@@ -42,7 +42,7 @@ CONTROL_PLANE_HELPERS = (
     "tests/memory_requests.py",
     "tests/stage_plans.py",
     "tests/webhooks.py",
-    "tests/workplace.py",
+    "tests/tenant.py",
 )
 """Modules that only these tests use."""
 
@@ -56,19 +56,19 @@ def modules_by_package() -> dict[str, list[str]]:
     return dict(packages)
 
 
-def class_names() -> dict[str, set[str]]:
-    """Return the packages in which each public class name is defined."""
+def type_names() -> dict[str, set[str]]:
+    """Return the packages in which each public name of a class or of an alias is defined."""
     places: defaultdict[str, set[str]] = defaultdict(set)
     for path in MODULES:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].add(str(path.parent.relative_to(ROOT)))
+            if (name := _type_name(node)) and not name.startswith("_"):
+                places[name].add(str(path.parent.relative_to(ROOT)))
     return dict(places)
 
 
 def homonyms() -> dict[str, set[str]]:
-    """Return the public classes whose name means something in two packages."""
-    return {name: places for name, places in class_names().items() if len(places) > 1}
+    """Return the public names of types that mean something in two packages."""
+    return {name: places for name, places in type_names().items() if len(places) > 1}
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -98,6 +98,16 @@ def files_with(pattern: str) -> list[str]:
     command = ["git", "-C", str(ROOT), "grep", "-lE", pattern]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return [line for line in done.stdout.splitlines() if re.match(r"^[a-z]+/", line)]
+
+
+def _type_name(node: ast.stmt) -> str | None:
+    """Return the name that a statement gives to a type: a class, `type X = …` or `X = …`."""
+    match node:
+        case ast.ClassDef(name=name) | ast.TypeAlias(name=ast.Name(id=name)):
+            return name
+        case ast.Assign(targets=[ast.Name(id=name)]) if re.match("[A-Z]+[a-z]", name):
+            return name
+    return None
 
 
 def _lines(path: Path) -> int:

@@ -26,7 +26,7 @@ class ConditionType(StrEnum):
     CHECKPOINT_HEALTHY = "CheckpointHealthy"
     """A durable checkpoint exists and is recent enough."""
     SUSPENDED = "Suspended"
-    """The run is held on purpose."""
+    """The run is suspended, by its spec or by a queue."""
     COMPLETE = "Complete"
     """Finished, successfully, for good."""
     FAILED = "Failed"

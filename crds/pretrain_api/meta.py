@@ -44,7 +44,7 @@ def _fits(value: int) -> int:
 
 
 Count = Annotated[NonNegative, AfterValidator(_fits)]
-"""A number that pods report; a status with a larger one would be refused, with all else in it."""
+"""A number that pods report. The API server rejects the whole status if one is larger."""
 
 PositiveCount = Annotated[Positive, AfterValidator(_fits)]
 """The same, of at least one."""

@@ -89,7 +89,7 @@ DEVICES: Mapping[str, Device] = {
             2,
             1,
             None,
-            "order of magnitude for one server core; not measured",
+            "order of magnitude for one core of a server; for plans, not for promises",
         ),
     )
 }

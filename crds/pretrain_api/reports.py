@@ -1,4 +1,4 @@
-"""Reports of pods to the control plane: `ExitReport` when they end, `Progress` while they train."""
+"""Exit reports: what pods tell the control plane when they end."""
 
 from enum import StrEnum
 
@@ -7,11 +7,9 @@ from pydantic import Field
 from pretrain_api.meta import ApiModel, Count
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import PipelineSummary
-from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, Progress, TrainingSummary
+from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, TrainingSummary
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
-
-__all__ = ["CAUSES", "MAX_REPORT_BYTES", "ExitClass", "ExitReport", "Progress"]
 
 MAX_REPORT_BYTES = 4096
 """Kubernetes cuts a termination message after this many bytes."""

@@ -13,7 +13,7 @@ from pretrain_api.meta import API_VERSION
 type Manifest = dict[str, Any]
 
 STEPS = 60
-"""Enough that a run still goes on when a test has seen its first checkpoint."""
+"""Enough that a run still trains when a test has seen its first checkpoint."""
 
 _POEMS = (
     "静夜思 李白\n床前明月光，疑是地上霜。\n举头望明月，低头思故乡。",

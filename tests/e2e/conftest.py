@@ -14,7 +14,7 @@ from cluster import (
 from e2e import chain
 from e2e.place import Place
 from pretrain_local.operator_process import OperatorProcess
-from workplace import operator
+from tenant import operator
 
 __all__ = ["local_cluster", "namespace", "operator"]
 

@@ -46,14 +46,14 @@ def test_ci_fails_with_its_first_step_that_fails(checkout: Path) -> None:
     assert (checkout / "steps").read_text().split() == ["install", "lint"]
 
 
-def test_ci_ends_its_step_and_leaves_no_folder_when_it_is_told_to_end(checkout: Path) -> None:
+def test_ci_ends_its_step_and_leaves_no_folder_when_it_is_terminated(checkout: Path) -> None:
     (checkout / "Makefile").write_text(STUCK)
-    told = checkout / "folder"
+    record = checkout / "folder"
     command = [checkout / ".ci/run"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as ci:
         try:
-            wait_until(lambda: told.exists() or None, "the first step", 20)
-            folder = Path(told.read_text().strip())
+            wait_until(lambda: record.exists() or None, "the first step", 20)
+            folder = Path(record.read_text().strip())
             ci.terminate()
             assert ci.wait(timeout=20) == 143
         finally:

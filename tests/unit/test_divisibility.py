@@ -6,12 +6,13 @@ sizes with the Python of `pretrain_api.formulas`.
 
 import pytest
 
-from judged_specs import Judged, judge, judged_specs
+from checked_specs import CheckedSpec, check_spec, draw_checked_specs
 from pretrain_api.formulas.divisibility import (
     can_chunk,
     can_interleave,
     can_split_groups,
     can_split_sequence,
+    can_split_vocabulary,
     context_multiple,
     expert_parallel_size,
     has_fp8_tokens,
@@ -67,7 +68,12 @@ def shape_of(spec: PretrainJobSpec) -> ModelShape:
 
 def budget_of(spec: PretrainJobSpec) -> DeviceBudget:
     per_node = spec.parallelism.gpus_per_node or 1
-    return DeviceBudget(spec.parallelism.nodes * per_node, per_node, None, None)
+    return DeviceBudget(
+        world_size=spec.parallelism.nodes * per_node,
+        devices_per_node=per_node,
+        memory_bytes=None,
+        speeds=None,
+    )
 
 
 def training_run(spec: PretrainJobSpec) -> TrainingRun:
@@ -89,7 +95,7 @@ def training_run(spec: PretrainJobSpec) -> TrainingRun:
     )
 
 
-def verdicts_of_formulas(spec: PretrainJobSpec) -> dict[str, bool]:
+def results_of_formulas(spec: PretrainJobSpec) -> dict[str, bool]:
     """Return whether a spec keeps the rules that the formulas have too."""
     model, cut, training = shape_of(spec), spec.parallelism, spec.training
     tensor, split, length = cut.tensor, tensor_split_sizes(model), training.sequence_length
@@ -105,7 +111,7 @@ def verdicts_of_formulas(spec: PretrainJobSpec) -> dict[str, bool]:
         "heads-tensor": split["attentionHeads"] % tensor == 0,
         "ffn-tensor": split["ffnHiddenSize"] % tensor == 0,
         "vocabulary-tensor": spec.model.vocabulary_size is None
-        or split["vocabularySize"] % tensor == 0,
+        or can_split_vocabulary(model.padded_vocabulary_size, tensor),
         "groups-tensor": can_split_groups(model.query_groups, tensor),
         "layers-pipeline": not is_even
         or sum(stage_layers(cut, spec.model.layers)) == spec.model.layers,
@@ -143,24 +149,24 @@ def is_enumerated(spec: PretrainJobSpec, layout: Layout) -> bool:
 
 
 @pytest.fixture(scope="module")
-def judged() -> list[Judged]:
-    return judged_specs()
+def checked_specs() -> list[CheckedSpec]:
+    return draw_checked_specs()
 
 
-def test_rules_and_formulas_refuse_the_same(judged: list[Judged]) -> None:
+def test_rules_and_formulas_refuse_the_same(checked_specs: list[CheckedSpec]) -> None:
     refused: set[str] = set()
-    for case in judged:
+    for case in checked_specs:
         if case.errors & {"schema", "model-shape"}:
             continue
-        verdicts = verdicts_of_formulas(case.spec)
-        want = case.errors & verdicts.keys()
-        assert {rule for rule, is_kept in verdicts.items() if not is_kept} == want, case.manifest
+        results = results_of_formulas(case.spec)
+        want = case.errors & results.keys()
+        assert {rule for rule, is_kept in results.items() if not is_kept} == want, case.manifest
         refused |= want
-    assert refused == verdicts.keys()
+    assert refused == results.keys()
 
 
-def test_what_the_rules_accept_the_planner_lays_out(judged: list[Judged]) -> None:
-    accepted = [case.spec for case in judged if not case.errors]
+def test_what_the_rules_accept_the_planner_lays_out(checked_specs: list[CheckedSpec]) -> None:
+    accepted = [case.spec for case in checked_specs if not case.errors]
     accepted = [spec for spec in accepted if not vocabulary_problems(spec, VOCABULARY_SIZE)]
     enumerated = 0
     for spec in accepted:
@@ -177,17 +183,19 @@ def test_what_the_rules_accept_the_planner_lays_out(judged: list[Judged]) -> Non
     assert enumerated > 600
 
 
-def test_what_the_rules_accept_the_trainer_accepts(judged: list[Judged]) -> None:
-    accepted = [case.spec for case in judged if not case.errors and not case.not_yet]
+def test_what_the_rules_accept_the_trainer_accepts(checked_specs: list[CheckedSpec]) -> None:
+    accepted = [case.spec for case in checked_specs if not case.errors and not case.not_yet]
     accepted = [spec for spec in accepted if not vocabulary_problems(spec, VOCABULARY_SIZE)]
     for spec in accepted:
         plan_layout(training_run(spec), VOCABULARY_SIZE)
     assert len(accepted) > 400
 
 
-def test_what_the_rules_about_sizes_refuse_the_trainer_refuses(judged: list[Judged]) -> None:
+def test_what_the_rules_about_sizes_refuse_the_trainer_refuses(
+    checked_specs: list[CheckedSpec],
+) -> None:
     refused: set[str] = set()
-    for case in judged:
+    for case in checked_specs:
         errors = case.errors & CHECKED_BY_THE_TRAINER
         if errors and not case.not_yet - {"not-yet-groups"}:
             refused |= errors
@@ -196,15 +204,15 @@ def test_what_the_rules_about_sizes_refuse_the_trainer_refuses(judged: list[Judg
     assert refused == CHECKED_BY_THE_TRAINER
 
 
-def test_what_the_planner_enumerates_the_rules_accept(judged: list[Judged]) -> None:
+def test_what_the_planner_enumerates_the_rules_accept(checked_specs: list[CheckedSpec]) -> None:
     checked = 0
-    for case in reversed(judged):  # first those with batch schedules, fp8 and long sequences
+    for case in reversed(checked_specs):  # first those with batch schedules, fp8 and long sequences
         grid = case.manifest["parallelism"]
         nodes, per_node = grid.get("nodes", 1), grid["gpusPerNode"]
         left_out = {**case.manifest, "parallelism": {"nodes": nodes, "gpusPerNode": per_node}}
         if checked > LAYOUTS:
             break
-        if judge(left_out).errors:
+        if check_spec(left_out).errors:
             continue
         spec = PretrainJobSpec.model_validate(left_out)
         step = step_shape_of(spec.training)
@@ -215,6 +223,6 @@ def test_what_the_planner_enumerates_the_rules_accept(judged: list[Judged]) -> N
             parallelism = parallelism_spec(candidate, nodes, per_node)
             degrees = parallelism.model_dump(by_alias=True, exclude_none=True)
             chosen = {**left_out, "parallelism": degrees}
-            assert judge(chosen).errors == set(), chosen
+            assert check_spec(chosen).errors == set(), chosen
             assert layout_of(parallelism, spec.model.layers, 1) == layout
     assert checked > LAYOUTS

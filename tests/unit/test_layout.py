@@ -64,7 +64,7 @@ def test_the_trainer_opens_with_its_story() -> None:
     assert set(top) == TRAINER_STORY
 
 
-def test_a_class_name_has_one_meaning() -> None:
+def test_the_name_of_a_type_has_one_meaning() -> None:
     assert homonyms() == {}
 
 

@@ -22,6 +22,14 @@ def model_parallel_size(tensor: int, pipeline: int, context: int) -> int:
     return tensor * pipeline * context
 
 
+def data_parallel_size(world_size: int, model_parallel: int) -> int:
+    """Return the copies of the model that train side by side.
+
+    At least 1, so that the other sizes of a world that is too small can be checked too.
+    """
+    return max(1, world_size // model_parallel)
+
+
 def expert_parallel_size(expert_tensor: int, expert: int, pipeline: int) -> int:
     """Return the devices that share one copy of all experts; it must divide the world size.
 
@@ -33,13 +41,12 @@ def expert_parallel_size(expert_tensor: int, expert: int, pipeline: int) -> int:
 def tensor_split_sizes(model: ModelShape) -> dict[str, int]:
     """Return the sizes that the tensor-parallel size must divide, by their field of `spec.model`.
 
-    Key-value heads are not among them: `can_split_groups`. Source: Megatron-LM core_v0.19.0
-    `core/tensor_parallel/layers.py` and `utils.py`.
+    Key-value heads and vocabulary are not among them: `can_split_groups`, `can_split_vocabulary`.
+    Source: Megatron-LM core_v0.19.0 `core/tensor_parallel/layers.py`.
     """
     sizes = {
         "attentionHeads": model.attention_heads,
         "ffnHiddenSize": model.ffn_hidden_size,
-        "vocabularySize": model.padded_vocabulary_size,
     }
     if model.experts is not None:
         sizes["experts.sharedFfnHiddenSize"] = model.experts.shared_ffn_hidden_size
@@ -54,10 +61,21 @@ def can_split_groups(query_groups: int, tensor: int) -> bool:
     return query_groups % tensor == 0 or tensor % query_groups == 0
 
 
+def can_split_vocabulary(padded_vocabulary_size: int, tensor: int) -> bool:
+    """Return whether each tensor-parallel rank gets equally many rows of the embedding.
+
+    Source: Megatron-LM core_v0.19.0 `core/tensor_parallel/utils.py`.
+    """
+    return padded_vocabulary_size % tensor == 0
+
+
 def is_tensor_size(model: ModelShape, tensor: int) -> bool:
     """Return whether a model can be split over `tensor` devices."""
-    sizes = tensor_split_sizes(model).values()
-    return can_split_groups(model.query_groups, tensor) and all(n % tensor == 0 for n in sizes)
+    return (
+        all(size % tensor == 0 for size in tensor_split_sizes(model).values())
+        and can_split_groups(model.query_groups, tensor)
+        and can_split_vocabulary(model.padded_vocabulary_size, tensor)
+    )
 
 
 def context_multiple(context: int) -> int:
@@ -80,6 +98,11 @@ def can_split_sequence(seq_length: int, tensor: int, context: int) -> bool:
 def micro_step_size(micro_batch_size: int, data_parallel: int) -> int:
     """Return the sequences of one forward pass of all ranks; it must divide the global batch."""
     return micro_batch_size * data_parallel
+
+
+def micro_batches_of(global_batch_size: int, micro_step: int) -> int:
+    """Return the forward passes of a rank in an optimizer step; `micro_step` is of all ranks."""
+    return max(1, global_batch_size // micro_step)
 
 
 def can_interleave(micro_batches: int, pipeline: int, virtual: int) -> bool:

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pretrain_api.rules.catalogue import RULES, enforced
+from pretrain_api.rules.catalogue import RULES
 from pretrain_api.rules.rule import Problem, Rule, Severity
 
-__all__ = ["RULES", "Problem", "Rule", "Severity", "check", "check_change", "enforced"]
+__all__ = ["RULES", "Problem", "Rule", "Severity", "check", "check_change"]
 
 
 def check(kind: str, spec: BaseModel | Mapping[str, Any]) -> list[Problem]:

@@ -138,4 +138,9 @@ class TrainingSpec(ApiModel):
     @property
     def train_iters(self) -> int:
         """Return the optimizer steps of the run."""
-        return self.tokens // (self.global_batch_size * self.sequence_length)
+        return self.tokens // self.tokens_per_step
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Return the tokens of an optimizer step."""
+        return self.global_batch_size * self.sequence_length

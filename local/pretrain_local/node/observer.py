@@ -23,7 +23,7 @@ class PodObserver:
         containers = [*pod.spec.init_containers, *pod.spec.containers]
         for container in containers:
             if attempts.has_lost_supervisor(self._folder, container.name):
-                # Killing may take seconds, in which other pods must go on.
+                # Killing may take seconds; meanwhile other pods must be observed.
                 await asyncio.to_thread(attempts.latest_attempt, self._folder, container.name)
         latest: dict[str, Attempt | None] = {}
         previous, messages = {}, {}

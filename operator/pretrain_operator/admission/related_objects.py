@@ -34,7 +34,7 @@ class DatasetInfo:
     """Tokens of its documents, each counted once. `None` until it is complete."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RelatedObjects:
     """What a PretrainJob refers to; `None` means unknown."""
 
@@ -62,23 +62,30 @@ def related_objects(
     observed = objects.get(Key("TokenDataset", namespace, name))
     if observed is None:
         missing.append(_absent("spec.data.datasetRef.name", "TokenDataset", name))
-        return RelatedObjects(profile, missing=tuple(missing))
+        return RelatedObjects(profile=profile, missing=tuple(missing))
     try:
         dataset = read_spec(TokenDatasetSpec, observed)
     except InvalidManifest as error:
         missing.append(
             f"TokenDataset {name} is invalid, so the run is not checked against it: {error}"
         )
-        return RelatedObjects(profile, missing=tuple(missing))
+        return RelatedObjects(profile=profile, missing=tuple(missing))
     summary = _summary(observed)
     if summary is not None:
         unique = sum(part.unique_tokens for part in summary.parts) or None
         info = DatasetInfo(name, dataset.sequence_length, dataset.tokens, unique)
-        return RelatedObjects(profile, info, summary.vocabulary_size, tuple(missing))
+        return RelatedObjects(
+            profile=profile,
+            dataset=info,
+            vocabulary=summary.vocabulary_size,
+            missing=tuple(missing),
+        )
     info = DatasetInfo(name, dataset.sequence_length, dataset.tokens)
     key = Key("Tokenizer", namespace, dataset.tokenizer_ref.name)
     vocabulary, problems = _vocabulary(key, name, objects.get(key))
-    return RelatedObjects(profile, info, vocabulary, (*missing, *problems))
+    return RelatedObjects(
+        profile=profile, dataset=info, vocabulary=vocabulary, missing=(*missing, *problems)
+    )
 
 
 def _summary(observed: ObservedObject) -> DatasetSummary | None:

@@ -23,7 +23,7 @@ from pretrain_operator.planner.resource_plan import plan_resources
 from pretrain_operator.planner.to_status import with_steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdmissionResult:
     """The decision on an object, before anything is created for it."""
 
@@ -86,11 +86,11 @@ def admission_request(
     `nodes` take precedence over the run's profile.
     """
     if key.kind != "PretrainJob":
-        return AdmissionResult(object_problems(key.kind, key.name, spec))
+        return AdmissionResult(problems=object_problems(key.kind, key.name, spec))
     try:
         parsed = PretrainJobSpec.model_validate(dict(spec), strict=True)
     except ValidationError:
-        return AdmissionResult(object_problems(key.kind, key.name, spec))
+        return AdmissionResult(problems=object_problems(key.kind, key.name, spec))
     related = related_objects(parsed, key.namespace, objects, nodes)
     return AdmissionRequest(key.name, parsed, related)
 
@@ -120,7 +120,13 @@ def admit(request: AdmissionRequest) -> AdmissionResult:
         warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
         plan = plan.model_copy(update={"warnings": warnings})
         spec = _with_layout(spec, plan)
-    return AdmissionResult(problems, spec, plan, related.missing, planned.notes)
+    return AdmissionResult(
+        problems=problems,
+        spec=spec,
+        plan=plan,
+        missing=related.missing,
+        notes=planned.notes,
+    )
 
 
 def admit_unplanned(request: AdmissionRequest, reason: str) -> AdmissionResult:
@@ -131,13 +137,13 @@ def admit_unplanned(request: AdmissionRequest, reason: str) -> AdmissionResult:
         *_node_problems(spec, related.profile),
         *input_problems(spec, related),
     )
-    return AdmissionResult(problems, spec, None, (*related.missing, reason))
+    return AdmissionResult(problems=problems, spec=spec, missing=(*related.missing, reason))
 
 
 def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> AdmissionResult:
     """Return the result for a run that has started: its layout stays, its steps may increase."""
     plan = with_steps(earlier, spec.training.train_iters)
-    return AdmissionResult((), _with_layout(spec, earlier), plan)
+    return AdmissionResult(spec=_with_layout(spec, earlier), plan=plan)
 
 
 _NO_DEVICES = "spec.parallelism.gpusPerNode: is not known, so no layout is checked"

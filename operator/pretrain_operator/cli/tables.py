@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pretrain_api.rules import Problem, Severity
-from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_api.v1alpha1.plan import MemoryPlan, PlanStatus
+from pretrain_operator.planner.descriptions import parallelism_text
 from pretrain_operator.planner.suggestions import Suggestion
 
 _BAR = 36
@@ -70,28 +70,10 @@ def show_suggestions(console: Console, suggestions: Sequence[Suggestion]) -> Non
     console.print(table)
 
 
-def degrees(layout: ParallelismSpec) -> str:
-    """Return the degrees that are not 1, with the names that a manifest has for them."""
-    sizes = {
-        "tensor": layout.tensor,
-        "pipeline": layout.pipeline,
-        "virtualPipeline": layout.virtual_stages,
-        "context": layout.context,
-        "expert": layout.expert,
-    }
-    words = [f"{name} {size}" for name, size in sizes.items() if size > 1]
-    flags = {
-        "sequence": layout.sequence,
-        "countEmbedding": layout.count_embedding,
-        "countLoss": layout.count_loss,
-    }
-    return ", ".join([*words, *(name for name, is_set in flags.items() if is_set)]) or "one device"
-
-
 def _numbers(plan: PlanStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     rows = {
-        "layout": degrees(plan.parallelism),
+        "layout": parallelism_text(plan.parallelism),
         "devices": f"{plan.world_size} (data-parallel {plan.data_parallel})",
         "parameters": _parameters(plan),
         "micro-batches": f"{plan.micro_batches} of {plan.micro_batch_size} sequences",
@@ -150,7 +132,7 @@ def _candidates(plan: PlanStatus) -> Table:
     table = Table("layout", "memory", "step", title="Best layouts", title_justify="left")
     for candidate in plan.candidates:
         table.add_row(
-            degrees(candidate.parallelism),
+            parallelism_text(candidate.parallelism),
             f"{candidate.memory_per_gpu / 2**30:.1f} GiB",
             f"{candidate.step_seconds:.3g} s" if candidate.step_seconds else "-",
         )

@@ -81,7 +81,7 @@ def _stalled_message(key: Key, status: DataStatus) -> str:
     assert stalled is not None
     if stalled.reason == Reason.DEPENDENCY_FAILED:
         return stalled.message
-    return f"{key.title} cannot go on: {stalled.message}"
+    return f"{key.title} has stopped: {stalled.message}"
 
 
 def _merge(errors: Sequence[DependencyNotReady]) -> DependencyNotReady:

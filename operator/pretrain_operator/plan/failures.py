@@ -18,6 +18,7 @@ RETRIES_PER_TASK = 3
 _NODE_EVICTION = "TerminationByKubelet"
 _EVICTED = "Evicted"
 _PREEMPTIONS = ("PreemptionByScheduler", "EvictionByEvictionAPI", "PreemptedByKueue")
+_FINAL = {final.value for final in ExitClass if final.is_final}
 _PROGRAM = CAUSES.index(ExitClass.PROGRAM_ERROR) + 1
 _ORDER = (*CAUSES[:_PROGRAM], UNREPORTED, *CAUSES[_PROGRAM:])
 """Classes from root cause to consequence: a program that leaves no report has failed by itself, and
@@ -38,7 +39,7 @@ class Failure:
     @property
     def is_final(self) -> bool:
         """Return whether a retry is useless until the user changes something."""
-        return self.exit_class in (ExitClass.USER_ERROR, ExitClass.BAD_DATA)
+        return self.exit_class in _FINAL
 
     @property
     def reason(self) -> Reason:

@@ -11,8 +11,8 @@ from pretrain_operator.observed.jobs import ObservedJob
 PATIENCE_SECONDS = 5.0
 """Pods that do not exist after this time may have been refused: most are created in a second."""
 
-LULL_SECONDS = 30.0
-"""How long no pod may run between two tasks: the next one is scheduled, and its image pulled."""
+BETWEEN_TASKS_SECONDS = 30.0
+"""How long no pod may run between two tasks, while the next is scheduled and its image pulled."""
 
 _MAX_REQUEUE_SECONDS = 120.0
 _MAX_MESSAGE = 600
@@ -72,7 +72,7 @@ _REMEDIES = (
 
 def lacks_pods(job: ObservedJob, now: datetime) -> bool:
     """Return whether pods of `job` are missing although there was time to create them."""
-    return _is_short(job) and _age(job, now) >= PATIENCE_SECONDS
+    return _has_missing_pods(job) and _age(job, now) >= PATIENCE_SECONDS
 
 
 def missing_pods_seconds(jobs: Sequence[ObservedJob], now: datetime) -> float | None:
@@ -81,18 +81,19 @@ def missing_pods_seconds(jobs: Sequence[ObservedJob], now: datetime) -> float | 
     No watch reports that pods were refused. The delay grows with the age of a Job, because a watch
     does report pods once they are created.
     """
-    delays = [_clamp(_age(job, now)) for job in jobs if _is_short(job)]
-    lulls = [LULL_SECONDS - idle for job in jobs if (idle := _idle_seconds(job, now)) is not None]
-    return min([*delays, *(left for left in lulls if left > 0)], default=None)
+    delays = [_requeue_delay(_age(job, now)) for job in jobs if _has_missing_pods(job)]
+    idle_seconds = (_idle_seconds(job, now) for job in jobs)
+    left = [BETWEEN_TASKS_SECONDS - idle for idle in idle_seconds if idle is not None]
+    return min([*delays, *(seconds for seconds in left if seconds > 0)], default=None)
 
 
 def is_between_tasks(job: ObservedJob, now: datetime) -> bool:
-    """Return whether a pod of `job` runs, or ran less than `LULL_SECONDS` ago.
+    """Return whether a pod of `job` runs, or ran less than `BETWEEN_TASKS_SECONDS` ago.
 
     With more tasks than the nodes have room for, all pods are pending whenever a task has ended.
     """
     idle = _idle_seconds(job, now)
-    return _runs(job) or (idle is not None and idle < LULL_SECONDS)
+    return _runs(job) or (idle is not None and idle < BETWEEN_TASKS_SECONDS)
 
 
 def _runs(job: ObservedJob) -> bool:
@@ -107,7 +108,7 @@ def _idle_seconds(job: ObservedJob, now: datetime) -> float | None:
     return min((seconds_between(end, now) for end in ends), default=None)
 
 
-def _clamp(age: float) -> float:
+def _requeue_delay(age: float) -> float:
     return min(_MAX_REQUEUE_SECONDS, max(PATIENCE_SECONDS, age))
 
 
@@ -116,7 +117,7 @@ def _age(job: ObservedJob, now: datetime) -> float:
     return seconds_between(since, now) if since else 0.0
 
 
-def _is_short(job: ObservedJob) -> bool:
+def _has_missing_pods(job: ObservedJob) -> bool:
     if job.is_finished or job.failing or job.deleting or job.suspended:
         return False
     pods = sum(not pod.is_over for pod in job.pods)

@@ -1,5 +1,8 @@
 """Layouts and amounts of memory as words of a message."""
 
+from collections.abc import Mapping
+
+from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_operator.planner.estimates.layout import Layout
 
 DEGREES = {
@@ -14,10 +17,31 @@ DEGREES = {
 
 def degrees(layout: Layout) -> list[str]:
     """Return the degrees that are not 1, each in the words of a manifest: `tensor 8`."""
-    sizes = {name: int(getattr(layout, attribute)) for name, attribute in DEGREES.items()}
-    return [f"{name} {size}" for name, size in sizes.items() if size > 1]
+    return _above_one({name: getattr(layout, attribute) for name, attribute in DEGREES.items()})
+
+
+def parallelism_text(parallelism: ParallelismSpec) -> str:
+    """Return the degrees that are not 1 and the switches that are on, as a manifest names them."""
+    sizes = {
+        "tensor": parallelism.tensor,
+        "pipeline": parallelism.pipeline,
+        "virtualPipeline": parallelism.virtual_stages,
+        "context": parallelism.context,
+        "expert": parallelism.expert,
+    }
+    switches = {
+        "sequence": parallelism.sequence,
+        "countEmbedding": parallelism.count_embedding,
+        "countLoss": parallelism.count_loss,
+    }
+    words = [*_above_one(sizes), *(name for name, is_on in switches.items() if is_on)]
+    return ", ".join(words) or "one device"
 
 
 def gib(size_bytes: float) -> str:
     """Return an amount of memory in GiB."""
     return f"{size_bytes / 2**30:.1f} GiB"
+
+
+def _above_one(sizes: Mapping[str, int]) -> list[str]:
+    return [f"{name} {size}" for name, size in sizes.items() if size > 1]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pretrain_operator.planner.estimates.speeds import Speeds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeviceBudget:
     """What a layout has to fit into."""
 

@@ -13,7 +13,7 @@ from pretrain_operator.planner.estimates.memory import peak_rank
 from pretrain_operator.planner.estimates.planned_run import PlannedRun
 from pretrain_operator.planner.from_spec import step_shape_of
 from pretrain_operator.planner.legal_layouts import legal_layouts
-from pretrain_operator.planner.planned_vocabulary import ASSUMED_VOCABULARY_SIZE
+from pretrain_operator.planner.planned_vocabulary import planned_vocabulary_size
 from pretrain_operator.planner.resource_plan import device_budget_of
 from pretrain_operator.planner.search import Candidate, search
 
@@ -49,7 +49,7 @@ def explain(
 ) -> list[str]:
     """Return why a layout with the degrees `sizes` is illegal, too large or slower."""
     budget = device_budget_of(spec, profile)
-    vocabulary_size = spec.model.vocabulary_size or tokenizer_size or ASSUMED_VOCABULARY_SIZE
+    vocabulary_size = planned_vocabulary_size(spec.model, tokenizer_size)
     model, step = model_shape_of(spec.model, vocabulary_size), step_shape_of(spec.training)
     title = ", ".join(f"{name} {size}" for name, size in sizes.items())
     distributed_optimizer = spec.parallelism.distributed_optimizer

@@ -1,5 +1,6 @@
 """Whether a plan fits the memory of its devices, and which layouts would."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pretrain_api.formulas.model_shapes import ModelShape
@@ -49,7 +50,7 @@ def nothing_fits(
 
 def _fitting(
     model: ModelShape, step: StepShape, budget: DeviceBudget, distributed_optimizer: bool
-) -> list[Candidate]:
+) -> Sequence[Candidate]:
     """Return the layouts that fit.
 
     If need be, the optimizer is distributed, more is recomputed, or micro-batches are smaller.
@@ -61,10 +62,12 @@ def _fitting(
             for shares_optimizer in sorted({distributed_optimizer, True}):
                 if candidates := search(model, leaner, budget, shares_optimizer):
                     return candidates
-    return []
+    return ()
 
 
-def _alternatives(candidates: list[Candidate], step: StepShape, distributed_optimizer: bool) -> str:
+def _alternatives(
+    candidates: Sequence[Candidate], step: StepShape, distributed_optimizer: bool
+) -> str:
     described = (_describe(candidate, step, distributed_optimizer) for candidate in candidates[:2])
     return " or ".join(described)
 

@@ -120,7 +120,7 @@ def _expert_sizes(model: ModelShape, world_size: int, pipeline: int) -> list[int
 
 def _divides_batch(layout: Layout, step: StepShape) -> bool:
     sequences = micro_step_size(step.micro_batch_size, layout.data_parallel)
-    return sequences > 0 and all(
+    return all(
         size % sequences == 0 and can_interleave(size // sequences, layout.pipeline, layout.virtual)
         for size in step.batch_sizes
     )

@@ -1,7 +1,11 @@
 """The vocabulary that a plan is made for, and whether the embedding fits tokenizer and layout."""
 
-from pretrain_api.formulas.divisibility import divisors
-from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE, padded_vocabulary_size
+from pretrain_api.formulas.divisibility import can_split_vocabulary, divisors
+from pretrain_api.formulas.vocabulary import (
+    VOCABULARY_MULTIPLE,
+    padded_vocabulary_size,
+    vocabulary_size_of,
+)
 from pretrain_api.rules import Problem
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
@@ -14,8 +18,8 @@ UNEVEN_ROWS = "vocabulary-tensor"
 
 
 def planned_vocabulary_size(model: ModelSpec, tokenizer_size: int | None) -> int:
-    """Return the ids of the model: its own number or the tokenizer's, whichever is larger."""
-    return max(model.vocabulary_size or 0, tokenizer_size or 0) or ASSUMED_VOCABULARY_SIZE
+    """Return the ids of the model, or an assumption while neither it nor a tokenizer gives them."""
+    return vocabulary_size_of(model.vocabulary_size, tokenizer_size or 0) or ASSUMED_VOCABULARY_SIZE
 
 
 def vocabulary_problems(spec: PretrainJobSpec, tokenizer_size: int | None) -> list[Problem]:
@@ -33,7 +37,7 @@ def vocabulary_problems(spec: PretrainJobSpec, tokenizer_size: int | None) -> li
         problems.append(Problem("vocabulary-tokenizer", "spec.model.vocabularySize", message))
     rows = padded_vocabulary_size(planned_vocabulary_size(spec.model, tokenizer_size))
     tensor = spec.parallelism.tensor
-    if (model_size or tokenizer_size) and rows % tensor:
+    if (model_size or tokenizer_size) and not can_split_vocabulary(rows, tensor):
         message = (
             f"{tensor} does not divide the {rows} rows of the padded embedding; use one of"
             f" {divisors(VOCABULARY_MULTIPLE)}"

@@ -28,7 +28,7 @@ _SHOWN = 5
 """Candidates in `status.plan`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResourcePlan:
     """What is known of a run before it starts."""
 
@@ -40,11 +40,6 @@ class ResourcePlan:
     """Errors, what the trainer cannot do yet, and warnings."""
     notes: tuple[str, ...] = ()
     """Hints for people."""
-
-    @property
-    def errors(self) -> list[Problem]:
-        """Return the problems that keep the run from being accepted."""
-        return [problem for problem in self.problems if problem.is_refusal]
 
 
 def plan_resources(
@@ -62,7 +57,7 @@ def plan_resources(
     problems = check("PretrainJob", spec)
     embedding = vocabulary_problems(spec, tokenizer_size)
     if _has_errors(problems) or any(problem.rule == UNEVEN_ROWS for problem in embedding):
-        return ResourcePlan(spec, None, (*problems, *embedding))
+        return ResourcePlan(spec=spec, status=None, problems=(*problems, *embedding))
     vocabulary_size = planned_vocabulary_size(spec.model, tokenizer_size)
     model, step = model_shape_of(spec.model, vocabulary_size), step_shape_of(spec.training)
     budget = device_budget_of(spec, profile)
@@ -72,7 +67,7 @@ def plan_resources(
         fitting = search(model, step, budget, shares_optimizer)
         if not fitting:
             problems += [*embedding, nothing_fits(model, step, budget, shares_optimizer)]
-            return ResourcePlan(spec, None, tuple(problems))
+            return ResourcePlan(spec=spec, status=None, problems=tuple(problems))
         best = _runnable_first(spec, fitting)
         candidates = [layout_plan(candidate, *_nodes(spec)) for candidate in best]
         spec = _with_layout(spec, best[0])
@@ -86,7 +81,7 @@ def plan_resources(
     warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
     status = status.model_copy(update={"candidates": candidates, "warnings": warnings})
     notes = plan_notes(spec, model, vocabulary_size, status)
-    return ResourcePlan(spec, status, tuple(problems), notes)
+    return ResourcePlan(spec=spec, status=status, problems=tuple(problems), notes=notes)
 
 
 def device_budget_of(spec: PretrainJobSpec, profile: ComputeProfileSpec) -> DeviceBudget:
@@ -94,10 +89,10 @@ def device_budget_of(spec: PretrainJobSpec, profile: ComputeProfileSpec) -> Devi
     nodes, devices_per_node = _nodes(_with_devices(spec, profile))
     memory, device = memory_of(profile), device_of(profile)
     return DeviceBudget(
-        nodes * devices_per_node,
-        devices_per_node,
-        None if memory is None else admitted_bytes(memory),
-        None if device is None else speeds_of(device),
+        world_size=nodes * devices_per_node,
+        devices_per_node=devices_per_node,
+        memory_bytes=None if memory is None else admitted_bytes(memory),
+        speeds=None if device is None else speeds_of(device),
     )
 
 

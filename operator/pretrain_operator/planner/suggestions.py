@@ -89,7 +89,12 @@ def _suggestion(model: ModelShape, request: SuggestionRequest) -> Suggestion | N
     device = request.device
     memory = admitted_bytes(device.memory) if device.memory else None
     world_size = request.nodes * device.per_node
-    budget = DeviceBudget(world_size, device.per_node, memory, speeds_of(device))
+    budget = DeviceBudget(
+        world_size=world_size,
+        devices_per_node=device.per_node,
+        memory_bytes=memory,
+        speeds=speeds_of(device),
+    )
     batch = _global_batch_size(tokens, request.seq_length, world_size)
     for micro_batch_size in _MICRO_BATCH_SIZES:
         if batch % micro_batch_size:

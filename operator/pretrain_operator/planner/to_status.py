@@ -35,7 +35,7 @@ def plan_status(
         expert_data_parallel=layout.expert_data_parallel if run.model.experts else None,
         micro_batches=run.micro_batches,
         steps=training.train_iters,
-        tokens_per_step=training.global_batch_size * training.sequence_length,
+        tokens_per_step=training.tokens_per_step,
         parameters=parameters,
         active_parameters=active_parameters(run.model, vocabulary_size),
         padded_vocabulary_size=run.model.padded_vocabulary_size,

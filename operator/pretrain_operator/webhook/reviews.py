@@ -78,8 +78,8 @@ def admit_update(request: ReviewRequest) -> AdmissionResult:
         new = _SPECS[kind].model_validate(request.spec)
     except ValidationError:
         # Invalid types of the new spec are among the problems; an invalid old one may be replaced.
-        return AdmissionResult(problems)
-    return AdmissionResult((*problems, *check_change(kind, old, new)))
+        return AdmissionResult(problems=problems)
+    return AdmissionResult(problems=(*problems, *check_change(kind, old, new)))
 
 
 def build_review(request: ReviewRequest, result: AdmissionResult) -> dict[str, Any]:

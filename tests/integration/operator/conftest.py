@@ -1,3 +1,3 @@
-from workplace import operator, workplace
+from tenant import operator, tenant
 
-__all__ = ["operator", "workplace"]
+__all__ = ["operator", "tenant"]

@@ -16,7 +16,7 @@ from cluster import (
     wait_until,
 )
 from pretrain_local.operator_process import OperatorProcess
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -48,30 +48,30 @@ def blocks(
     operator: OperatorProcess,
     local_cluster: RunningCluster,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Workplace]:
-    """Give a workplace in which token blocks are ready; kinds are applied in the wrong order."""
-    place = Workplace(make_namespace(local_cluster), tmp_path_factory.mktemp("blocks"))
+) -> Iterator[Tenant]:
+    """Give a tenant whose token blocks are ready; kinds are applied in the wrong order."""
+    tenant = Tenant(make_namespace(local_cluster), tmp_path_factory.mktemp("blocks"))
     dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
-    place.apply("TokenDataset", "blocks", dataset)
-    place.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
-    waiting = place.namespace.wait_for(
+    tenant.apply("TokenDataset", "blocks", dataset)
+    tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
+    waiting = tenant.namespace.wait_for(
         "tokendataset", "blocks", lambda item: is_condition("DataReady", "False")(item)
     )
     assert "waits for Tokenizer tokens" in waiting["status"]["message"]
     assert "there is no DataPipeline documents" in waiting["status"]["message"]
-    place.write_documents(count=60)
-    place.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
-    ended = place.namespace.wait_for("tokendataset", "blocks", _has_ended, 300)
+    tenant.write_documents(count=60)
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    ended = tenant.namespace.wait_for("tokendataset", "blocks", _has_ended, 300)
     assert is_condition("Ready")(ended), ended["status"]["message"]
     try:
-        yield place
+        yield tenant
     finally:
-        place.remove()
-        remove_namespace(place.namespace)
+        tenant.remove()
+        remove_namespace(tenant.namespace)
 
 
 def test_a_run_that_is_suspended_killed_and_finished_counts_its_attempts(
-    blocks: Workplace, operator: OperatorProcess
+    blocks: Tenant, operator: OperatorProcess
 ) -> None:
     namespace = blocks.namespace
     blocks.apply("PretrainJob", "run", small_run())
@@ -110,7 +110,7 @@ def test_a_run_that_is_suspended_killed_and_finished_counts_its_attempts(
     assert namespace.list("jobs", f"{OWNED}run") == []
 
 
-def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Workplace) -> None:
+def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Tenant) -> None:
     training = {**small_run()["training"], "sequenceLength": 64}
     blocks.apply("PretrainJob", "unfit", small_run(training=training))
     refused = blocks.namespace.wait_for(
@@ -120,12 +120,12 @@ def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Workplace) 
     assert blocks.namespace.list("jobs", f"{OWNED}unfit") == []
 
 
-def test_a_failure_is_reported_by_all_dependents(workplace: Workplace) -> None:
-    namespace = workplace.namespace
-    workplace.apply("PretrainJob", "run", small_run())
-    workplace.apply("TokenDataset", "blocks", dataset_spec(sequenceLength=32))
-    workplace.apply("Tokenizer", "tokens", tokenizer_spec())
-    workplace.apply("DataPipeline", "documents", pipeline_spec())
+def test_a_failure_is_reported_by_all_dependents(tenant: Tenant) -> None:
+    namespace = tenant.namespace
+    tenant.apply("PretrainJob", "run", small_run())
+    tenant.apply("TokenDataset", "blocks", dataset_spec(sequenceLength=32))
+    tenant.apply("Tokenizer", "tokens", tokenizer_spec())
+    tenant.apply("DataPipeline", "documents", pipeline_spec())
     failed = namespace.wait_for(
         "pretrainjob",
         "run",

@@ -22,7 +22,7 @@ from pretrain_operator.cluster.store import Store
 from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
 from pretrain_operator.observed.errors import NameConflict
 from pretrain_operator.observed.objects import Key, ObservedObject
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -159,12 +159,12 @@ def test_a_config_map_that_is_not_ours_is_not_deleted_with_a_job_that_names_it(
 
 
 def test_name_conflicts_are_reported_and_end_when_the_foreign_objects_are_deleted(
-    workplace: Workplace, operator: OperatorProcess
+    tenant: Tenant, operator: OperatorProcess
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.write_profile(nodeSelector={"nowhere": "true"})
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.write_profile(nodeSelector={"nowhere": "true"})
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     (job,) = wait_until(lambda: namespace.list("jobs", OWNED) or None, "a Job")
     config_map = job["metadata"]["annotations"][CONFIG_MAP_ANNOTATION]
     operator.kill()
@@ -173,7 +173,7 @@ def test_name_conflicts_are_reported_and_end_when_the_foreign_objects_are_delete
     namespace.delete("configmap", config_map)
     namespace.kubectl("create", "configmap", config_map, "--from-literal=precious=1")
     namespace.kubectl("create", "job", name, "--image=none")
-    workplace.write_profile()
+    tenant.write_profile()
     operator.start()
     for kind, taken in (("ConfigMap", config_map), ("Job", name)):
         before = namespace.get(kind, taken)

@@ -10,7 +10,7 @@ from builders import pipeline_spec
 from cluster import condition, is_condition, wait_until
 from pretrain_api.meta import RETRY_ANNOTATION
 from pretrain_local.operator_process import OperatorProcess
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -19,8 +19,8 @@ STAGES = ["list", "prepare", "match", "decide", "write", "report"]
 OWNED = "pretrain.dev/name=documents"
 
 
-def _jobs(workplace: Workplace, labels: str) -> list[Json] | None:
-    return workplace.namespace.list("jobs", labels) or None
+def _jobs(tenant: Tenant, labels: str) -> list[Json] | None:
+    return tenant.namespace.list("jobs", labels) or None
 
 
 def has_condition(item: Json, kind: str, status: str, reason: str) -> bool:
@@ -28,15 +28,15 @@ def has_condition(item: Json, kind: str, status: str, reason: str) -> bool:
     return match is not None and (match["status"], match["reason"]) == (status, reason)
 
 
-def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.apply("DataPipeline", "documents", pipeline_spec())
+def test_raw_text_becomes_an_artifact_that_is_reused(tenant: Tenant) -> None:
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.apply("DataPipeline", "documents", pipeline_spec())
     done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
     status = done["status"]
     assert status["summary"]["read"] == 40
     assert [stage["name"] for stage in status["stages"]] == STAGES
-    artifact = workplace.folder / status["artifact"]["uri"].removeprefix("file:///pretrain/data/")
+    artifact = tenant.folder / status["artifact"]["uri"].removeprefix("file:///pretrain/data/")
     assert (artifact / "MANIFEST.json").exists()
     for kind in ("jobs", "configmaps"):
         children = namespace.list(kind, OWNED)
@@ -46,7 +46,7 @@ def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> No
             assert (owner["uid"], owner["controller"]) == (done["metadata"]["uid"], True)
 
     namespace.delete("datapipeline", "documents")
-    workplace.apply("DataPipeline", "documents", pipeline_spec())
+    tenant.apply("DataPipeline", "documents", pipeline_spec())
     again = namespace.wait_for("datapipeline", "documents", is_condition("Ready"))
     assert again["status"]["artifact"] == status["artifact"]
     assert again["status"]["reused"] is True
@@ -55,17 +55,17 @@ def test_raw_text_becomes_an_artifact_that_is_reused(workplace: Workplace) -> No
 
 
 def test_a_finished_pipeline_does_not_run_again_because_its_jobs_were_deleted(
-    workplace: Workplace, operator: OperatorProcess
+    tenant: Tenant, operator: OperatorProcess
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
     namespace.kubectl("delete", "jobs", f"--selector={OWNED}", "--wait=true")
     operator.kill()
     operator.start()
     # Once a later object is ready, the earlier one has been reconciled, too.
-    workplace.apply("DataPipeline", "later", pipeline_spec(tasks=1))
+    tenant.apply("DataPipeline", "later", pipeline_spec(tasks=1))
     namespace.wait_for("datapipeline", "later", is_condition("Ready"), 180)
     assert namespace.list("jobs", OWNED) == []
     after = namespace.get("datapipeline", "documents")
@@ -74,31 +74,31 @@ def test_a_finished_pipeline_does_not_run_again_because_its_jobs_were_deleted(
 
 
 def test_a_source_without_files_fails_with_its_field_and_a_retry_succeeds(
-    workplace: Workplace,
+    tenant: Tenant,
 ) -> None:
-    namespace = workplace.namespace
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     failed = namespace.wait_for("datapipeline", "documents", is_condition("Failed"))
     match = condition(failed, "Stalled")
     assert match is not None
     assert (match["status"], match["reason"]) == ("True", "UserError")
     assert "/pretrain/data/raw/*.jsonl" in match["message"]
 
-    workplace.write_documents()
+    tenant.write_documents()
     namespace.kubectl("annotate", "datapipeline", "documents", f"{RETRY_ANNOTATION}=1")
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
 
 
 def test_an_edit_keeps_the_old_artifact_until_the_new_one_is_complete(
-    workplace: Workplace,
+    tenant: Tenant,
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     first = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
     long_only = [{"length": {"minCharacters": 100_000}}, {"length": {"minCharacters": 10}}]
     for rules in (long_only, [{"length": {"minCharacters": 10}}]):
-        workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1, rules=rules))
+        tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1, rules=rules))
     during = namespace.wait_for("datapipeline", "documents", is_condition("Reconciling"))
     assert during["status"]["artifact"] == first["status"]["artifact"]
     after = namespace.wait_for(
@@ -113,15 +113,15 @@ def test_an_edit_keeps_the_old_artifact_until_the_new_one_is_complete(
 
 
 def test_a_missing_secret_is_reported_with_its_keys_until_it_is_created(
-    workplace: Workplace,
+    tenant: Tenant,
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
+    namespace = tenant.namespace
+    tenant.write_documents()
     output = {
         "uri": "file:///pretrain/data/artifacts",
         "credentialsSecretRef": {"name": "storage"},
     }
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1, output=output))
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1, output=output))
     waiting = namespace.wait_for(
         "datapipeline",
         "documents",
@@ -140,30 +140,30 @@ def test_a_missing_secret_is_reported_with_its_keys_until_it_is_created(
 
 
 def test_a_job_that_the_api_server_refuses_is_reported_and_retried(
-    workplace: Workplace,
+    tenant: Tenant,
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.write_profile(nodeSelector={"no label!": "x"})
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.write_profile(nodeSelector={"no label!": "x"})
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     blocked = namespace.wait_for(
         "datapipeline",
         "documents",
         lambda item: has_condition(item, "Stalled", "True", "ChildRejected"),
     )
     assert "no label!" in blocked["status"]["message"]
-    workplace.write_profile()
+    tenant.write_profile()
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
 
 
-def test_a_task_that_nodes_evict_too_often_fails_its_stage(workplace: Workplace) -> None:
-    namespace = workplace.namespace
+def test_a_task_that_nodes_evict_too_often_fails_its_stage(tenant: Tenant) -> None:
+    namespace = tenant.namespace
     # Its pods match no node, so that the test can write their status in place of the kubelet.
-    workplace.write_profile(nodeSelector={"nowhere": "true"})
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    tenant.write_profile(nodeSelector={"nowhere": "true"})
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     evicted: set[str] = set()
     for _ in range(4):
-        name = wait_until(partial(_waiting_pod, workplace, evicted), "another pod", 120)
+        name = wait_until(partial(_waiting_pod, tenant, evicted), "another pod", 120)
         evicted.add(name)
         target = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
         ended = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
@@ -179,46 +179,46 @@ def test_a_task_that_nodes_evict_too_often_fails_its_stage(workplace: Workplace)
     assert not stopped["status"].get("failed")
 
 
-def _waiting_pod(workplace: Workplace, but: set[str]) -> str | None:
+def _waiting_pod(tenant: Tenant, but: set[str]) -> str | None:
     """Return the name of a pod of the pipeline that waits for a node."""
-    pods = workplace.namespace.list("pods", OWNED)
+    pods = tenant.namespace.list("pods", OWNED)
     names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Pending"]
     return next((name for name in names if name not in but), None)
 
 
-def test_a_name_that_is_too_long_is_not_accepted(workplace: Workplace) -> None:
+def test_a_name_that_is_too_long_is_not_accepted(tenant: Tenant) -> None:
     name = "x" * 70
-    workplace.apply("DataPipeline", name, pipeline_spec())
-    refused = workplace.namespace.wait_for(
+    tenant.apply("DataPipeline", name, pipeline_spec())
+    refused = tenant.namespace.wait_for(
         "datapipeline", name, lambda item: has_condition(item, "Accepted", "False", "InvalidSpec")
     )
     assert "use at most 63" in refused["status"]["message"]
 
 
-def test_a_missing_profile_is_reported_until_it_is_created(workplace: Workplace) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.remove()
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+def test_a_missing_profile_is_reported_until_it_is_created(tenant: Tenant) -> None:
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.remove()
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     waiting = namespace.wait_for(
         "datapipeline",
         "documents",
         lambda item: has_condition(item, "DataReady", "False", "ProfileNotFound"),
     )
-    assert workplace.profile in waiting["status"]["message"]
-    workplace.write_profile()
+    assert tenant.profile in waiting["status"]["message"]
+    tenant.write_profile()
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
 
 
 def test_killing_the_operator_during_any_stage_changes_nothing_in_the_end(
-    workplace: Workplace, operator: OperatorProcess
+    tenant: Tenant, operator: OperatorProcess
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.apply("DataPipeline", "documents", pipeline_spec())
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.apply("DataPipeline", "documents", pipeline_spec())
     for stage in ("list", "prepare", "decide", "report"):
         running = f"{OWNED},pretrain.dev/stage={stage}"
-        wait_until(partial(_jobs, workplace, running), stage, 120)
+        wait_until(partial(_jobs, tenant, running), stage, 120)
         operator.kill()
         operator.start()
     done = namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)

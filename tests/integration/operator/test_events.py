@@ -7,7 +7,7 @@ import pytest
 from builders import pipeline_spec
 from cluster import Namespace, is_condition, wait_until
 from pretrain_local.operator_process import OperatorProcess
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -28,11 +28,11 @@ def has_event(namespace: Namespace, name: str, reason: str) -> bool:
 
 
 def test_describe_shows_each_step_of_a_pipeline_once(
-    workplace: Workplace, operator: OperatorProcess
+    tenant: Tenant, operator: OperatorProcess
 ) -> None:
-    namespace = workplace.namespace
-    workplace.write_documents()
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
+    tenant.write_documents()
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 180)
     wait_until(lambda: has_event(namespace, "documents", "Complete") or None, "the last event")
     events = [(item["reason"], item["type"]) for item in events_of(namespace, "documents")]
@@ -43,15 +43,15 @@ def test_describe_shows_each_step_of_a_pipeline_once(
 
     operator.kill()
     operator.start()
-    workplace.apply("DataPipeline", "later", pipeline_spec(tasks=1))
+    tenant.apply("DataPipeline", "later", pipeline_spec(tasks=1))
     namespace.wait_for("datapipeline", "later", is_condition("Ready"), 180)
     assert len(events_of(namespace, "documents")) == len(events)
 
 
-def test_a_refusal_is_a_warning_with_its_reason(workplace: Workplace) -> None:
+def test_a_refusal_is_a_warning_with_its_reason(tenant: Tenant) -> None:
     name = "x" * 70
-    workplace.apply("DataPipeline", name, pipeline_spec())
-    namespace = workplace.namespace
+    tenant.apply("DataPipeline", name, pipeline_spec())
+    namespace = tenant.namespace
     (event,) = wait_until(lambda: events_of(namespace, name) or None, "an event")
     assert (event["reason"], event["type"]) == ("InvalidSpec", "Warning")
     assert "use at most 63" in event["message"]

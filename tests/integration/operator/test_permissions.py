@@ -12,7 +12,7 @@ import yaml
 from builders import pipeline_spec
 from cluster import ROOT, Namespace, RunningCluster, is_condition, wait_until
 from pretrain_local.operator_process import OperatorProcess
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -56,10 +56,10 @@ def restricted(
 def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_grants(
     restricted: OperatorProcess, namespace: Namespace, tmp_path: Path
 ) -> None:
-    workplace = Workplace(namespace, tmp_path)
-    workplace.write_documents()
+    tenant = Tenant(namespace, tmp_path)
+    tenant.write_documents()
     namespace.kubectl("create", "quota", "tight", "--hard=pods=0")
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
     namespace.wait_for(
         "datapipeline",
         "documents",
@@ -67,7 +67,7 @@ def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_gran
     )
     edited = pipeline_spec(tasks=1, rules=[{"length": {"minCharacters": 10}}])
     (old,) = namespace.list("jobs", OWNED)
-    workplace.apply("DataPipeline", "documents", edited)
+    tenant.apply("DataPipeline", "documents", edited)
     wait_until(lambda: namespace.get("job", old["metadata"]["name"]) is None or None, "an edit")
     namespace.kubectl("delete", "quota", "tight")
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 240)
@@ -78,4 +78,4 @@ def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_gran
         assert namespace.kubectl("auth", "can-i", verb, "services", account).strip() == "yes"
     log = restricted.log.read_text(encoding="utf-8")
     assert "forbidden: User" not in log, log
-    workplace.remove()
+    tenant.remove()

@@ -9,7 +9,7 @@ import pytest
 
 from builders import pipeline_spec
 from cluster import condition, is_condition
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -20,23 +20,23 @@ Json = dict[str, Any]
 class Obstacle:
     """Something that keeps pods from running."""
 
-    create: Callable[[Workplace], object]
-    remove: Callable[[Workplace], object]
+    create: Callable[[Tenant], object]
+    remove: Callable[[Tenant], object]
     message: str
     remedy: str
 
 
-def kubectl(*arguments: str) -> Callable[[Workplace], object]:
-    return lambda workplace: workplace.namespace.kubectl(*arguments)
+def kubectl(*arguments: str) -> Callable[[Tenant], object]:
+    return lambda tenant: tenant.namespace.kubectl(*arguments)
 
 
-def label(value: str) -> Callable[[Workplace], object]:
+def label(value: str) -> Callable[[Tenant], object]:
     """Return a function that labels the namespace with a level of Pod Security."""
 
-    def do(workplace: Workplace) -> None:
-        name = workplace.namespace.name
+    def do(tenant: Tenant) -> None:
+        name = tenant.namespace.name
         flag = f"pod-security.kubernetes.io/enforce={value}"
-        workplace.namespace.kubectl("label", "namespace", name, flag, "--overwrite")
+        tenant.namespace.kubectl("label", "namespace", name, flag, "--overwrite")
 
     return do
 
@@ -55,14 +55,14 @@ OBSTACLES = {
         "pod-security.kubernetes.io/enforce",
     ),
     "a missing ServiceAccount": Obstacle(
-        lambda workplace: workplace.write_profile(serviceAccountName="absent"),
+        lambda tenant: tenant.write_profile(serviceAccountName="absent"),
         kubectl("create", "serviceaccount", "absent"),
         'serviceaccount "absent" not found',
         "create that ServiceAccount",
     ),
     "a missing node": Obstacle(
-        lambda workplace: workplace.write_profile(nodeSelector={"nowhere": "true"}),
-        lambda workplace: workplace.write_profile(),
+        lambda tenant: tenant.write_profile(nodeSelector={"nowhere": "true"}),
+        lambda tenant: tenant.write_profile(),
         "didn't match Pod's node affinity/selector",
         "spec.pods.nodeSelector of the ComputeProfile",
     ),
@@ -71,20 +71,20 @@ OBSTACLES = {
 
 @pytest.mark.parametrize("name", OBSTACLES)
 def test_an_obstacle_is_reported_with_the_remedy_which_removes_it(
-    workplace: Workplace, name: str
+    tenant: Tenant, name: str
 ) -> None:
     obstacle = OBSTACLES[name]
-    workplace.write_documents()
-    obstacle.create(workplace)
-    workplace.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
-    namespace = workplace.namespace
+    tenant.write_documents()
+    obstacle.create(tenant)
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
+    namespace = tenant.namespace
     waiting = namespace.wait_for("datapipeline", "documents", partial(waits_for, obstacle.message))
     match = condition(waiting, "Reconciling")
     assert match is not None
     assert obstacle.message in match["message"]
     assert obstacle.remedy in match["message"]
 
-    obstacle.remove(workplace)
+    obstacle.remove(tenant)
     namespace.wait_for("datapipeline", "documents", is_condition("Ready"), 240)
 
 

@@ -8,7 +8,7 @@ import pytest
 from builders import pipeline_spec, tokenizer_spec
 from cluster import RunningCluster, is_condition
 from pretrain_local.operator_process import OperatorProcess
-from workplace import Workplace
+from tenant import Tenant
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 def second(
     local_cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """Run another operator beside the one that the workplace has."""
+    """Run another operator beside the first one."""
     folder = tmp_path_factory.mktemp("second-operator")
     with OperatorProcess(local_cluster.kubeconfig, folder) as running:
         yield running
@@ -27,12 +27,12 @@ def second(
     assert "an error of ours" not in log, log
 
 
-def make_all(workplace: Workplace, suffix: str) -> list[Json]:
+def make_all(tenant: Tenant, suffix: str) -> list[Json]:
     """Make a pipeline and a tokenizer, and return them when they are ready."""
-    namespace, documents, tokens = workplace.namespace, f"documents{suffix}", f"tokens{suffix}"
-    workplace.apply("DataPipeline", documents, pipeline_spec())
+    namespace, documents, tokens = tenant.namespace, f"documents{suffix}", f"tokens{suffix}"
+    tenant.apply("DataPipeline", documents, pipeline_spec())
     corpus = {"pipelineRef": {"name": documents}}
-    workplace.apply("Tokenizer", tokens, tokenizer_spec(vocabularySize=512, corpus=corpus))
+    tenant.apply("Tokenizer", tokens, tokenizer_spec(vocabularySize=512, corpus=corpus))
     ready = is_condition("Ready")
     return [
         namespace.wait_for("datapipeline", documents, ready, 240),
@@ -41,27 +41,27 @@ def make_all(workplace: Workplace, suffix: str) -> list[Json]:
 
 
 def test_two_operators_reach_the_same_end_state_as_one(
-    workplace: Workplace, second: OperatorProcess
+    tenant: Tenant, second: OperatorProcess
 ) -> None:
-    workplace.write_documents()
-    both = make_all(workplace, "-of-two")
+    tenant.write_documents()
+    both = make_all(tenant, "-of-two")
     second.check()
     second.stop()
-    one = make_all(workplace, "-of-one")
+    one = make_all(tenant, "-of-one")
     digests = [item["status"]["artifact"]["digest"] for item in (both[0], one[0])]
     assert digests[0] == digests[1]
     assert [_end(item) for item in both] == [_end(item) for item in one]
     for item in both:
-        jobs = _owned(workplace, "jobs", item)
+        jobs = _owned(tenant, "jobs", item)
         assert len(jobs) == len(item["status"]["stages"])
         assert not any(job["status"].get("failed") for job in jobs)
-        assert len(_owned(workplace, "configmaps", item)) == len(jobs)
+        assert len(_owned(tenant, "configmaps", item)) == len(jobs)
         tasks = sum(job["spec"]["completions"] for job in jobs)
-        assert len(_owned(workplace, "pods", item)) == tasks
+        assert len(_owned(tenant, "pods", item)) == tasks
 
 
-def _owned(workplace: Workplace, kind: str, item: Json) -> list[Json]:
-    return workplace.namespace.list(kind, f"pretrain.dev/name={item['metadata']['name']}")
+def _owned(tenant: Tenant, kind: str, item: Json) -> list[Json]:
+    return tenant.namespace.list(kind, f"pretrain.dev/name={item['metadata']['name']}")
 
 
 def _end(item: Json) -> Json:

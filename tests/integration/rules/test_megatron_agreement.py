@@ -50,7 +50,7 @@ CUTS = {"layers-pipeline", "layers-virtual"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdicts of our rules and of Megatron-core on a spec."""
+    """What our rules and Megatron-core refuse of a spec."""
 
     broken: frozenset[str]
     refusal: Any
@@ -63,7 +63,7 @@ class Comparison:
 
 
 def _compare(spec: dict[str, Any]) -> Comparison | None:
-    """Return both verdicts, or nothing for a manifest that is not even a spec."""
+    """Return both results, or nothing for a manifest that is not even a spec."""
     problems = check("PretrainJob", spec)
     broken = frozenset(p.rule for p in problems if p.severity is Severity.ERROR)
     if broken & {"schema", *INCOMPLETE}:

@@ -1,4 +1,4 @@
-"""A run that is interrupted goes on as if it had not been."""
+"""A run that is interrupted resumes, and its losses are those of one that was not."""
 
 import hashlib
 import json

@@ -130,7 +130,7 @@ def test_workers_that_were_killed_are_replaced() -> None:
 
 
 async def _kill_workers() -> None:
-    related = RelatedObjects(ComputeProfileSpec.model_validate(profile_spec()))
+    related = RelatedObjects(profile=ComputeProfileSpec.model_validate(profile_spec()))
     run = AdmissionRequest("run", parsed_run(), related)
     want = admit(run)
     planning = Planning(open_workers, max_pending=1, timeout_seconds=60.0)

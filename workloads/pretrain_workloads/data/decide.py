@@ -53,7 +53,7 @@ def decide(run: PipelineRun) -> ExitReport:
 
 
 def check_documents_remain(prepared: list[dict[str, Any]]) -> None:
-    """Refuse to go on without documents.
+    """Refuse to continue without documents.
 
     Raises:
         UserError: If no document passed the rules; says what dropped how many.

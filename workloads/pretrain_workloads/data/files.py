@@ -24,7 +24,8 @@ INDEX_COLUMNS = (
     "copies",
 )
 """Columns of a document except `text`. `cluster` is the smallest number of its near-duplicates;
-`copies` is the size of its cluster; `quality` is empty as long as nothing scores documents."""
+`copies` is the size of its cluster, a name that stays because it is in artifacts; `quality` is
+empty as long as nothing scores documents."""
 
 
 def documents(rank: int) -> str:

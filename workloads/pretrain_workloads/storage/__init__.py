@@ -9,7 +9,7 @@ A published file appears under its name when it is complete, or never.
 """
 
 from pretrain_workloads.storage.errors import Unreachable
-from pretrain_workloads.storage.folder import Folder, Publication, StoredFile
+from pretrain_workloads.storage.folder import Folder, StoredFile
 from pretrain_workloads.storage.globs import list_matching, open_source
 from pretrain_workloads.storage.local_paths import local_path, scratch_path
 from pretrain_workloads.storage.manifests import read_manifest, seal_manifest
@@ -18,7 +18,6 @@ from pretrain_workloads.storage.outputs import open_output
 
 __all__ = [
     "Folder",
-    "Publication",
     "StoredFile",
     "Unreachable",
     "list_matching",

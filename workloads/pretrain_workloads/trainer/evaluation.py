@@ -8,7 +8,8 @@ from pretrain_workloads.trainer.blocks.batches import GlobalBatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.megatron.forward_backward import RankFlags, forward_backward
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
-from pretrain_workloads.trainer.pod.interrupts import NotANumber, StopRequest
+from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.rank_failures import NotANumber
 
 
 class EvaluationStopped(Exception):

@@ -17,7 +17,7 @@ from pretrain_workloads.trainer.outcome import RankResults, exit_report, fit_ter
 from pretrain_workloads.trainer.pod import rendezvous, resources
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
 from pretrain_workloads.trainer.pod.workspace import Workspace
-from pretrain_workloads.trainer.run_folder.holder import Phase
+from pretrain_workloads.trainer.run_folder.holder import HolderPhase
 from pretrain_workloads.trainer.run_folder.lease import Lease, hold_lease
 from pretrain_workloads.trainer.run_folder.preflight import check_storage
 
@@ -77,7 +77,7 @@ def find_first_pod(run: TrainingRun, lease: Lease | None) -> str:
     return rendezvous.find_address(run.rendezvous_host, RENDEZVOUS_SECONDS, sleep)
 
 
-def _sleep(lease: Lease | None, phase: Phase, seconds: float) -> None:
+def _sleep(lease: Lease | None, phase: HolderPhase, seconds: float) -> None:
     """Sleep, and renew the lease if it is due."""
     if lease is not None:
         lease.renew_if_due(phase)
@@ -135,7 +135,7 @@ def _wait(agent: subprocess.Popen[bytes], workspace: Workspace, lease: Lease | N
 
 
 def _watch(
-    agent: subprocess.Popen[bytes], lease: Lease | None, phase: Phase, seconds: float
+    agent: subprocess.Popen[bytes], lease: Lease | None, phase: HolderPhase, seconds: float
 ) -> None:
     """Wait up to `seconds` for the agent's end, and renew the lease meanwhile."""
     deadline = time.monotonic() + seconds

@@ -21,8 +21,8 @@ def learning_rate(training: TrainingSpec, tokens: int) -> float:
     decay = training.schedule.decay
     if decay.shape == "constant":
         return peak
-    step = training.global_batch_size * training.sequence_length
-    end = decay.tokens if decay.tokens is not None else training.train_iters * step
+    length = training.train_iters * training.tokens_per_step
+    end = decay.tokens if decay.tokens is not None else length
     if tokens >= end:
         return least
     done = (tokens - warmup) / (end - warmup)

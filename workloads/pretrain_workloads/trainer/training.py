@@ -26,7 +26,8 @@ from pretrain_workloads.trainer.megatron.optimizer import (
     zero_gradients,
 )
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
-from pretrain_workloads.trainer.pod.interrupts import Interrupted, NotANumber, StopRequest
+from pretrain_workloads.trainer.pod.interrupts import Interrupted, StopRequest
+from pretrain_workloads.trainer.pod.rank_failures import NotANumber
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter, StepReport
 from pretrain_workloads.trainer.run_folder.finished import seal_run
 from pretrain_workloads.trainer.schedule import learning_rate

@@ -17,9 +17,9 @@ from pretrain_operator.admission.objects import object_problems, refusals
 from pretrain_operator.observed.objects import Key, ObjectReader, ObservedObject, read_spec
 from pretrain_operator.plan.dependencies import require_artifacts
 
-DataSpec = DataPipelineSpec | TokenizerSpec | TokenDatasetSpec
+DataObjectSpec = DataPipelineSpec | TokenizerSpec | TokenDatasetSpec
 
-_SPECS: dict[str, type[DataSpec]] = {
+_SPECS: dict[str, type[DataObjectSpec]] = {
     DATA_PIPELINE.name: DataPipelineSpec,
     TOKENIZER.name: TokenizerSpec,
     TOKEN_DATASET.name: TokenDatasetSpec,
@@ -31,7 +31,7 @@ class DataObject:
     """An object that produces an artifact, and the artifacts that it is made from."""
 
     owner: ObservedObject
-    spec: DataSpec
+    spec: DataObjectSpec
     inputs: Mapping[str, OpenedArtifact]
     """Keyed by the path of the field that refers to the artifact."""
 
@@ -67,7 +67,7 @@ def read_data_object(owner: ObservedObject, related: ObjectReader) -> DataObject
     return DataObject(owner, spec, require_artifacts(input_fields(key, spec), related))
 
 
-def input_fields(key: Key, spec: DataSpec) -> dict[str, Key]:
+def input_fields(key: Key, spec: DataObjectSpec) -> dict[str, Key]:
     """Return the objects that `spec` refers to, keyed by the path of the field."""
 
     def target(kind: str, ref: Reference) -> Key:
@@ -86,7 +86,7 @@ def input_fields(key: Key, spec: DataSpec) -> dict[str, Key]:
             return {}
 
 
-def content_digest(spec: DataSpec, inputs: Mapping[str, OpenedArtifact]) -> str:
+def content_digest(spec: DataObjectSpec, inputs: Mapping[str, OpenedArtifact]) -> str:
     """Return the digest of what determines an artifact, without its location and its placement.
 
     Fields at their defaults are left out, so that a new field of a later version changes nothing.

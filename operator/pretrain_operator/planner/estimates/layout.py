@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from pretrain_api.formulas.divisibility import expert_parallel_size, model_parallel_size
+from pretrain_api.formulas.divisibility import (
+    data_parallel_size,
+    expert_parallel_size,
+    model_parallel_size,
+)
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,14 @@ class Layout:
     @property
     def data_parallel(self) -> int:
         """Return the data-parallel size."""
-        return self.world_size // model_parallel_size(self.tensor, self.pipeline, self.context)
+        grid = model_parallel_size(self.tensor, self.pipeline, self.context)
+        return data_parallel_size(self.world_size, grid)
 
     @property
     def expert_data_parallel(self) -> int:
         """Return the data-parallel size of the experts."""
         grid = expert_parallel_size(self.expert_tensor, self.expert, self.pipeline)
-        return max(1, self.world_size // grid)
+        return data_parallel_size(self.world_size, grid)
 
     @property
     def candidate_ranks(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pretrain_api.formulas.divisibility import micro_batches_of, micro_step_size
 from pretrain_api.formulas.model_shapes import ModelShape
 from pretrain_operator.planner.estimates.layout import Layout
 from pretrain_operator.planner.estimates.step_shape import StepShape
@@ -18,8 +19,8 @@ class PlannedRun:
     @property
     def micro_batches(self) -> int:
         """Return the forward passes of a rank in an optimizer step."""
-        step = self.step
-        return max(1, step.global_batch_size // (step.micro_batch_size * self.layout.data_parallel))
+        micro_step = micro_step_size(self.step.micro_batch_size, self.layout.data_parallel)
+        return micro_batches_of(self.step.global_batch_size, micro_step)
 
     @property
     def micro_batch_tokens(self) -> float:

@@ -66,7 +66,7 @@ def test_a_usual_run_has_no_problem() -> None:
     assert check("PretrainJob", SPEC) == []
 
 
-def test_a_parsed_spec_and_its_manifest_are_judged_alike() -> None:
+def test_a_parsed_spec_and_its_manifest_break_the_same_rules() -> None:
     wrong = {**SPEC, "parallelism": {**SPEC["parallelism"], "tensor": 3}}
     assert check("PretrainJob", parse(PretrainJobSpec, wrong)) == check("PretrainJob", wrong)
     assert len(check("PretrainJob", wrong)) >= 3
@@ -114,7 +114,7 @@ def test_a_default_has_one_home() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(spec=specs())
-def test_any_plausible_spec_is_judged_without_an_exception(spec: dict[str, Any]) -> None:
+def test_any_plausible_spec_is_checked_without_an_exception(spec: dict[str, Any]) -> None:
     for problem in check("PretrainJob", spec):
         assert isinstance(problem, Problem)
         assert problem.field.startswith("spec")

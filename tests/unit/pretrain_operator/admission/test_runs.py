@@ -1,5 +1,6 @@
 """Admission of a run: all problems at once; a run that has started keeps its layout."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from spec_strategies import specs
 TWO = ComputeProfileSpec.model_validate({"accelerator": {"name": "cpu", "perNode": 2}})
 GPUS = ComputeProfileSpec.model_validate(gpu_profile_spec())
 BLOCKS = DatasetInfo("blocks", sequence_length=128, tokens=10**6)
-RELATED = RelatedObjects(TWO, BLOCKS, 512)
+RELATED = RelatedObjects(profile=TWO, dataset=BLOCKS, vocabulary=512)
 
 
 def _spec(**layout: int) -> PretrainJobSpec:
@@ -65,7 +66,9 @@ def test_a_run_that_has_started_keeps_its_layout() -> None:
 
 def test_a_run_that_gets_more_tokens_has_a_new_duration() -> None:
     first = admit(
-        AdmissionRequest("run", _trained(tokens="100G", precision="bf16"), RelatedObjects(GPUS))
+        AdmissionRequest(
+            "run", _trained(tokens="100G", precision="bf16"), RelatedObjects(profile=GPUS)
+        )
     ).plan
     assert first is not None
     assert first.days
@@ -88,7 +91,7 @@ def test_more_devices_than_the_profile_has_are_refused_with_the_number() -> None
 def test_a_run_that_does_not_fit_its_dataset_is_refused_with_the_remedy() -> None:
     model = {**run_spec()["model"], "vocabularySize": 500}
     spec = parse(PretrainJobSpec, run_spec(model=model))
-    related = RelatedObjects(TWO, DatasetInfo("blocks", 256, 10**5), 512)
+    related = replace(RELATED, dataset=DatasetInfo("blocks", 256, 10**5))
     result = admit(AdmissionRequest("run", spec, related))
     assert result.errors == [
         "spec.model.vocabularySize: 500 is less than the tokenizer's 512 ids; use 512 or more,"
@@ -105,7 +108,11 @@ def test_a_run_that_does_not_fit_its_dataset_is_refused_with_the_remedy() -> Non
 
 
 def test_no_error_hides_another_one() -> None:
-    related = RelatedObjects(GPUS, DatasetInfo("blocks", 4096, 10**6, unique_tokens=10), 512)
+    related = RelatedObjects(
+        profile=GPUS,
+        dataset=DatasetInfo("blocks", 4096, 10**6, unique_tokens=10),
+        vocabulary=512,
+    )
     spec = _trained("llama3-405b", sequenceLength=8192, precision="bf16")
     result = admit(AdmissionRequest("Run", spec, related))
     fields = [error.partition(":")[0] for error in result.errors]
@@ -118,7 +125,7 @@ def test_no_error_hides_another_one() -> None:
 
 
 def test_without_a_profile_the_rules_and_the_dataset_still_hold() -> None:
-    absent = RelatedObjects(None, BLOCKS, 512, ("there is no ComputeProfile",))
+    absent = replace(RELATED, profile=None, missing=("there is no ComputeProfile",))
     result = admit(AdmissionRequest("run", _spec(), absent))
     assert (result.errors, result.plan) == ([], None)
     assert result.missing[0] == "there is no ComputeProfile"
@@ -137,8 +144,8 @@ def test_without_a_plan_all_other_checks_are_made() -> None:
 
 ANY_RELATED = st.builds(
     RelatedObjects,
-    st.sampled_from([None, TWO, GPUS]),
-    st.none()
+    profile=st.sampled_from([None, TWO, GPUS]),
+    dataset=st.none()
     | st.builds(
         DatasetInfo,
         st.just("blocks"),
@@ -146,8 +153,7 @@ ANY_RELATED = st.builds(
         st.sampled_from([0, 1, 10**12]),
         st.sampled_from([None, 1, 10**12]),
     ),
-    st.sampled_from([None, 1, 50_257, 2**20]),
-    st.just(()),
+    vocabulary=st.sampled_from([None, 1, 50_257, 2**20]),
 )
 
 

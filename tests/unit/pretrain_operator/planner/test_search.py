@@ -22,7 +22,9 @@ BIG = StepShape(1, 2048, 8192)
 
 def budget(world_size: int, memory: float | None = admitted_bytes(H100.memory)) -> DeviceBudget:
     """Return nodes of eight H100."""
-    return DeviceBudget(world_size, 8, memory, speeds_of(H100))
+    return DeviceBudget(
+        world_size=world_size, devices_per_node=8, memory_bytes=memory, speeds=speeds_of(H100)
+    )
 
 
 @pytest.mark.parametrize(("model", "world_size"), [(LLAMA_8B, 64), (LLAMA_405B, 1024), (MOE, 32)])
@@ -48,11 +50,15 @@ def test_the_best_layout_fits_and_no_other_that_fits_is_faster() -> None:
 
 
 def test_nothing_fits_where_memory_is_too_small() -> None:
-    assert search(LLAMA_405B, BIG, budget(8)) == []
+    assert search(LLAMA_405B, BIG, budget(8)) == ()
 
 
 def test_without_speeds_the_simplest_layout_wins() -> None:
-    [best, *_] = search(LLAMA_8B, StepShape(1, 64, 4096), DeviceBudget(8, 8, None, None))
+    [best, *_] = search(
+        LLAMA_8B,
+        StepShape(1, 64, 4096),
+        DeviceBudget(world_size=8, devices_per_node=8, memory_bytes=None, speeds=None),
+    )
     assert (best.layout.tensor, best.layout.pipeline, best.layout.context) == (1, 1, 1)
 
 

@@ -33,6 +33,13 @@ STEP = StepShape(1, 48, 2048)
 MODELS = {"dense": SMALL, "uneven": UNEVEN, "experts": EXPERTS}
 
 
+def budget_of(devices: int, memory_bytes: float | None, speeds: Speeds | None) -> DeviceBudget:
+    """Return devices in nodes of eight."""
+    return DeviceBudget(
+        world_size=devices, devices_per_node=8, memory_bytes=memory_bytes, speeds=speeds
+    )
+
+
 def manifest(model: ModelShape, step: StepShape, parallelism: dict[str, Any]) -> dict[str, Any]:
     """Return the spec of a run of a model, as in a manifest."""
     shape: dict[str, Any] = {
@@ -96,7 +103,7 @@ def test_no_layout_that_keeps_the_rules_and_fits_is_missed(name: str) -> None:
         for layout in legal
     }
     for limit in (sorted(needs.values())[len(needs) // 2], min(needs.values()), 1.0):
-        found = search(model, STEP, DeviceBudget(8, 8, limit, H100))
+        found = search(model, STEP, budget_of(8, limit, H100))
         want = {layout for layout, need in needs.items() if need <= limit}
         assert {candidate.layout for candidate in found} == want
 
@@ -114,7 +121,7 @@ def runs(draw: st.DrawFn) -> PlannedRun:
         recompute=draw(st.sampled_from(["none", "selective", "full"])),
         precision=draw(st.sampled_from(["bf16", "fp32"])),
     )
-    budget = DeviceBudget(draw(st.sampled_from([1, 2, 4, 8, 16, 24])), 8, None, None)
+    budget = budget_of(draw(st.sampled_from([1, 2, 4, 8, 16, 24])), None, None)
     layouts = [layout for layout, _ in legal_layouts(model, step, budget)]
     return PlannedRun(model, draw(st.sampled_from(layouts)), step)
 
@@ -199,8 +206,8 @@ def test_more_memory_keeps_all_layouts_and_is_never_slower(
     limit: float, more: float, name: str, has_speeds: bool
 ) -> None:
     speeds = H100 if has_speeds else None
-    tight = search(MODELS[name], STEP, DeviceBudget(8, 8, limit, speeds))
-    roomy = search(MODELS[name], STEP, DeviceBudget(8, 8, limit * more, speeds))
+    tight = search(MODELS[name], STEP, budget_of(8, limit, speeds))
+    roomy = search(MODELS[name], STEP, budget_of(8, limit * more, speeds))
     assert {c.layout for c in tight} <= {c.layout for c in roomy}
     for candidates in (tight, roomy):
         seconds = [candidate.seconds for candidate in candidates]

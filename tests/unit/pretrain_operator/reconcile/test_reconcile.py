@@ -98,7 +98,7 @@ def test_a_failure_is_reported_down_the_chain_with_its_first_cause() -> None:
             ("PretrainJob", "run"),
         ):
             assert state(simulation, kind, name) == ("Waiting", "DependencyFailed")
-            assert "DataPipeline documents cannot go on: stage list: a.gz: is cut" in message(
+            assert "DataPipeline documents has stopped: stage list: a.gz: is cut" in message(
                 simulation, kind, name
             )
 

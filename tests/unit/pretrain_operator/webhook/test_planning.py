@@ -18,7 +18,9 @@ from pretrain_operator.admission.runs import AdmissionRequest, AdmissionResult, 
 from pretrain_operator.webhook.planning import SAMPLE, Planning
 
 RELATED = RelatedObjects(
-    ComputeProfileSpec.model_validate(profile_spec()), DatasetInfo("blocks", 128, 10**6), 1024
+    profile=ComputeProfileSpec.model_validate(profile_spec()),
+    dataset=DatasetInfo("blocks", 128, 10**6),
+    vocabulary=1024,
 )
 RUN = AdmissionRequest("run", parsed_run(), RELATED)
 WRONG = replace(RUN, spec=parsed_run(training={**run_spec()["training"], "sequenceLength": 64}))

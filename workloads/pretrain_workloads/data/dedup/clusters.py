@@ -14,7 +14,7 @@ DECISION = np.dtype([("keep", np.bool_), ("cluster", np.int64), ("copies", np.in
 """For each document: whether it stays, the smallest number in its cluster, and the size of that
 cluster, exact duplicates included."""
 
-type Numbers = npt.NDArray[np.int64]
+type DocumentNumbers = npt.NDArray[np.int64]
 """One number for each document, or numbers of documents."""
 
 type Thresholds = npt.NDArray[np.float32]
@@ -43,10 +43,10 @@ class Clusters:
     """(kept document, dropped document, similarity), one for each of some clusters."""
 
 
-def exact_representatives(hashes: npt.NDArray[Any]) -> Numbers:
+def exact_representatives(hashes: npt.NDArray[Any]) -> DocumentNumbers:
     """Return for each document the first document with the same text."""
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    representatives: Numbers = first[inverse].astype(np.int64)
+    representatives: DocumentNumbers = first[inverse].astype(np.int64)
     return representatives
 
 
@@ -57,10 +57,10 @@ def thresholds(near: NearDeduplication, domains: list[str]) -> Thresholds:
 
 
 def cluster(
-    representatives: Numbers,
+    representatives: DocumentNumbers,
     edges: Edges,
     limits: Thresholds,
-    scores: Numbers,
+    scores: DocumentNumbers,
     examples: int = 8,
 ) -> Clusters:
     """Decide which documents stay.
@@ -94,7 +94,7 @@ def cluster(
     )
 
 
-def _sorted_edges(edges: Edges, representatives: Numbers, limits: Thresholds) -> list[Edge]:
+def _sorted_edges(edges: Edges, representatives: DocumentNumbers, limits: Thresholds) -> list[Edge]:
     """Return the edges between representatives above their thresholds, most similar first."""
     if not len(edges):
         return []
@@ -108,7 +108,9 @@ def _sorted_edges(edges: Edges, representatives: Numbers, limits: Thresholds) ->
     return list(triples)
 
 
-def _best(roots: Numbers, representatives: Numbers, scores: Numbers) -> Numbers:
+def _best(
+    roots: DocumentNumbers, representatives: DocumentNumbers, scores: DocumentNumbers
+) -> DocumentNumbers:
     """Return for each root the document of its cluster that stays."""
     first_texts = np.flatnonzero(representatives == np.arange(len(roots)))
     order = first_texts[np.lexsort((first_texts, -scores[first_texts], roots[first_texts]))]
@@ -129,7 +131,9 @@ def _curve(unique: int, similarities: list[float]) -> list[tuple[float, int]]:
     ]
 
 
-def _examples(joined: list[Edge], best: Numbers, roots: Numbers, count: int) -> list[Edge]:
+def _examples(
+    joined: list[Edge], best: DocumentNumbers, roots: DocumentNumbers, count: int
+) -> list[Edge]:
     """Return pairs spread over the range of similarities, at most one for each cluster."""
     by_kept: dict[int, Edge] = {}
     for left, right, similarity in joined:

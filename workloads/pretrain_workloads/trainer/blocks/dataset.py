@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pretrain_api.formulas.vocabulary import vocabulary_size_of
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.storage import open_artifact
@@ -39,7 +40,9 @@ class Dataset:
                 f"{run.spec.data.dataset_ref.name}, whose sequences have "
                 f"{self.block_list.seq_length} tokens; use {self.block_list.seq_length}"
             )
-        self._vocabulary_size = run.spec.model.vocabulary_size or self.block_list.vocabulary_size
+        self._vocabulary_size = vocabulary_size_of(
+            run.spec.model.vocabulary_size, self.block_list.vocabulary_size
+        )
         self._sampler = Sampler(
             [entry.sequences for entry in self.block_list.blocks], run.spec.training.seed
         )

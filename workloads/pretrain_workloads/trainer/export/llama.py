@@ -70,7 +70,7 @@ def converted(
 def _query_key_value(tensor: torch.Tensor, model: ModelSpec) -> dict[str, torch.Tensor]:
     """Divide the joint projection: for each group its query heads, a key head, a value head."""
     groups, hidden = model.key_value_heads, model.hidden_size
-    queries, head = model.attention_heads // groups, hidden // model.attention_heads
+    queries, head = model.attention_heads // groups, model.head_width
     by_group = tensor.view(groups, (queries + 2) * head, hidden)
     query, key, value = torch.split(by_group, [queries * head, head, head], dim=1)
     return {
@@ -93,7 +93,7 @@ def configuration(
         "num_hidden_layers": model.layers,
         "num_attention_heads": model.attention_heads,
         "num_key_value_heads": model.key_value_heads,
-        "head_dim": model.hidden_size // model.attention_heads,
+        "head_dim": model.head_width,
         "hidden_act": "silu",
         "max_position_embeddings": seq_length,
         "rms_norm_eps": model.norm_epsilon,

@@ -69,9 +69,9 @@ def _rename_files(output: Path, files: list[Path], names: list[list[str]], total
         files[0].rename(output / "model.safetensors")
         return
     weight_map: dict[str, str] = {}
-    for number, (file, held) in enumerate(zip(files, names, strict=True), start=1):
+    for number, (file, keys) in enumerate(zip(files, names, strict=True), start=1):
         name = f"model-{number:05d}-of-{len(files):05d}.safetensors"
         file.rename(output / name)
-        weight_map |= dict.fromkeys(held, name)
+        weight_map |= dict.fromkeys(keys, name)
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     (output / "model.safetensors.index.json").write_text(json.dumps(index, indent=2), "utf-8")

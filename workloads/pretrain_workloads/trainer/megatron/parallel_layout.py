@@ -12,14 +12,16 @@ from pretrain_api.formulas.divisibility import (
     can_chunk,
     can_interleave,
     can_split_sequence,
+    can_split_vocabulary,
     context_multiple,
-    divisors,
+    data_parallel_size,
+    micro_batches_of,
     micro_step_size,
     model_parallel_size,
     tensor_split_sizes,
 )
 from pretrain_api.formulas.model_shapes import ModelShape, model_shape_of
-from pretrain_api.formulas.vocabulary import VOCABULARY_MULTIPLE
+from pretrain_api.formulas.vocabulary import vocabulary_size_of
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
@@ -29,10 +31,13 @@ LAYER = "*-"
 
 
 class InvalidLayout(UserError):
-    """The sizes in the spec do not fit each other: names every problem."""
+    """The sizes in the spec do not fit each other: names every problem.
+
+    The rules of admission name remedies; an admitted run breaks none of them.
+    """
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
+        super().__init__("; ".join([*problems, "`kubectl pretrain validate` says what to change"]))
         self.problems = problems
 
 
@@ -82,11 +87,11 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
         InvalidLayout: If the sizes do not divide each other; it lists every problem.
     """
     spec, parallel = run.spec, run.spec.parallelism
-    vocabulary = spec.model.vocabulary_size or vocabulary_size
+    vocabulary = vocabulary_size_of(spec.model.vocabulary_size, vocabulary_size)
     world_size = parallel.nodes * run.processes_per_node
     replica = model_parallel_size(parallel.tensor, parallel.pipeline, parallel.context)
-    data_parallel_size = max(1, world_size // replica)
-    micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel_size)
+    data_parallel = data_parallel_size(world_size, replica)
+    micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel)
     layout = ParallelLayout(
         world_size=world_size,
         tensor_model_parallel_size=parallel.tensor,
@@ -95,10 +100,10 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
             parallel.virtual_pipeline if (parallel.virtual_pipeline or 1) > 1 else None
         ),
         context_parallel_size=parallel.context,
-        data_parallel_size=data_parallel_size,
+        data_parallel_size=data_parallel,
         sequence_parallel=parallel.sequence and parallel.tensor > 1,
         micro_batch_size=spec.training.micro_batch_size,
-        micro_batches=max(1, spec.training.global_batch_size // micro_step),
+        micro_batches=micro_batches_of(spec.training.global_batch_size, micro_step),
         global_batch_size=spec.training.global_batch_size,
         seq_length=spec.training.sequence_length,
         vocabulary_size=vocabulary,
@@ -112,8 +117,9 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
         *_world_problems(layout),
         *_batch_problems(layout),
         *_model_problems(spec.model, layout),
+        *_tensor_problems(spec.model, layout),
         *_length_problems(layout),
-        *_vocabulary_problems(spec.model, layout, vocabulary_size),
+        *_vocabulary_problems(spec.model, vocabulary_size),
     ]
     if problems:
         raise InvalidLayout(problems)
@@ -130,11 +136,6 @@ def pattern(layers: int, segments: int) -> str:
     return "|".join(LAYER * (end - start) for start, end in pairwise(cuts))
 
 
-def divisors_text(number: int, at_most: int = 64) -> str:
-    """Return the divisors of `number` up to `at_most`, for a message."""
-    return ", ".join(str(n) for n in divisors(number) if n <= at_most)
-
-
 def _world_problems(layout: ParallelLayout) -> list[str]:
     replica = model_parallel_size(
         layout.tensor_model_parallel_size,
@@ -145,70 +146,68 @@ def _world_problems(layout: ParallelLayout) -> list[str]:
         return []
     return [
         f"spec.parallelism: tensor * pipeline * context = {replica} does not divide the "
-        f"{layout.world_size} training processes (nodes * gpusPerNode); use a multiple of "
-        f"{replica} processes"
+        f"{layout.world_size} training processes"
     ]
 
 
 def _batch_problems(layout: ParallelLayout) -> list[str]:
     problems = []
     step = micro_step_size(layout.micro_batch_size, layout.data_parallel_size)
-    batch = layout.global_batch_size
-    if batch % step:
-        near = [n for n in (batch // step * step, (batch // step + 1) * step) if n]
+    if layout.global_batch_size % step:
         problems.append(
-            f"spec.training.globalBatchSize: {batch} is not a multiple of data-parallel size * "
-            f"microBatchSize = {step}; use {' or '.join(map(str, near))}"
+            f"spec.training.globalBatchSize: {layout.global_batch_size} is not a multiple of "
+            f"data-parallel size * microBatchSize = {step}"
         )
     stages = layout.pipeline_model_parallel_size
     virtual = layout.virtual_pipeline_model_parallel_size or 1
     if not can_chunk(stages, virtual):
-        problems.append(
-            f"spec.parallelism.virtualPipeline: {virtual} needs a pipeline of at least 2; leave "
-            "it unset or raise spec.parallelism.pipeline"
-        )
+        problems.append(f"spec.parallelism.virtualPipeline: {virtual} with pipeline = {stages}")
     elif not can_interleave(layout.micro_batches, stages, virtual):
         problems.append(
-            f"spec.parallelism.virtualPipeline: needs the {layout.micro_batches} micro-batches of "
-            f"a step to be a multiple of spec.parallelism.pipeline = {stages}; use "
-            f"globalBatchSize {step * stages * (layout.micro_batches // stages + 1)}"
+            f"spec.parallelism.virtualPipeline: {virtual} with {layout.micro_batches} "
+            f"micro-batches of a step, not a multiple of pipeline = {stages}"
         )
     return problems
 
 
 def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
-    tensor = layout.tensor_model_parallel_size
     problems = []
     segments = layout.pattern.count("|") + 1
+    heads = model.attention_heads
     if model.layers % segments:
         problems.append(
             f"spec.model.layers: {model.layers} is not a multiple of pipeline * virtualPipeline "
-            f"= {segments}; use {segments} * n layers or {divisors_text(model.layers)} segments"
+            f"= {segments}"
         )
-    if model.hidden_size % model.attention_heads:
+    if model.hidden_size % heads:
         problems.append(
             f"spec.model.hiddenSize: {model.hidden_size} is not a multiple of attentionHeads = "
-            f"{model.attention_heads}; use {divisors_text(model.hidden_size)} heads"
+            f"{heads}"
         )
-    elif (model.hidden_size // model.attention_heads) % 2:
-        problems.append(
-            f"spec.model.attentionHeads: heads of {model.hidden_size // model.attention_heads} "
-            "dimensions have no rotary positions; the size of a head must be even"
-        )
-    if model.attention_heads % model.key_value_heads:
+    elif model.head_width % 2:
+        problems.append(f"spec.model.attentionHeads: {heads} of an odd size, {model.head_width}")
+    if heads % model.key_value_heads:
         problems.append(
             f"spec.model.queryGroups: {model.key_value_heads} does not divide attentionHeads = "
-            f"{model.attention_heads}; use {divisors_text(model.attention_heads)}"
+            f"{heads}"
         )
+    return problems
+
+
+def _tensor_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
+    tensor = layout.tensor_model_parallel_size
     # Fewer key-value heads than tensor-parallel ranks cannot be trained yet.
     sizes = {**tensor_split_sizes(layout.model), "queryGroups": model.key_value_heads}
-    del sizes["vocabularySize"]  # it is the padded one that counts: `_vocabulary_problems`
-    for field, size in sizes.items():
-        if size % tensor:
-            problems.append(
-                f"spec.parallelism.tensor: {tensor} does not divide spec.model.{field} = {size}; "
-                f"use {divisors_text(size)}"
-            )
+    problems = [
+        f"spec.parallelism.tensor: {tensor} does not divide spec.model.{field} = {size}"
+        for field, size in sizes.items()
+        if size % tensor
+    ]
+    if not can_split_vocabulary(layout.padded_vocabulary_size, tensor):
+        problems.append(
+            f"spec.parallelism.tensor: {tensor} does not divide the "
+            f"{layout.padded_vocabulary_size} rows of the embedding"
+        )
     return problems
 
 
@@ -223,31 +222,21 @@ def _length_problems(layout: ParallelLayout) -> list[str]:
     tensor = layout.tensor_model_parallel_size
     if layout.sequence_parallel and not can_split_sequence(length, tensor, context):
         problems.append(
-            f"spec.training.sequenceLength: {length} / context = {length // context} is not a "
-            f"multiple of tensor = {tensor}, which spec.parallelism.sequence needs"
+            f"spec.training.sequenceLength: {length} is not a multiple of tensor * context = "
+            f"{tensor * context}, which spec.parallelism.sequence needs"
         )
     if layout.train_iters < 1:
         problems.append(
-            f"spec.training.tokens: is less than one optimizer step; use at least "
-            f"{layout.tokens_per_step} (globalBatchSize * sequenceLength)"
+            f"spec.training.tokens: less than globalBatchSize * sequenceLength = "
+            f"{layout.tokens_per_step}"
         )
     return problems
 
 
-def _vocabulary_problems(
-    model: ModelSpec, layout: ParallelLayout, tokenizer_size: int
-) -> list[str]:
-    problems = []
-    if model.vocabulary_size is not None and model.vocabulary_size < tokenizer_size:
-        problems.append(
-            f"spec.model.vocabularySize: {model.vocabulary_size} is less than the tokenizer's "
-            f"{tokenizer_size} ids; use {tokenizer_size} or more, or leave it unset"
-        )
-    tensor = layout.tensor_model_parallel_size
-    if layout.padded_vocabulary_size % tensor:
-        problems.append(
-            f"spec.parallelism.tensor: {tensor} does not divide the "
-            f"{layout.padded_vocabulary_size} rows of the embedding; use a power of two up to "
-            f"{VOCABULARY_MULTIPLE}"
-        )
-    return problems
+def _vocabulary_problems(model: ModelSpec, tokenizer_size: int) -> list[str]:
+    if model.vocabulary_size is None or model.vocabulary_size >= tokenizer_size:
+        return []
+    return [
+        f"spec.model.vocabularySize: {model.vocabulary_size} is less than the tokenizer's "
+        f"{tokenizer_size} ids"
+    ]

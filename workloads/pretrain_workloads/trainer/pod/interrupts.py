@@ -1,4 +1,4 @@
-"""What ends a rank before its last step: a stop request, or a loss that is not a number."""
+"""The request that a rank saves and ends before its last step."""
 
 import signal
 from types import FrameType
@@ -8,10 +8,6 @@ from pretrain_workloads.trainer.pod.workspace import Workspace
 
 class Interrupted(Exception):
     """The rank was asked to end, and the run can continue from a checkpoint."""
-
-
-class NotANumber(Exception):
-    """The loss or the gradient is not a number: training cannot continue from here."""
 
 
 class StopRequest:

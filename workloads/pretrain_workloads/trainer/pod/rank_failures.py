@@ -4,7 +4,7 @@ import re
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_workloads.exit_report import failure_report
-from pretrain_workloads.trainer.pod.interrupts import Interrupted, NotANumber
+from pretrain_workloads.trainer.pod.interrupts import Interrupted
 
 _PEER_LOST = re.compile(
     r"connection closed by peer|connection reset|broken pipe|connection refused"
@@ -25,6 +25,10 @@ _DEVICE = re.compile(
 
 _DEVICE_ERRORS = ("DistError", "QueueEmptyError")
 """Torch's own classes for such failures, by name: this module is imported without torch."""
+
+
+class NotANumber(Exception):
+    """The loss or the gradient is not a number: training cannot continue from here."""
 
 
 def explain_failure(error: BaseException) -> tuple[ExitReport, bool]:

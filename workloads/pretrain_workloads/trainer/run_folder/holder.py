@@ -27,7 +27,7 @@ was just deleted continues until its pods get the signal."""
 
 _OTHER_FOLDERS = "another spec.checkpoint.uri and spec.export.huggingFace.uri"
 
-Phase = Literal["running", "ending", "ended"]
+HolderPhase = Literal["running", "ending", "ended"]
 """The holder trains, saves before it ends, or writes no more."""
 
 
@@ -60,7 +60,7 @@ class Holder(ApiModel):
     seen_at: str
     """When it last renewed the lease, RFC 3339. It differs between any two renewals."""
 
-    phase: Phase = "running"
+    phase: HolderPhase = "running"
     """What the attempt does."""
 
     def is_same_run(self, other: "Holder") -> bool:

@@ -17,9 +17,9 @@ from pretrain_workloads.trainer.run_folder.holder import (
     RENEW_SECONDS,
     HeldByPredecessor,
     Holder,
+    HolderPhase,
     HolderWatch,
     LeaseLost,
-    Phase,
     check_holder,
     may_acquire,
 )
@@ -96,7 +96,7 @@ class Lease:
         except (LeaseLost, HeldByPredecessor) as error:
             raise type(error)(f"{self._folder.uri}: {error}") from None
 
-    def renew_if_due(self, phase: Phase) -> None:
+    def renew_if_due(self, phase: HolderPhase) -> None:
         """Renew the lease every `RENEW_SECONDS`, and when the phase changes.
 
         Raises:
@@ -106,7 +106,7 @@ class Lease:
         if is_due or phase != self.holder.phase:
             self.renew(phase)
 
-    def renew(self, phase: Phase) -> None:
+    def renew(self, phase: HolderPhase) -> None:
         """Renew the lease.
 
         Storage that does not answer, or that refuses while its keys are rotated, must not end a

@@ -12,9 +12,9 @@ from pretrain_workloads.trainer.run_folder.holder import (
     PATIENCE_SECONDS,
     HeldByPredecessor,
     Holder,
+    HolderPhase,
     HolderWatch,
     LeaseLost,
-    Phase,
     check_holder,
     may_acquire,
 )
@@ -23,7 +23,7 @@ AT = "2026-01-01T00:00:00.000+00:00"
 
 
 def make_holder(
-    uid: str = "u1", attempt: int = 1, phase: Phase = "running", namespace: str = "research"
+    uid: str = "u1", attempt: int = 1, phase: HolderPhase = "running", namespace: str = "research"
 ) -> Holder:
     return Holder(
         namespace=namespace,
@@ -70,7 +70,7 @@ def test_an_older_attempt_never_takes_the_lease_of_a_newer_one() -> None:
 
 
 @pytest.mark.parametrize("phase", ["running", "ending"])
-def test_another_run_is_waited_for_until_its_lease_expires(phase: Phase) -> None:
+def test_another_run_is_waited_for_until_its_lease_expires(phase: HolderPhase) -> None:
     other = make_holder("u2", phase=phase)
     assert not may_acquire(
         make_holder(), other, HolderWatch(EXPIRY_SECONDS - 1, EXPIRY_SECONDS - 1)

@@ -1,4 +1,4 @@
-"""Renewing a lease: what ends the attempt, what does not, and that it goes on while waiting."""
+"""Renewing a lease: what ends the attempt, what does not, and that it is renewed while waiting."""
 
 from pathlib import Path
 

@@ -2,7 +2,7 @@
 
 Import the fixtures into a `conftest.py`:
 
-    from workplace import operator, workplace
+    from tenant import operator, tenant
 """
 
 import json
@@ -34,7 +34,7 @@ def operator(
     assert "an error of ours" not in log, log
 
 
-class Workplace:
+class Tenant:
     """A namespace, a folder that its pods see as /pretrain/data, and a profile for both."""
 
     def __init__(self, namespace: Namespace, folder: Path) -> None:
@@ -84,12 +84,10 @@ def _texts(count: int) -> list[str]:
 
 
 @pytest.fixture
-def workplace(
-    operator: OperatorProcess, namespace: Namespace, tmp_path: Path
-) -> Iterator[Workplace]:
+def tenant(operator: OperatorProcess, namespace: Namespace, tmp_path: Path) -> Iterator[Tenant]:
     """Give a namespace and a folder that its pods read and write; the operator runs."""
-    place = Workplace(namespace, tmp_path)
+    created = Tenant(namespace, tmp_path)
     try:
-        yield place
+        yield created
     finally:
-        place.remove()
+        created.remove()

@@ -1,4 +1,4 @@
-"""Thousands of PretrainJob specs with the verdict of the admission rules."""
+"""Thousands of PretrainJob specs with the admission rules that each breaks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ NEARLY_SOUND, ANY = 2000, 300
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckedSpec:
     """A spec, and the rules that it breaks."""
 
     manifest: dict[str, Any]
@@ -29,19 +29,19 @@ class Judged:
         return PretrainJobSpec.model_validate(self.manifest)
 
 
-def judge(manifest: dict[str, Any]) -> Judged:
+def check_spec(manifest: dict[str, Any]) -> CheckedSpec:
     """Return a spec with the rules that it breaks."""
     problems = check("PretrainJob", manifest)
     errors = (problem.rule for problem in problems if problem.severity is Severity.ERROR)
     not_yet = (problem.rule for problem in problems if problem.severity is Severity.NOT_YET)
-    return Judged(manifest, frozenset(errors), frozenset(not_yet))
+    return CheckedSpec(manifest, frozenset(errors), frozenset(not_yet))
 
 
-def judged_specs() -> list[Judged]:
+def draw_checked_specs() -> list[CheckedSpec]:
     """Return specs that state their grid, the same in every run; half of them are sound."""
-    drawn: list[Judged] = []
+    drawn: list[CheckedSpec] = []
     for strategy, count in ((nearly_sound_specs(), NEARLY_SOUND), (specs().map(with_a_grid), ANY)):
         settings(max_examples=count, deadline=None, derandomize=True, database=None)(
-            given(manifest=strategy)(lambda manifest: drawn.append(judge(manifest)))
+            given(manifest=strategy)(lambda manifest: drawn.append(check_spec(manifest)))
         )()
     return drawn
