@@ -16,7 +16,7 @@ _BY_SPEC = "suspended by spec.suspend"
 
 
 def observe_attempts(run: ObservedRun, now: datetime) -> tuple[AttemptStatus, ...]:
-    """Return the attempts of the last status, and of Jobs that it misses, with how they ended."""
+    """Return the attempts of the last status, and of later Jobs, with how they ended."""
     attempts = [_with_end(attempt, run, now) for attempt in _all_attempts(run)]
     return keep_attempts(attempts, run.spec.recovery.budgets)
 
@@ -50,13 +50,17 @@ def final_report(job: ObservedJob | None) -> ExitReport | None:
 
 
 def _all_attempts(run: ObservedRun) -> list[AttemptStatus]:
-    """Return the attempts of the status, and those whose Job was created before a crash."""
+    """Return the attempts of the status, and those whose Job was created before a crash.
+
+    Jobs of older attempts that the status no longer lists are not read again: their pods may be
+    gone, and with them the cause of their end.
+    """
     attempts = run.status.attempts
-    numbers = {attempt.number for attempt in attempts}
+    newest = max((attempt.number for attempt in attempts), default=0)
     missing = [
         AttemptStatus(number=job.attempt, job=job.name, retry=retry_value(job))
         for job in run.jobs
-        if job.attempt and job.attempt not in numbers
+        if job.attempt > newest
     ]
     return sorted([*attempts, *missing], key=lambda attempt: attempt.number)
 
@@ -71,7 +75,7 @@ def _with_end(attempt: AttemptStatus, run: ObservedRun, now: datetime) -> Attemp
             return ended(attempt, SUSPENDED, _BY_SPEC, now)
         return ended(attempt, ExitClass.INFRASTRUCTURE, f"its Job {attempt.job} is gone", now)
     started = attempt.model_copy(update={"started_at": job.started_at or job.created_at})
-    if job.deleting:
+    if job.deleting and not job.is_finished:
         if run.spec.suspend:
             return ended(started, SUSPENDED, _BY_SPEC, now)
         return ended(started, ExitClass.INFRASTRUCTURE, f"its Job {job.name} was deleted", now)
