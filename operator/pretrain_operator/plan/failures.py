@@ -24,6 +24,12 @@ _ORDER = (*CAUSES[:_PROGRAM], UNREPORTED, *CAUSES[_PROGRAM:])
 """Classes from root cause to consequence: a program that leaves no report has failed by itself, and
 the classes after it may be consequences of another pod's failure."""
 
+_REASONS = {
+    ExitClass.USER_ERROR.value: Reason.USER_ERROR,
+    ExitClass.BAD_DATA.value: Reason.BAD_DATA,
+    ExitClass.OUT_OF_MEMORY.value: Reason.OUT_OF_MEMORY,
+}
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -39,17 +45,22 @@ class Failure:
     @property
     def is_final(self) -> bool:
         """Return whether a retry is useless until the user changes something."""
-        return self.exit_class in _FINAL
+        return is_final(self.exit_class)
 
     @property
     def reason(self) -> Reason:
         """Return the reason of the condition that reports the failure."""
-        reasons = {
-            ExitClass.USER_ERROR.value: Reason.USER_ERROR,
-            ExitClass.BAD_DATA.value: Reason.BAD_DATA,
-            ExitClass.OUT_OF_MEMORY.value: Reason.OUT_OF_MEMORY,
-        }
-        return reasons.get(self.exit_class, Reason.STAGE_FAILED)
+        return condition_reason(self.exit_class)
+
+
+def is_final(exit_class: str) -> bool:
+    """Return whether a retry is useless until the user changes something."""
+    return exit_class in _FINAL
+
+
+def condition_reason(exit_class: str) -> Reason:
+    """Return the reason of the condition that reports an end of this class."""
+    return _REASONS.get(exit_class, Reason.STAGE_FAILED)
 
 
 def pod_failure(pod: ObservedPod) -> Failure | None:

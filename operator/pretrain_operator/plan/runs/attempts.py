@@ -16,7 +16,7 @@ from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
 from pretrain_operator.observed.clock import read_time
 from pretrain_operator.observed.jobs import ObservedJob
-from pretrain_operator.plan.failures import UNREPORTED, Failure
+from pretrain_operator.plan.failures import UNREPORTED, condition_reason, is_final
 
 SHOWN_ATTEMPTS = 20
 """Number of newest attempts that the status shows in full."""
@@ -100,8 +100,8 @@ def decide_next_attempt(
     last = attempts[-1] if attempts else None
     if last is None or last.reason is None:
         return NextAttempt(None)
-    if last.reason in (ExitClass.USER_ERROR, ExitClass.BAD_DATA):
-        return GiveUp(Failure(last.reason, "").reason, last.message)
+    if is_final(last.reason):
+        return GiveUp(condition_reason(last.reason), last.message)
     budget = _CHARGES.get(last.reason)
     recent = _recent(attempts, now)
     if budget is None:
