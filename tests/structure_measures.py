@@ -39,6 +39,7 @@ CONTROL_PLANE_HELPERS = (
     "tests/simulation.py",
     "tests/spec_strategies.py",
     "tests/reconciles.py",
+    "tests/run_reconciles.py",
     "tests/memory_requests.py",
     "tests/stage_plans.py",
     "tests/webhooks.py",

@@ -78,7 +78,11 @@ def _running(plan: RunPlan, run: ObservedRun, job: ObservedJob, now: datetime) -
         state = State(Phase.RESTARTING, Reason.RESTARTING, message)
         end = ended(last, REPLACED, "the ComputeProfile changed before it ran", now)
         return _stop(plan, end, state)
-    return replace(plan, state=_progressing(last, job), is_polled=leader(job) is not None)
+    plan = replace(plan, state=_progressing(last, job), is_polled=leader(job) is not None)
+    if job.failing and any(pod.deleting and not pod.is_over for pod in job.pods):
+        # No watch reports that a node does not answer: the end of its pod may never come.
+        return replace(plan, requeue_at=now + timedelta(seconds=LOST_AFTER_SECONDS))
+    return plan
 
 
 def _stop(plan: RunPlan, end: AttemptStatus, state: State) -> RunPlan:
