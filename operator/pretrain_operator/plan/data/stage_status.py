@@ -1,5 +1,6 @@
 """The status of one stage, from its Job, its pods' reports and its previous status."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -19,7 +20,7 @@ def stage_status(
     if job is None:
         return previous
     reports = [pod.report for pod in job.pods if pod.phase == "Succeeded" and pod.report]
-    seconds = round(sum(report.seconds for report in reports), 3)
+    seconds = round(sum(r.seconds for r in reports if math.isfinite(r.seconds)), 3)
     fresh = seconds >= previous.seconds
     return StageStatus(
         name=stage,

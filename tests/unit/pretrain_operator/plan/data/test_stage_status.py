@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 from builders import complete_job, succeeded_pod
@@ -18,3 +19,12 @@ def test_a_sum_of_counts_stays_within_what_a_status_can_hold() -> None:
     pods = [succeeded_pod(rank, "job", counts={"read": LARGEST_INTEGER}) for rank in range(2)]
     status = stage_status(first_job(), complete_job("job", pods), None)
     assert status.counts == {"read": LARGEST_INTEGER}
+
+
+def test_a_time_that_is_no_number_does_not_hide_what_the_other_tasks_have_done() -> None:
+    pods = [
+        succeeded_pod(0, seconds=math.nan, counts={"read": 3}),
+        succeeded_pod(1, seconds=2.0, counts={"read": 4}),
+    ]
+    status = stage_status(first_job(), complete_job("job", pods), None)
+    assert (status.counts, status.seconds) == ({"read": 7}, 2.0)
