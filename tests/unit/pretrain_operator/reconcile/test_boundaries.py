@@ -75,19 +75,6 @@ def test_a_complete_run_stays_complete_if_its_deletion_is_refused() -> None:
     simulate(steps)
 
 
-def test_a_run_that_is_deleted_at_once_has_told_its_end_before() -> None:
-    async def steps(simulation: Simulation) -> None:
-        with_chain(simulation)
-        await simulation.run()
-        simulation.apply("PretrainJob", "run", spec=run_spec(ttlAfterFinished="0s"))
-        await simulation.run()
-        assert simulation.server.get("PretrainJob", "run") is None
-        events = [e for e in simulation.server.list("Event") if e["regarding"]["name"] == "run"]
-        assert {"AttemptStarted", "AttemptEnded", "Complete"} <= {e["reason"] for e in events}
-
-    simulate(steps)
-
-
 @pytest.mark.parametrize("kind", ["ConfigMap", "Job"])
 def test_a_pipeline_leaves_a_foreign_object_with_the_name_of_a_child_alone(kind: str) -> None:
     async def steps(simulation: Simulation) -> None:

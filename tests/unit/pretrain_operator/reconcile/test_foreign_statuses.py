@@ -107,17 +107,3 @@ def test_a_finished_run_whose_end_is_unreadable_lives_for_its_time_from_now(time
         assert simulation.server.get("PretrainJob", "run") is None
 
     simulate(steps)
-
-
-def test_a_run_without_time_to_live_reports_its_end_before_it_is_deleted() -> None:
-    async def steps(simulation: Simulation) -> None:
-        with_chain(simulation)
-        await simulation.run()
-        simulation.apply("PretrainJob", "run", spec=run_spec(ttlAfterFinished="0s"))
-        await simulation.run()
-        assert simulation.server.get("PretrainJob", "run") is None
-        events = simulation.server.list("Event")
-        reasons = {event["reason"] for event in events if event["regarding"]["name"] == "run"}
-        assert {"AttemptEnded", "Complete"} <= reasons
-
-    simulate(steps)
