@@ -34,9 +34,7 @@ def describe(error: ValidationError, field: str = "spec") -> list[str]:
 
 
 def _line(problem: Mapping[str, Any], field: str) -> str:
-    path = field + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]
-    )
+    path = field + "".join(map(_step, problem["loc"]))
     message = str(problem["msg"]).removeprefix("Value error, ")
     match problem["type"]:
         case "missing":
@@ -47,3 +45,10 @@ def _line(problem: Mapping[str, Any], field: str) -> str:
     shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
     message = message.replace(value, shown)  # our own types repeat the value
     return f"{path}: {shown}: {message[:1].lower()}{message[1:]}"
+
+
+def _step(part: int | str) -> str:
+    """Return one step of a path; a key may hold anything, and a problem is one line of text."""
+    if isinstance(part, str) and part.isprintable():
+        return f".{part}"
+    return f"[{part!r}]"

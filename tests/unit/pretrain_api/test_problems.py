@@ -186,3 +186,10 @@ def test_a_spec_survives_the_wire(kind: str) -> None:
     spec = parse(model, build())
     assert parse(model, spec.model_dump(mode="json", by_alias=True)) == spec
     assert parse(model, spec.model_dump(mode="json", by_alias=True, exclude_unset=True)) == spec
+
+
+def test_a_key_that_is_no_text_of_one_line_is_shown_as_python_writes_it() -> None:
+    manifest = tokenizer_spec() | {"size\n\x1b[2J": 1}
+    with pytest.raises(InvalidManifest) as caught:
+        parse(TokenizerSpec, manifest)
+    assert "spec['size\\n\\x1b[2J']: there is no such field" in str(caught.value)
