@@ -44,6 +44,7 @@ CONTROL_PLANE_HELPERS = (
     "tests/stage_plans.py",
     "tests/webhooks.py",
     "tests/tenant.py",
+    "tests/virtual_time.py",
 )
 """Modules that only these tests use."""
 
