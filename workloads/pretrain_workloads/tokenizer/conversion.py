@@ -12,6 +12,13 @@ _SPECIAL = ("<unk>", "<s>", "</s>")
 _NEVER = -10_000.0
 """Score of pieces that no text may be encoded as: control pieces, and byte pieces as text."""
 
+_BONUS_PER_BYTE, _PENALTY_PER_PIECE = 0.1, 0.1
+"""What user-defined pieces score in a unigram model (SentencePiece 0.2.3), whatever the model says.
+
+Longer runs of spaces than the longest piece have several splits of equal score. There SentencePiece
+chooses by its rounding, so the ids of the two forms may differ; the text they stand for does not.
+"""
+
 
 def convert(model: bytes) -> Tokenizer:
     """Return the Hugging Face form of a SentencePiece `model`."""
@@ -53,10 +60,7 @@ def _is_whitespace(processor: Any, number: int) -> bool:
 
 def _model(processor: Any, pieces: list[str], learned: dict[str, int]) -> Any:
     if _is_unigram(processor, learned):
-        scores = [
-            (piece, processor.get_score(number) if _is_text(processor, number) else _NEVER)
-            for number, piece in enumerate(pieces)
-        ]
+        scores = [(piece, _score(processor, number)) for number, piece in enumerate(pieces)]
         return models.Unigram(scores, unk_id=UNKNOWN, byte_fallback=True)
     return models.BPE(
         vocab={piece: number for number, piece in enumerate(pieces)},
@@ -65,6 +69,17 @@ def _model(processor: Any, pieces: list[str], learned: dict[str, int]) -> Any:
         fuse_unk=True,
         byte_fallback=True,
     )
+
+
+def _score(processor: Any, number: int) -> float:
+    """Return the score by which a unigram model prefers a piece."""
+    if not _is_text(processor, number):
+        return _NEVER
+    if _is_whitespace(processor, number):
+        size = len(processor.id_to_piece(number).encode())
+        return size * _BONUS_PER_BYTE - _PENALTY_PER_PIECE
+    score: float = processor.get_score(number)
+    return score
 
 
 def _is_unigram(processor: Any, learned: dict[str, int]) -> bool:

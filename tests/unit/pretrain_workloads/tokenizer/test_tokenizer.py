@@ -70,6 +70,16 @@ def test_both_forms_give_the_same_ids(algorithm: str, text: str) -> None:
     assert huggingface.encode(text, add_special_tokens=False).ids == processor.encode(text)
 
 
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
+def test_both_forms_split_an_indentation_from_its_line_at_the_same_place(algorithm: str) -> None:
+    processor, huggingface = both(algorithm)
+    for indentation in WHITESPACE:
+        for start in [*"abcdefghijklmnopqrstuvwxyz_#(", "the", "def", "床"]:
+            line = indentation.replace(SPACE, " ") + start
+            ids = huggingface.encode(line, add_special_tokens=False).ids
+            assert ids == processor.encode(line), repr(line)
+
+
 def test_both_forms_agree_on_real_text() -> None:
     processor, huggingface = both("bpe")
     for text in corpus_texts():
