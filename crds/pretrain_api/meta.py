@@ -31,8 +31,6 @@ RETRY_ANNOTATION = f"{GROUP}/retry"
 """Annotation: a new value (any text) retries a failed object whose spec is unchanged, and resets
 its restart budgets. A finished data kind runs again, to read sources that have changed."""
 
-Positive = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
 LARGEST_INTEGER = 2**63 - 1
 """Largest integer that the API server stores."""
 
@@ -43,10 +41,13 @@ def _fits(value: int) -> int:
     return value
 
 
-Count = Annotated[NonNegative, AfterValidator(_fits)]
+Positive = Annotated[int, Field(ge=1), AfterValidator(_fits)]
+NonNegative = Annotated[int, Field(ge=0), AfterValidator(_fits)]
+
+Count = NonNegative
 """A number that pods report. The API server rejects the whole status if one is larger."""
 
-PositiveCount = Annotated[Positive, AfterValidator(_fits)]
+PositiveCount = Positive
 """The same, of at least one."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -20,6 +20,8 @@ from pretrain_api.rules.rule import Problem, Rule
 
 _SPEC = {kind.name: kind.spec for kind in KINDS}
 _VERB = re.compile(r"%[ds]")
+_ERRORS = (TypeError, ValueError, ArithmeticError, RuntimeError)
+"""What the library raises where a rule cannot be computed, for example beyond 64 bits."""
 
 
 def check(kind: str, spec: BaseModel | Mapping[str, Any]) -> list[Problem]:
@@ -70,14 +72,25 @@ def _broken(rules: Sequence[Rule], variables: Mapping[str, Any]) -> list[Problem
             rule.source,
         )
         for rule in rules
-        if not _program(rule.holds).execute(context)
+        if not _holds(rule, context)
     ]
+
+
+def _holds(rule: Rule, context: cel.Context) -> bool:
+    """Return whether a spec keeps a rule; as in the API server, an error says that it does not."""
+    try:
+        return bool(_program(rule.holds).execute(context))
+    except _ERRORS:
+        return False
 
 
 def _message(rule: Rule, context: cel.Context) -> str:
     if rule.message_expression is None:
         return rule.message
-    return str(_program(rule.message_expression).execute(context))
+    try:
+        return str(_program(rule.message_expression).execute(context))
+    except _ERRORS:
+        return rule.plain_message
 
 
 @cache
@@ -107,8 +120,10 @@ def _format(template: str, values: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, str) and not value.isprintable():
+        return repr(value)[1:-1]
     if isinstance(value, list | tuple):
-        items = (f'"{item}"' if isinstance(item, str) else _shown(item) for item in value)
+        items = (f'"{_shown(item)}"' if isinstance(item, str) else _shown(item) for item in value)
         return f"[{', '.join(items)}]"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pretrain_api.conditions import Condition
-from pretrain_api.meta import ApiModel, Location, NonNegative, Reference
+from pretrain_api.meta import ApiModel, Location, NonNegative, Positive, Reference
 from pretrain_api.quantities import Duration
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.model import ModelSpec
@@ -25,10 +25,10 @@ class DataSpec(ApiModel):
 class CheckpointInterval(ApiModel):
     """How often a checkpoint is saved: after `steps` or `minutes`, whichever comes first."""
 
-    steps: Annotated[int, Field(ge=1)] | None = 1000
+    steps: Positive | None = 1000
     """Optimizer steps between two checkpoints. Unset means only `minutes` counts."""
 
-    minutes: Annotated[int, Field(ge=1)] | None = None
+    minutes: Positive | None = None
     """Minutes between two checkpoints. Unset means only `steps` counts."""
 
 
@@ -38,7 +38,7 @@ class CheckpointRetention(ApiModel):
     last: Annotated[int, Field(ge=1, le=1000)] = 3
     """How many of the newest are kept."""
 
-    every_steps: Annotated[int, Field(ge=1)] | None = None
+    every_steps: Positive | None = None
     """Checkpoints at multiples of this many steps are kept for ever. Unset means none."""
 
 
@@ -83,7 +83,7 @@ class RecoverySpec(ApiModel):
 class EvaluationSpec(ApiModel):
     """What is measured during training."""
 
-    every_steps: Annotated[int, Field(ge=1)] | None = None
+    every_steps: Positive | None = None
     """Optimizer steps between two evaluations. Unset means only at the start and at the end."""
 
     perplexity: bool = True
