@@ -25,7 +25,7 @@ def parse_quantity(text: int | str) -> int:
     """
     if isinstance(text, bool) or not isinstance(text, int | str):
         raise ValueError(
-            f"{text!r:.80} is not a quantity; write an integer or for example 500M, 100G, 10Gi"
+            f"{text!r} is not a quantity; write an integer or for example 500M, 100G, 10Gi"
         )
     if isinstance(text, int):
         if text < 0:
@@ -34,14 +34,14 @@ def parse_quantity(text: int | str) -> int:
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         raise ValueError(
-            f"{text!r:.80} is not a quantity; write an integer or for example 500M, 100G, 10Gi"
+            f"{text!r} is not a quantity; write an integer or for example 500M, 100G, 10Gi"
         )
     try:
         amount = Decimal(match[1]) * (_DECIMAL | _BINARY)[match[2] or ""]
     except InvalidOperation as error:  # pragma: no cover - the pattern admits digits only
-        raise ValueError(f"{text!r:.80} is not a quantity") from error
+        raise ValueError(f"{text!r} is not a quantity") from error
     if amount != int(amount):
-        raise ValueError(f"{text!r:.80} is not a whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return _below_limit(int(amount))
 
 
@@ -62,7 +62,7 @@ def parse_duration(text: int | str) -> int:
     if isinstance(text, str) and re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
         seconds = (int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
         return _below_longest(sum(seconds))
-    raise ValueError(f"{text!r:.80} is not a duration; write for example 90s, 20m, 24h or 7d")
+    raise ValueError(f"{text!r} is not a duration; write for example 90s, 20m, 24h or 7d")
 
 
 def _below_longest(seconds: int) -> int:

@@ -77,7 +77,7 @@ def _broken(rules: Sequence[Rule], variables: Mapping[str, Any]) -> list[Problem
 
 
 def _holds(rule: Rule, context: cel.Context) -> bool:
-    """Return whether a spec keeps a rule; as in the API server, an error says that it does not."""
+    """Return whether a spec keeps a rule; an error breaks it, as in the API server."""
     try:
         return bool(_program(rule.holds).execute(context))
     except _ERRORS:
