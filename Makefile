@@ -19,7 +19,7 @@ install: $(INSTALLED) ## Make .venv with everything (Python 3.12 or newer is nee
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(f"Python 3.12 or newer is needed, {sys.executable} is {sys.version.split()[0]}; set PYTHON=/path/to/python3.12") if sys.version_info < (3, 12) else None'
-	@echo "Installing into $(VENV): about 5 GB once (torch), some minutes"
+	@echo "Installing into $(VENV): about 6 GB once (torch), some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
 	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt \
