@@ -6,6 +6,7 @@ from typing import Any
 
 from pretrain_api.meta import API_VERSION
 from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
@@ -292,4 +293,26 @@ def make_observed_run(
         owner=owner or make_object("PretrainJob", "run"),
         spec=spec or parsed_run(),
         **{**fields, **changes},
+    )
+
+
+def make_training_run(
+    spec: PretrainJobSpec | dict[str, Any], processes: int | None, device: str = "cpu"
+) -> TrainingRun:
+    """Return what the pods of an attempt read, with inputs that do not matter."""
+    artifact = {"uri": "file:///pretrain/data", "digest": "d"}
+    return TrainingRun.model_validate(
+        {
+            "name": "run",
+            "namespace": "default",
+            "spec": spec,
+            "attempt": 1,
+            "inputs": {"dataset": artifact, "tokenizer": artifact, "digest": "f"},
+            "dataset": artifact,
+            "tokenizer": artifact,
+            "processesPerNode": processes,
+            "device": device,
+            "rendezvousHost": "pod-0",
+            "rendezvousPort": 1,
+        }
     )

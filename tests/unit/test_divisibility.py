@@ -6,6 +6,7 @@ sizes with the Python of `pretrain_api.formulas`.
 
 import pytest
 
+from builders import make_training_run
 from checked_specs import CheckedSpec, check_spec, draw_checked_specs
 from pretrain_api.formulas.divisibility import (
     can_chunk,
@@ -77,22 +78,7 @@ def budget_of(spec: PretrainJobSpec) -> DeviceBudget:
 
 
 def training_run(spec: PretrainJobSpec) -> TrainingRun:
-    artifact = {"uri": "s3://artifacts/any", "digest": "d"}
-    return TrainingRun.model_validate(
-        {
-            "name": "run",
-            "namespace": "default",
-            "spec": spec,
-            "attempt": 1,
-            "inputs": {"dataset": artifact, "tokenizer": artifact, "digest": "f"},
-            "dataset": artifact,
-            "tokenizer": artifact,
-            "processesPerNode": spec.parallelism.gpus_per_node,
-            "device": "cuda",
-            "rendezvousHost": "pod-0",
-            "rendezvousPort": 1,
-        }
-    )
+    return make_training_run(spec, spec.parallelism.gpus_per_node, "cuda")
 
 
 def results_of_formulas(spec: PretrainJobSpec) -> dict[str, bool]:

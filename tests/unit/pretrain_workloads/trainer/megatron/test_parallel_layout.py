@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import make_training_run
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.megatron.parallel_layout import (
     InvalidLayout,
@@ -27,22 +28,7 @@ def make_run(processes: int = 1, **changes: dict[str, Any]) -> TrainingRun:
     }
     for field, value in changes.items():
         spec[field] |= value
-    artifact = {"uri": "file:///pretrain/data", "digest": "d"}
-    return TrainingRun.model_validate(
-        {
-            "name": "run",
-            "namespace": "default",
-            "spec": spec,
-            "attempt": 1,
-            "inputs": {"dataset": artifact, "tokenizer": artifact, "digest": "f"},
-            "dataset": artifact,
-            "tokenizer": artifact,
-            "processesPerNode": processes,
-            "device": "cpu",
-            "rendezvousHost": "pod-0",
-            "rendezvousPort": 1,
-        }
-    )
+    return make_training_run(spec, processes)
 
 
 def plan(processes: int = 1, **changes: dict[str, Any]) -> ParallelLayout:
