@@ -14,7 +14,7 @@ from pretrain_api.digests import digest
 from pretrain_api.meta import ATTEMPT_LABEL, STAGE_LABEL
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.v1alpha1.data_status import ArtifactRef
-from pretrain_api.v1alpha1.datapipeline import PipelineSummary
+from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress, TrainingSummary
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary

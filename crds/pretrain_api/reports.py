@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pretrain_api.meta import ApiModel, Count
 from pretrain_api.v1alpha1.data_status import ArtifactRef
-from pretrain_api.v1alpha1.datapipeline import PipelineSummary
+from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, TrainingSummary
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_api.v1alpha1.datapipeline import Deduplication
+from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
 from pretrain_workloads.data.dedup.clusters import (
     Clusters,
     cluster,

@@ -9,21 +9,26 @@ PAGE = "report.html"
 WORK = "work"
 """Folder of the files between stages; it is deleted when the artifact is complete."""
 
-PREPARED_COLUMNS = ("id", "language", "domain", "source", "bytes", "characters", "hash")
-"""Columns of a prepared shard except `text`; `hash` is that of the text."""
+PREPARED_COLUMNS = ("language", "domain", "quality", "bytes", "characters", "hash")
+"""Columns of a prepared shard that decide which documents stay; `hash` is that of the text."""
 
 INDEX_COLUMNS = (
     "id",
+    "origin",
     "language",
     "domain",
     "source",
     "quality",
     "bytes",
     "characters",
+    "prompt",
+    "hash",
     "cluster",
     "copies",
 )
-"""Columns of a document except `text`. `cluster` is the smallest number of its near-duplicates;
+"""Columns of a document except `text`. `origin` (`<source>/<path>#<position>`) is unique, `id` is
+what the source gives; `prompt` counts the characters at the start that are a prompt; `hash` is
+XXH3-128 of the text; `cluster` is the smallest number of its near-duplicates;
 `copies` is the size of its cluster, a name that stays because it is in artifacts; `quality` is
 empty as long as nothing scores documents."""
 
@@ -36,6 +41,11 @@ def documents(rank: int) -> str:
 def quarantine(rank: int) -> str:
     """Return the path of the unreadable records of a task, with the reasons."""
     return f"quarantine/{rank:05d}.jsonl"
+
+
+def dropped(rank: int) -> str:
+    """Return the path of the table of a task's dropped documents (`shards.DROPPED`)."""
+    return f"dropped/{rank:05d}.parquet"
 
 
 class PipelineFiles:
@@ -64,6 +74,10 @@ class PipelineFiles:
     def quarantine(self, rank: int) -> str:
         """Return the path of the unreadable records of a task."""
         return self._of("prepare", rank, "quarantine.jsonl")
+
+    def dropped(self, rank: int) -> str:
+        """Return the path of the documents that the rules dropped, without their text."""
+        return self._of("prepare", rank, "dropped.parquet")
 
     def prepared(self, rank: int) -> str:
         """Return the path of the counts and samples of a task; written last: the task is done."""

@@ -8,7 +8,9 @@ from pretrain_api.digests import content_of, digest
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
-from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec, PipelineSummary, Source
+from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
+from pretrain_api.v1alpha1.pipeline.sources import Source
+from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.sources.compression import compression_of
 from pretrain_workloads.data.sources.formats import FORMATS, format_of

@@ -7,7 +7,7 @@ import numpy as np
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_api.v1alpha1.datapipeline import NearDeduplication
+from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
 from pretrain_workloads.data.dedup.edges import Edges
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.storage import Folder, open_output

@@ -1,104 +1,34 @@
 """`prepare`: each task reads its pieces, and writes the documents that pass the rules.
 
-The stage is a chain of datatrove steps. Documents get a MinHash signature if the spec drops
-near-duplicates.
+    read ─► normalise ─► language ─► rules ─► hash and sign ─► shard
+
+Batches of documents pass through these steps, one after the other.
 """
 
 import logging
 from collections import Counter
-from contextlib import closing
-from itertools import batched
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
 import xxhash
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_workloads.data.executor import Documents, run_steps
+from pretrain_workloads.data.batch import Batch
 from pretrain_workloads.data.files import PipelineFiles
-from pretrain_workloads.data.rules.apply import ApplyRules
+from pretrain_workloads.data.rules.apply import apply_rules
 from pretrain_workloads.data.rules.rejects import Rejects
-from pretrain_workloads.data.shards import PREPARED, ShardWriter
+from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter
 from pretrain_workloads.data.sources.pieces import Piece, read_share
 from pretrain_workloads.data.sources.quarantine import Quarantine
-from pretrain_workloads.data.sources.reader import ReadPieces
-from pretrain_workloads.data.text.languages import DetectLanguage
-from pretrain_workloads.data.text.normalisation import Normalise
+from pretrain_workloads.data.sources.reader import read_batches
+from pretrain_workloads.data.text.languages import detect_all
+from pretrain_workloads.data.text.normalisation import normalise_all
 from pretrain_workloads.storage import Folder, open_output, open_source
 from pretrain_workloads.storage.arrays import AnyArray, write_array
 
 log = logging.getLogger(__name__)
-
-_BATCH = 512
-"""Documents that are signed at once."""
-
-
-class CountDocuments(PipelineStep):  # type: ignore[misc]
-    """Counts documents, characters and bytes by language, before any rule."""
-
-    name = "count"
-    type = "stats"
-
-    def __init__(self, counts: dict[str, Counter[str]]) -> None:
-        super().__init__()
-        self._counts = counts
-
-    def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
-        """Yield all documents, with their size in bytes."""
-        for document in data:
-            size = len(document.text.encode())
-            document.metadata["bytes"] = size
-            counts = self._counts.setdefault(document.metadata["language"], Counter())
-            counts["documents"] += 1
-            counts["characters"] += len(document.text)
-            counts["bytes"] += size
-            yield document
-
-
-class SignAndWrite(PipelineStep):  # type: ignore[misc]
-    """Writes documents to a shard, and collects their MinHash signatures."""
-
-    name = "shard"
-    type = "writer"
-
-    def __init__(self, shard: ShardWriter, sign: bool) -> None:
-        super().__init__()
-        self._shard, self._sign = shard, sign
-        self._signatures: list[AnyArray] = []
-
-    def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
-        """Yield all documents, after writing them."""
-        for batch in batched(data, _BATCH):
-            if self._sign:
-                from pretrain_workloads.data.dedup.minhash import signatures  # numba loads slowly
-
-                self._signatures.append(signatures([document.text for document in batch]))
-            for document in batch:
-                self._shard.add(_row(document))
-                yield document
-
-    def signatures(self) -> AnyArray:
-        """Return the signatures of the documents, in order."""
-        from pretrain_workloads.data.dedup.minhash import PERMUTATIONS
-
-        return np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *self._signatures])
-
-
-def _row(document: Document) -> dict[str, Any]:
-    text, metadata = document.text, document.metadata
-    return {
-        "id": document.id,
-        "text": text,
-        "language": metadata["language"],
-        "domain": metadata["domain"],
-        "source": metadata["source"],
-        "bytes": metadata["bytes"],
-        "characters": len(text),
-        "hash": xxhash.xxh3_128_digest(text.encode()),
-    }
 
 
 def prepare(run: PipelineRun, rank: int) -> ExitReport:
@@ -109,29 +39,35 @@ def prepare(run: PipelineRun, rank: int) -> ExitReport:
         UserError: If a file has changed, or lacks the text column.
     """
     folder, names = open_output(run), PipelineFiles(run.tasks)
-    if folder.exists(names.prepared(rank)):
-        log.info("task %s is already done", rank)
-        return _report(folder.read_json(names.prepared(rank)))
+    if not folder.exists(names.prepared(rank)):
+        folder.write_json(names.prepared(rank), _prepare(run, folder, names, rank))
+    return _report(folder.read_json(names.prepared(rank)))
+
+
+def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) -> dict[str, Any]:
+    """Write the files of task `rank`; return its counts and samples."""
     pieces = read_share(folder, names.inputs, rank)
-    quarantine, rejects = Quarantine(), Rejects()
+    quarantine, signatures = Quarantine(), list[AnyArray]()
     read: dict[str, Counter[str]] = {}
-    sign = run.spec.deduplication.near is not None
-    with folder.publish(names.shard(rank)) as publication:
-        with closing(ShardWriter(publication.local, PREPARED)) as shard:
-            writer = SignAndWrite(shard, sign)
-            steps = [
-                ReadPieces(run.spec.sources, _folders(run, pieces), pieces, quarantine),
-                Normalise(),
-                DetectLanguage(),
-                CountDocuments(read),
-                ApplyRules(run.spec.rules, rejects),
-                writer,
-            ]
-            run_steps(steps, rank, run.tasks)
-    if sign:
-        write_array(folder, names.signatures(rank), writer.signatures())
+    with ExitStack() as stack:
+        shard, dropped = (
+            stack.enter_context(
+                closing(ShardWriter(stack.enter_context(folder.publish(path)).local, schema))
+            )
+            for path, schema in ((names.shard(rank), PREPARED), (names.dropped(rank), DROPPED))
+        )
+        rejects = Rejects(dropped.add)
+        for batch in read_batches(run.spec.sources, _folders(run, pieces), pieces, quarantine):
+            batch = _labelled(batch.with_texts(normalise_all(batch.texts)))
+            _count(batch, read)
+            batch = apply_rules(run.spec.rules, batch, rejects)
+            if run.spec.deduplication.near is not None:
+                signatures.append(_signatures(batch))
+            shard.add(_columns(batch))
+    if run.spec.deduplication.near is not None:
+        write_array(folder, names.signatures(rank), _concatenated(signatures))
     quarantine.publish(folder, names.quarantine(rank))
-    done = {
+    return {
         "read": {language: dict(counts) for language, counts in sorted(read.items())},
         "passed": shard.rows,
         "rejected": dict(sorted(rejects.counts.items())),
@@ -139,8 +75,58 @@ def prepare(run: PipelineRun, rank: int) -> ExitReport:
         "quarantined": quarantine.counts(),
         "first_bad": quarantine.records[:1],
     }
-    folder.write_json(names.prepared(rank), done)
-    return _report(done)
+
+
+def _labelled(batch: Batch) -> Batch:
+    """Return `batch` with the language of every document."""
+    unknown = [row for row, language in enumerate(batch.languages) if not language]
+    if not unknown:
+        return batch
+    languages, scores = list(batch.languages), batch.scores.copy()
+    found, scores[unknown] = detect_all([batch.texts[row] for row in unknown])
+    for row, language in zip(unknown, found, strict=True):
+        languages[row] = language
+    return batch.with_languages(languages, scores)
+
+
+def _count(batch: Batch, read: dict[str, Counter[str]]) -> None:
+    """Count documents, characters and bytes by language, before any rule."""
+    languages = np.asarray(batch.languages)
+    for language in set(batch.languages):
+        rows = languages == language
+        counts = read.setdefault(language, Counter())
+        counts["documents"] += int(rows.sum())
+        counts["characters"] += int(batch.characters[rows].sum())
+        counts["bytes"] += int(batch.sizes[rows].sum())
+
+
+def _signatures(batch: Batch) -> AnyArray:
+    from pretrain_workloads.data.dedup.minhash import signatures  # numba loads slowly
+
+    return signatures(batch.points, batch.offsets)
+
+
+def _concatenated(signatures: list[AnyArray]) -> AnyArray:
+    from pretrain_workloads.data.dedup.minhash import PERMUTATIONS
+
+    return np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *signatures])
+
+
+def _columns(batch: Batch) -> dict[str, Any]:
+    """Return the columns of `shards.PREPARED`."""
+    return {
+        "id": batch.ids,
+        "origin": batch.origins,
+        "text": batch.texts,
+        "language": batch.languages,
+        "domain": batch.domains,
+        "source": batch.sources,
+        "quality": batch.features.get("quality", [None] * len(batch)),
+        "bytes": batch.sizes,
+        "characters": batch.characters,
+        "prompt": batch.prompts,
+        "hash": [xxhash.xxh3_128_digest(text.encode()) for text in batch.texts],
+    }
 
 
 def _folders(run: PipelineRun, pieces: list[Piece]) -> dict[int, Folder]:

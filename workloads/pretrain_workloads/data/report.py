@@ -10,7 +10,7 @@ from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
-from pretrain_api.v1alpha1.datapipeline import PipelineSummary
+from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_workloads.data.files import (
     INDEX,
     INDEX_COLUMNS,

@@ -1,6 +1,6 @@
 """Parquet shards of documents: written row group by row group, read by column or row group."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -9,25 +9,12 @@ import pyarrow.parquet as pq
 from pretrain_workloads.storage import Folder
 
 _GROUP_BYTES = 16 << 20
-"""Text in a row group: what a reader holds in memory, and the unit that later stages share out."""
+"""Data in a row group: what a reader holds in memory, and the unit that later stages share out."""
 
 PREPARED = pa.schema(
     [
         ("id", pa.string()),
-        ("text", pa.large_string()),
-        ("language", pa.string()),
-        ("domain", pa.string()),
-        ("source", pa.string()),
-        ("bytes", pa.int64()),
-        ("characters", pa.int64()),
-        ("hash", pa.binary(16)),
-    ]
-)
-"""A document that passed the rules; `hash` is XXH3-128 of the text."""
-
-DOCUMENT = pa.schema(
-    [
-        ("id", pa.string()),
+        ("origin", pa.string()),
         ("text", pa.large_string()),
         ("language", pa.string()),
         ("domain", pa.string()),
@@ -35,6 +22,44 @@ DOCUMENT = pa.schema(
         ("quality", pa.float32()),
         ("bytes", pa.int64()),
         ("characters", pa.int64()),
+        ("prompt", pa.int32()),
+        ("hash", pa.binary(16)),
+    ]
+)
+"""A document that passed the rules; `hash` is XXH3-128 of the text, `prompt` the characters at its
+start that are a prompt."""
+
+DROPPED = pa.schema(
+    [
+        ("id", pa.string()),
+        ("origin", pa.string()),
+        ("language", pa.string()),
+        ("domain", pa.string()),
+        ("source", pa.string()),
+        ("bytes", pa.int64()),
+        ("characters", pa.int64()),
+        ("rule", pa.string()),
+        ("reason", pa.string()),
+        ("kept", pa.string()),
+        ("similarity", pa.float32()),
+    ]
+)
+"""A document that was dropped, without its text: by which rule (`3-repetition`, `exact`, `near`)
+and why; of a duplicate, the origin of the document that stays, and their similarity."""
+
+DOCUMENT = pa.schema(
+    [
+        ("id", pa.string()),
+        ("origin", pa.string()),
+        ("text", pa.large_string()),
+        ("language", pa.string()),
+        ("domain", pa.string()),
+        ("source", pa.string()),
+        ("quality", pa.float32()),
+        ("bytes", pa.int64()),
+        ("characters", pa.int64()),
+        ("prompt", pa.int32()),
+        ("hash", pa.binary(16)),
         ("cluster", pa.int64()),
         ("copies", pa.int32()),
     ]
@@ -43,33 +68,38 @@ DOCUMENT = pa.schema(
 
 
 class ShardWriter:
-    """Writes rows to a local parquet file; it holds one row group in memory."""
+    """Writes columns to a local parquet file; it holds one row group in memory."""
 
     def __init__(self, path: Any, schema: pa.Schema) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=3)
-        self._rows: list[dict[str, Any]] = []
+        self._batches: list[pa.RecordBatch] = []
         self._bytes = 0
         self.rows = 0
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Add one row; its `bytes` is the size of its text."""
-        self._rows.append(row)
-        self._bytes += row["bytes"]
-        self.rows += 1
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """Add rows: one list or array for each column of the schema."""
+        batch = pa.record_batch(
+            [pa.array(columns[field.name], field.type) for field in self._schema],
+            schema=self._schema,
+        )
+        self._batches.append(batch)
+        self._bytes += batch.nbytes
+        self.rows += batch.num_rows
         if self._bytes >= _GROUP_BYTES:
             self._flush()
 
     def add_table(self, table: pa.Table) -> None:
         """Add a table, as one row group."""
         self._flush()
-        self._writer.write_table(table.cast(self._schema))
+        self._writer.write_table(table.cast(self._schema), row_group_size=max(1, table.num_rows))
         self.rows += table.num_rows
 
     def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows, self._bytes = [], 0
+        if self._batches:
+            table = pa.Table.from_batches(self._batches, self._schema)
+            self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+        self._batches, self._bytes = [], 0
 
     def close(self) -> None:
         """Write the last row group, and close the file."""

@@ -44,9 +44,8 @@ def _write_documents(folder: Folder, names: PipelineFiles, rank: int) -> tuple[A
 def _kept(group: pa.Table, decisions: AnyArray) -> pa.Table:
     """Return the documents of a row group that stay, with their clusters."""
     keep = decisions["keep"]
-    table = group.drop_columns(["hash"]).filter(pa.array(keep))
+    table = group.filter(pa.array(keep))
     columns = {
-        "quality": pa.nulls(table.num_rows, pa.float32()),
         "cluster": pa.array(decisions["cluster"][keep]),
         "copies": pa.array(decisions["copies"][keep]),
     }

@@ -14,7 +14,8 @@ from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
 from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
-from pretrain_api.v1alpha1.datapipeline import DataPipelineStatus, PipelineSummary
+from pretrain_api.v1alpha1.datapipeline import DataPipelineStatus
+from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import (
     CheckpointStatus,

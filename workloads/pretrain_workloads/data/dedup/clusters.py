@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_api.v1alpha1.datapipeline import NearDeduplication
+from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
 from pretrain_workloads.data.dedup.edges import Edges
 from pretrain_workloads.data.dedup.union_find import UnionFind
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain_workloads.data.text.compiled import kernel
-from pretrain_workloads.data.text.units import LIMIT, code_points, tables
+from pretrain_workloads.data.text.units import LIMIT, Offsets, Points, tables
 
 PERMUTATIONS = 112
 """Minima in a signature: the standard error of an estimated similarity of 0.8 is 0.04."""
@@ -31,10 +31,9 @@ def multipliers(seed: int = 1) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.u
     return factors * np.uint64(2) + np.uint64(1), summands
 
 
-def signatures(texts: list[str]) -> Signatures:
+def signatures(points: Points, offsets: Offsets) -> Signatures:
     """Return the signature of each text: one row of `PERMUTATIONS` minima."""
-    points, offsets = code_points(texts)
-    out = np.empty((len(texts), PERMUTATIONS), np.uint32)
+    out = np.empty((len(offsets) - 1, PERMUTATIONS), np.uint32)
     _minima(points, offsets, *tables(), *multipliers(), out)
     return out
 

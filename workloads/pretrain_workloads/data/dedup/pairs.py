@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_api.v1alpha1.datapipeline import NearDeduplication
+from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
 from pretrain_workloads.data.dedup.bands import (
     Pairs,
     band_keys,

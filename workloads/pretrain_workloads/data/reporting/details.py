@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pretrain_api.v1alpha1.datapipeline import PipelineSummary
+from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_workloads.data.reporting.summary import add_counts, read_by_language
 from pretrain_workloads.data.rules.rejects import merge_samples
 from pretrain_workloads.data.shards import read_columns

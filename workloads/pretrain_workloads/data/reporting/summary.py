@@ -5,7 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pretrain_api.v1alpha1.datapipeline import DataRule, LanguageSummary, PipelineSummary
+from pretrain_api.v1alpha1.pipeline.rules import DataRule
+from pretrain_api.v1alpha1.pipeline.summary import LanguageSummary, PipelineSummary
 from pretrain_workloads.data.rules.registry import rule_key
 
 

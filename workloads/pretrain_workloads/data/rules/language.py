@@ -1,18 +1,13 @@
 """Drop documents in unwanted languages, or whose language is uncertain."""
 
-from collections.abc import Sequence
-
-from datatrove.data import Document
-
-from pretrain_api.v1alpha1.datapipeline import LanguageIdRule
+from pretrain_api.v1alpha1.pipeline.rules import LanguageIdRule
+from pretrain_workloads.data.batch import Batch
 
 
-def drop_reasons(rule: LanguageIdRule, documents: Sequence[Document]) -> list[str]:
+def drop_reasons(rule: LanguageIdRule, batch: Batch) -> list[str]:
     """Return for each document why its detected language is not accepted."""
-    return [
-        _reason(rule, document.metadata["language"], document.metadata["score"])
-        for document in documents
-    ]
+    detected = zip(batch.languages, batch.scores.tolist(), strict=True)
+    return [_reason(rule, language, score) for language, score in detected]
 
 
 def _reason(rule: LanguageIdRule, language: str, score: float) -> str:

@@ -1,15 +1,12 @@
 """Drop documents that are too short or too long."""
 
-from collections.abc import Sequence
-
-from datatrove.data import Document
-
-from pretrain_api.v1alpha1.datapipeline import LengthRule
+from pretrain_api.v1alpha1.pipeline.rules import LengthRule
+from pretrain_workloads.data.batch import Batch
 
 
-def drop_reasons(rule: LengthRule, documents: Sequence[Document]) -> list[str]:
+def drop_reasons(rule: LengthRule, batch: Batch) -> list[str]:
     """Return for each document why its length is outside the limits."""
-    return [_reason(rule, len(document.text)) for document in documents]
+    return [_reason(rule, characters) for characters in batch.characters.tolist()]
 
 
 def _reason(rule: LengthRule, characters: int) -> str:

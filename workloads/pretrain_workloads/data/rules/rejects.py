@@ -6,10 +6,12 @@ of tasks.
 
 import heapq
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import xxhash
-from datatrove.data import Document
+
+from pretrain_workloads.data.batch import Batch
 
 _SAMPLES_PER_RULE = 20
 
@@ -21,19 +23,37 @@ type Samples = dict[str, list[dict[str, Any]]]
 
 
 class Rejects:
-    """The documents that the rules of one task dropped."""
+    """The documents that the rules of one task dropped: all in a table, some with their text.
 
-    def __init__(self) -> None:
+    Args:
+        record: Takes the columns of the dropped documents (`shards.DROPPED`).
+    """
+
+    def __init__(self, record: Callable[[dict[str, Any]], None]) -> None:
         self.counts: Counter[str] = Counter()
+        self._record = record
         self._samples: dict[str, list[tuple[int, _Sample]]] = {}
 
-    def add(self, rule: str, document: Document, reason: str) -> None:
-        """Count a dropped document, and keep it if its hash is among the smallest."""
-        self.counts[rule] += 1
-        order = xxhash.xxh3_64_intdigest(f"{document.id}\n{document.text[:200]}".encode())
+    def add(self, rule: str, batch: Batch, reasons: list[str]) -> None:
+        """Record dropped documents, and keep the texts of those with the smallest hashes."""
+        self.counts[rule] += len(batch)
+        self._record(dropped_rows(rule, batch, reasons))
+        for row, reason in enumerate(reasons):
+            self._sample(rule, batch, row, reason)
+
+    def _sample(self, rule: str, batch: Batch, row: int, reason: str) -> None:
+        order = xxhash.xxh3_64_intdigest(f"{batch.origins[row]}\n{batch.texts[row][:200]}".encode())
         largest_first = self._samples.setdefault(rule, [])
         if len(largest_first) < _SAMPLES_PER_RULE or -largest_first[0][0] > order:
-            heapq.heappush(largest_first, (-order, _sample(document, reason, order)))
+            sample = _Sample(
+                id=batch.ids[row],
+                language=batch.languages[row],
+                source=batch.sources[row],
+                reason=reason,
+                text=batch.texts[row][:_SAMPLE_CHARACTERS],
+                order=order,
+            )
+            heapq.heappush(largest_first, (-order, sample))
             if len(largest_first) > _SAMPLES_PER_RULE:
                 heapq.heappop(largest_first)
 
@@ -53,17 +73,21 @@ class _Sample(dict[str, Any]):
         return False
 
 
-def _sample(document: Document, reason: str, order: int) -> _Sample:
-    return _Sample(
-        {
-            "id": document.id,
-            "language": document.metadata["language"],
-            "source": document.metadata["source"],
-            "reason": reason,
-            "text": document.text[:_SAMPLE_CHARACTERS],
-            "order": order,
-        }
-    )
+def dropped_rows(rule: str, batch: Batch, reasons: list[str]) -> dict[str, Any]:
+    """Return the columns of `shards.DROPPED` for documents that `rule` dropped."""
+    return {
+        "id": batch.ids,
+        "origin": batch.origins,
+        "language": batch.languages,
+        "domain": batch.domains,
+        "source": batch.sources,
+        "bytes": batch.sizes,
+        "characters": batch.characters,
+        "rule": [rule] * len(batch),
+        "reason": reasons,
+        "kept": [None] * len(batch),
+        "similarity": [None] * len(batch),
+    }
 
 
 def merge_samples(tasks: list[Samples]) -> Samples:

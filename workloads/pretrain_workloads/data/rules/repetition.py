@@ -4,14 +4,13 @@ Source: Rae et al., "Scaling Language Models: Methods, Analysis & Insights from 
 2021, table A1. Units are words, but single characters in Chinese.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from datatrove.data import Document
 
-from pretrain_api.v1alpha1.datapipeline import RepetitionRule
+from pretrain_api.v1alpha1.pipeline.rules import RepetitionRule
+from pretrain_workloads.data.batch import Batch
 
 TOP = (2, 3, 4)
 """Values of n for which the most frequent n-gram has a limit."""
@@ -54,14 +53,13 @@ _CODE = RepetitionLimits(0.70, 0.60, (0.40, 0.38, 0.36), (0.70, 0.68, 0.66, 0.64
 _BY_LANGUAGE = {"zh": _HAN, "ja": _HAN, "code": _CODE}
 
 
-def drop_reasons(rule: RepetitionRule, documents: Sequence[Document]) -> list[str]:
+def drop_reasons(rule: RepetitionRule, batch: Batch) -> list[str]:
     """Return for each document which measure of repetition exceeds its limit."""
     from pretrain_workloads.data.rules.repetition_kernel import measure  # numba loads slowly
 
-    shares = measure([document.text for document in documents])
-    languages = [document.metadata["language"] for document in documents]
-    limits = {name: limits_for(rule, name) for name in set(languages)}
-    return excesses(shares, [limits[language] for language in languages])
+    shares = measure(batch.points, batch.offsets)
+    limits = {name: limits_for(rule, name) for name in set(batch.languages)}
+    return excesses(shares, [limits[language] for language in batch.languages])
 
 
 def limits_for(rule: RepetitionRule, language: str) -> RepetitionLimits:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain_workloads.data.text.compiled import kernel
-from pretrain_workloads.data.text.units import LIMIT, code_points, tables
+from pretrain_workloads.data.text.units import LIMIT, Offsets, Points, tables
 
 _LONGEST_TOP = 4
 """Up to this n, the most frequent n-gram is measured; above it, all repeated n-grams."""
@@ -29,10 +29,9 @@ _MIN_UNITS = 40
 """Units below which n-grams are not measured: a poem of eight lines may repeat words."""
 
 
-def measure(texts: list[str]) -> npt.NDArray[np.float64]:
+def measure(points: Points, offsets: Offsets) -> npt.NDArray[np.float64]:
     """Return the `COLUMNS` measures of each text, as shares from 0 to 1."""
-    points, offsets = code_points(texts)
-    out = np.zeros((len(texts), COLUMNS))
+    out = np.zeros((len(offsets) - 1, COLUMNS))
     _measure_all(points, offsets, tables()[0], out)
     return out
 

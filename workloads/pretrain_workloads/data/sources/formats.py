@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pretrain_api.v1alpha1.datapipeline import Source
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.compression import COMPRESSIONS
 from pretrain_workloads.data.sources.jsonl import read_jsonl
 from pretrain_workloads.data.sources.parquet import cut_row_groups, read_parquet

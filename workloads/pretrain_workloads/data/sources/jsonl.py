@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from pretrain_api.v1alpha1.datapipeline import Source
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.content import read_lines
 from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.data.sources.quarantine import Quarantine

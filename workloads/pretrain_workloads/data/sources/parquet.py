@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from pretrain_api.v1alpha1.datapipeline import Source
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.content import damaged
 from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.data.sources.quarantine import MAX_RECORD_BYTES, Quarantine

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from pretrain_api.v1alpha1.datapipeline import Source
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.storage import Folder
 
 MAX_RECORD_BYTES = 2000

@@ -15,6 +15,15 @@ class SourceRecord(NamedTuple):
 
     text: str
 
+    language: str = ""
+    """The record's own language, or an empty string."""
+
+    domain: str = ""
+    """The record's own domain, or an empty string."""
+
+    prompt: int = 0
+    """Characters at the start of `text` that are a prompt."""
+
 
 def record_id(value: Any) -> str:
     """Return the id in a record's id field as text; empty if the field is absent or null."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pretrain_api.v1alpha1.datapipeline import Source
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.content import read_whole
 from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.data.sources.quarantine import Quarantine

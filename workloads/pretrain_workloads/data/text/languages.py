@@ -4,9 +4,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from datatrove.pipeline.base import PipelineStep
-
-from pretrain_workloads.data.executor import Documents
+import numpy as np
+import numpy.typing as npt
 
 _HEAD_CHARACTERS = 1200
 """Characters at the start of a text that are examined; more cost time and change nothing."""
@@ -84,16 +83,8 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-class DetectLanguage(PipelineStep):  # type: ignore[misc]
-    """Detects the language of the documents whose source does not state it."""
-
-    name = "language"
-    type = "annotator"
-
-    def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
-        """Yield all documents, with `language` and `score` in their metadata."""
-        for document in data:
-            if document.metadata["language"] is None:
-                language, score = detect(document.text)
-                document.metadata |= {"language": language, "score": score}
-            yield document
+def detect_all(texts: list[str]) -> tuple[list[str], npt.NDArray[np.float32]]:
+    """Return the language of each text, and the confidence in it."""
+    found = [detect(text) for text in texts]
+    scores = np.fromiter((score for _, score in found), np.float32, len(found))
+    return [language for language, _ in found], scores

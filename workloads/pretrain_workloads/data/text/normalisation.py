@@ -3,13 +3,10 @@
 import re
 import unicodedata
 
-from datatrove.data import Document
-from datatrove.pipeline.base import PipelineStep
-
-from pretrain_workloads.data.executor import Documents
-
 _NEWLINE = re.compile("\r\n?|\x85|\u2028|\u2029")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_CHANGED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What `_NEWLINE` and `_CONTROL` replace."""
 
 
 def normalise(text: str) -> str:
@@ -19,23 +16,19 @@ def normalise(text: str) -> str:
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    if not text.isprintable():  # skips the search for most short texts
+    if _CHANGED.search(text):
         text = _CONTROL.sub("", _NEWLINE.sub("\n", text))
     return text
 
 
-class Normalise(PipelineStep):  # type: ignore[misc]
-    """Normalises each document."""
+def normalise_all(texts: list[str]) -> list[str]:
+    """Return each text normalised; the same list if that changes none.
 
-    name = "normalise"
-    type = "formatter"
-
-    def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
-        """Yield all documents, normalised."""
-        for document in data:
-            yield _normalised(document)
-
-
-def _normalised(document: Document) -> Document:
-    document.text = normalise(document.text)
-    return document
+    Most batches are normalised already, which one look at all texts together can tell.
+    """
+    joined = "\n".join(texts)  # no character composes with a line end
+    if _CHANGED.search(joined) is None and (
+        joined.isascii() or unicodedata.is_normalized("NFC", joined)
+    ):
+        return texts
+    return [normalise(text) for text in texts]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain_api.v1alpha1.datapipeline import NearDeduplication
+from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
 from pretrain_workloads.data.dedup.clusters import cluster, exact_representatives, thresholds
 from pretrain_workloads.data.dedup.edges import EDGE
 

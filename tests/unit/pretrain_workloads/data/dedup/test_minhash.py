@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from batches import points_of
 from pretrain_workloads.data.dedup import minhash
 from text_units import simple, texts, units
 
@@ -26,14 +27,14 @@ def shingles(text: str) -> set[tuple[str, ...]]:
 @settings(deadline=None)
 @given(texts.map(simple), texts.map(simple))
 def test_equal_shingles_give_equal_signatures(left: str, right: str) -> None:
-    a, b = minhash.signatures([left, right])
+    a, b = minhash.signatures(*points_of([left, right]))
     assert (a == b).all() == (shingles(left) == shingles(right))
 
 
 def test_a_signature_does_not_depend_on_its_batch() -> None:
     some = ["one two three four five six", "", "床前明月光，疑是地上霜。", "x"]
-    together = minhash.signatures(some)
-    alone = np.concatenate([minhash.signatures([text]) for text in some])
+    together = minhash.signatures(*points_of(some))
+    alone = np.concatenate([minhash.signatures(*points_of([text])) for text in some])
     assert (together == alone).all()
 
 
@@ -47,10 +48,12 @@ def test_the_estimate_is_near_the_true_similarity() -> None:
             other[position * 13] = "zzzz"
         left, right = " ".join(letters), " ".join(other)
         a, b = shingles(left), shingles(right)
-        estimate = minhash.similarities(minhash.signatures([left]), minhash.signatures([right]))[0]
+        estimate = minhash.similarities(
+            minhash.signatures(*points_of([left])), minhash.signatures(*points_of([right]))
+        )[0]
         assert estimate == pytest.approx(len(a & b) / len(a | b), abs=0.13)
 
 
 def test_a_document_without_units_has_no_signature() -> None:
-    empty = minhash.signatures(["…!?\n", ""])
+    empty = minhash.signatures(*points_of(["…!?\n", ""]))
     assert (empty == minhash.EMPTY).all()

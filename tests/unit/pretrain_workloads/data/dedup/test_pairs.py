@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretrain_api.v1alpha1.datapipeline import NearDeduplication
+from batches import points_of
+from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
 from pretrain_workloads.data.dedup.minhash import signatures
 from pretrain_workloads.data.dedup.pairs import SignatureFiles, find_edges
 
@@ -21,7 +22,7 @@ def test_the_number_of_tasks_does_not_change_the_pairs(tasks: int, seed: int) ->
             for _ in range(rng.randint(0, 3)):
                 changed[rng.randrange(60)] = "new"
             documents.append(" ".join(changed))
-    all_rows = signatures(documents)
+    all_rows = signatures(*points_of(documents))
     near = NearDeduplication(similarity=0.6)
     whole, _ = find_edges(SignatureFiles([all_rows]), near, 0, 1)
     cut = SignatureFiles(np.array_split(all_rows, tasks))

@@ -1,24 +1,30 @@
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from datatrove.data import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain_api.v1alpha1.datapipeline import DataRule
-from pretrain_workloads.data.rules.apply import ApplyRules
+from batches import concatenate, make_batch
+from pretrain_api.v1alpha1.pipeline.rules import DataRule
+from pretrain_workloads.data.batch import Batch
+from pretrain_workloads.data.rules.apply import apply_rules
 from pretrain_workloads.data.rules.rejects import Rejects, merge_samples
 
 
-def document(name: str, text: str, **metadata: Any) -> Document:
-    defaults = {"language": "en", "score": 1.0, "domain": "web", "source": "s"}
-    return Document(text=text, id=name, metadata=defaults | metadata)
+def document(name: str, text: str, **columns: Any) -> Batch:
+    defaults = {"language": "en", "domain": "web", "source": "s"}
+    score = columns.pop("score", 1.0)
+    batch = make_batch([text], ids=[name], **(defaults | columns))
+    return replace(batch, origins=[name], scores=np.array([score], np.float32))
 
 
-def apply(rules: list[dict[str, Any]], documents: list[Document]) -> tuple[list[str], Rejects]:
-    rejects = Rejects()
-    step = ApplyRules([DataRule.model_validate(rule) for rule in rules], rejects)
-    return [kept.id for kept in step(iter(documents), 0, 1)], rejects
+def apply(rules: list[dict[str, Any]], documents: list[Batch]) -> tuple[list[str], Rejects]:
+    rejects = Rejects(lambda columns: None)
+    parsed = [DataRule.model_validate(rule) for rule in rules]
+    kept = apply_rules(parsed, concatenate(documents), rejects) if documents else None
+    return kept.ids if kept else [], rejects
 
 
 def test_a_document_is_charged_to_the_first_rule_that_drops_it() -> None:
@@ -73,3 +79,13 @@ def test_the_sample_of_rejects_does_not_depend_on_the_tasks(count: int, tasks: i
     whole = apply(rules, documents)[1].samples
     shares = [documents[rank::tasks] for rank in range(tasks)]
     assert merge_samples([apply(rules, share)[1].samples for share in shares]) == whole
+
+
+def test_every_dropped_document_is_recorded_with_its_rule_and_the_reason() -> None:
+    recorded: list[dict[str, Any]] = []
+    batch = concatenate([document("a", "x"), document("b", "long enough"), document("c", "y")])
+    rules = [DataRule.model_validate({"length": {"minCharacters": 5}})]
+    apply_rules(rules, batch, Rejects(recorded.append))
+    assert [columns["origin"] for columns in recorded] == [["a", "c"]]
+    assert recorded[0]["rule"] == ["1-length"] * 2
+    assert recorded[0]["reason"] == ["1 characters, fewer than 5"] * 2

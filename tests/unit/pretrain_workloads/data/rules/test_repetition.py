@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from batches import points_of
 from data_runs import code, english, poems
-from pretrain_api.v1alpha1.datapipeline import RepetitionRule
+from pretrain_api.v1alpha1.pipeline.rules import RepetitionRule
 from pretrain_workloads.data.rules import repetition
 from pretrain_workloads.data.rules.repetition_kernel import COLUMNS, measure
 from text_units import is_word, simple, texts, units
@@ -59,13 +60,13 @@ def _repeats(grams: list[tuple[str, ...]], n: int) -> int:
 @settings(deadline=None, max_examples=200)
 @given(texts.map(simple))
 def test_repetition_is_measured_as_defined(text: str) -> None:
-    assert measure([text])[0].tolist() == pytest.approx(reference_shares(text))
+    assert measure(*points_of([text]))[0].tolist() == pytest.approx(reference_shares(text))
 
 
 def test_repetition_does_not_depend_on_the_batch() -> None:
     some = ["a b c\n" * 30, "", "one two three " * 20, "床前明月光\n" * 9]
-    together = measure(some)
-    assert (together == np.concatenate([measure([text]) for text in some])).all()
+    together = measure(*points_of(some))
+    assert (together == np.concatenate([measure(*points_of([text])) for text in some])).all()
 
 
 def test_limits_of_a_rule_replace_the_defaults() -> None:
@@ -82,7 +83,7 @@ def test_chinese_and_code_have_their_own_limits() -> None:
 
 
 def test_an_excess_is_described_in_words() -> None:
-    shares = measure(["buy now " * 60, "all is well"])
+    shares = measure(*points_of(["buy now " * 60, "all is well"]))
     limits = [repetition.limits_for(RepetitionRule(), "en")] * 2
     reasons = repetition.excesses(shares, limits)
     assert reasons[0].endswith("more than 0.20")
@@ -92,6 +93,6 @@ def test_an_excess_is_described_in_words() -> None:
 def test_poems_manuals_and_code_are_not_repetition() -> None:
     for language, records in (("zh", poems()), ("en", english(40)), ("code", code(60))):
         limits = [repetition.limits_for(RepetitionRule(), language)] * len(records)
-        shares = measure([record["text"] for record in records])
+        shares = measure(*points_of([record["text"] for record in records]))
         dropped = [reason for reason in repetition.excesses(shares, limits) if reason]
         assert len(dropped) <= 0.05 * len(records) + 1, dropped

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pretrain_api.v1alpha1.datapipeline import Format
+from pretrain_api.v1alpha1.pipeline.sources import Format
 from pretrain_workloads.data.sources.compression import compression_of
 from pretrain_workloads.data.sources.formats import FORMATS, format_of
 from pretrain_workloads.data.sources.pieces import Piece

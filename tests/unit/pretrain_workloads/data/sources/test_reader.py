@@ -11,12 +11,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretrain_api.v1alpha1.datapipeline import Source
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.compression import compression_of
 from pretrain_workloads.data.sources.formats import format_of
 from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.data.sources.quarantine import Quarantine
-from pretrain_workloads.data.sources.reader import ReadPieces
+from pretrain_workloads.data.sources.reader import read_batches
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.storage import open_uri
 
@@ -31,8 +31,8 @@ def read(folder: Path, path: str, **changes: Any) -> tuple[list[tuple[str, str]]
     name = format_of(path)
     assert name is not None
     piece = Piece(0, path, name, compression_of(path), stat.size, stat.version, **changes)
-    documents = ReadPieces([source], {0: storage}, [piece], bad)(None, 0, 1)
-    return [(document.id, document.text) for document in documents], bad
+    batches = read_batches([source], {0: storage}, [piece], bad)
+    return [pair for b in batches for pair in zip(b.ids, b.texts, strict=True)], bad
 
 
 def jsonl(records: list[Any]) -> bytes:
@@ -159,4 +159,4 @@ def test_a_file_that_changed_since_it_was_listed_is_refused(tmp_path: Path) -> N
     source = Source.model_validate({"name": "s", "uri": f"file://{tmp_path}/*"})
     piece = Piece(0, "a.jsonl", "jsonl", "", 1, "old")
     with pytest.raises(UserError, match=r"a.jsonl: has changed since"):
-        list(ReadPieces([source], {0: storage}, [piece], Quarantine())(None, 0, 1))
+        list(read_batches([source], {0: storage}, [piece], Quarantine()))

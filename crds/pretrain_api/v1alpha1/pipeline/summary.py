@@ -1,0 +1,41 @@
+"""Summary of a DataPipeline's artifact: what was read, dropped and kept."""
+
+from pretrain_api.meta import ApiModel, Count
+
+
+class LanguageSummary(ApiModel):
+    """Content of an artifact in one language."""
+
+    documents: Count = 0
+    """Documents."""
+
+    characters: Count = 0
+    """Unicode characters."""
+
+    bytes: Count = 0
+    """Bytes of UTF-8."""
+
+
+class PipelineSummary(ApiModel):
+    """Content of a DataPipeline's artifact, and what was dropped."""
+
+    read: Count = 0
+    """Documents read."""
+
+    kept: Count = 0
+    """Documents in the artifact."""
+
+    rejected: dict[str, Count] = {}
+    """Documents dropped, by rule (its position and kind: `1-length`)."""
+
+    exact_duplicates: Count = 0
+    """Documents dropped as exact duplicates."""
+
+    near_duplicates: Count = 0
+    """Documents dropped as near-duplicates."""
+
+    quarantined: Count = 0
+    """Records that could not be read as a document; they lie in the artifact's `quarantine/`."""
+
+    languages: dict[str, LanguageSummary] = {}
+    """Kept documents by language."""
