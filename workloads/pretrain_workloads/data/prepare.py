@@ -79,12 +79,16 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
 
 def _labelled(batch: Batch) -> Batch:
     """Return `batch` with the language of every document."""
-    unknown = [row for row, language in enumerate(batch.languages) if not language]
-    if not unknown:
+    unknown = np.flatnonzero([not language for language in batch.languages])
+    if not len(unknown):
         return batch
+    part = batch.select(unknown)
+    found, found_scores = detect_all(part.texts, part.points, part.offsets)
+    if len(unknown) == len(batch):
+        return batch.with_languages(found, found_scores)
     languages, scores = list(batch.languages), batch.scores.copy()
-    found, scores[unknown] = detect_all([batch.texts[row] for row in unknown])
-    for row, language in zip(unknown, found, strict=True):
+    scores[unknown] = found_scores
+    for row, language in zip(unknown.tolist(), found, strict=True):
         languages[row] = language
     return batch.with_languages(languages, scores)
 

@@ -28,7 +28,7 @@ from pretrain_workloads.storage import Folder, open_output, read_manifest, seal_
 
 log = logging.getLogger(__name__)
 
-_PACKAGES = ("datatrove", "pyarrow", "numba", "numpy", "py3langid")
+_PACKAGES = ("datatrove", "pyarrow", "numba", "numpy", "pycld2")
 """Packages whose versions the manifest records."""
 
 

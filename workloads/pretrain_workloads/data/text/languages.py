@@ -1,90 +1,119 @@
-"""Detect the language of a text: by its script, by lines that look like code, or by py3langid."""
+"""Detect the language of texts: by their script, as code, or by the letters they are made of."""
 
-import re
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_HEAD_CHARACTERS = 1200
-"""Characters at the start of a text that are examined; more cost time and change nothing."""
+from pretrain_workloads.data.text.code_model import code_scores
+from pretrain_workloads.data.text.compiled import kernel
+from pretrain_workloads.data.text.units import LIMIT, Offsets, Points, tables
 
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_KANA = re.compile("[\u3040-\u30ff]")
-_HANGUL = re.compile("[\uac00-\ud7af]")
-_LETTER = re.compile(r"[^\W\d_]")
+UNDETERMINED = "und"
+"""ISO 639's code for a text whose language nothing tells."""
 
-_HAN_SHARE = 0.3
-"""Share of Han characters among letters from which a text is Chinese or Japanese. English words
-have about five letters, so at this share most words are Chinese."""
+_SHORTEST = 20
+"""Characters below which only the script decides: detectors guess wildly at single words."""
+
+_EXAMINED = 4096
+"""Characters at the start of a text whose script is counted."""
+
+_HAN_SHARE = 0.15
+"""Share of Han and kana among letters from which a text is Chinese or Japanese. A Chinese word has
+about 1.6 characters and an English one 5, so at this share about half of the words are Chinese."""
 
 _KANA_SHARE = 0.1
 """Share of kana among Han and kana from which a text is Japanese."""
 
-_CODE_SHARE = 0.4
-"""Share of lines that look like code from which a text is code."""
+_HANGUL_SHARE = 0.3
 
-_EXAMINED_CHARACTERS = 50_000
-"""Characters at the start of a text whose lines are examined for code."""
+_WINDOW = 1000
+"""Characters at the start and in the middle of a text that the detector for all other languages
+sees: more cost time and change nothing."""
 
-_EXAMINED_LINES = 100
-"""Lines of these that are examined, about; they are spread evenly."""
-
-_CODE_LINE = re.compile(
-    r"^\s*(?:#include\b|#!|//|/\*|\*/|@\w|[})\]]+[;,)]*\s*$"
-    r"|(?:def|class|fn|func|function|public|private|protected|static|const|let|var|struct|enum|impl"
-    r"|interface|namespace|package|template|typedef|using)\s+[\w<*&:\[(]"
-    r"|(?:import|from)\s+[\w.{*\"'<]+(?:\s+(?:import|as|from)\s.*|;)?\s*$"
-    r"|(?:if|elif|else|for|while|switch|try|except|finally|catch|with|match|case)\b.*[:{]\s*$"
-    r"|(?:return|raise|yield|throw|assert|await)\b[^.]*;?\s*$"
-    r"|[\w.\[\]>\"'*&-]+(?:\s*,\s*[\w.]+)*\s*(?::\s*[\w\[\], |.]+)?\s*[-+*/|&%^:]?=(?!=)\s*\S.*$"
-    r"|[\w.]+\(.*\)?[;,{:]?\s*$"
-    r"|.*[;{]\s*$)"
-)
+HAN, KANA, HANGUL, LETTERS = range(4)
+"""Columns of `script_counts`."""
 
 
-def detect(text: str) -> tuple[str, float]:
-    """Return the language of `text` (ISO 639-1, or `code`) and the confidence from 0 to 1."""
-    head = text[:_HEAD_CHARACTERS]
-    if not head.isascii():
-        by_script = _by_script(head)
-        if by_script is not None:
-            return by_script
-    share = code_share(text)
-    if share >= _CODE_SHARE:
-        return "code", min(1.0, 0.5 + share / 2)
-    language, score = _identifier().classify(head)
-    return str(language), float(score)
+def detect_all(
+    texts: list[str], points: Points, offsets: Offsets
+) -> tuple[list[str], npt.NDArray[np.float32]]:
+    """Return the language of each text and the confidence in it, from 0 to 1.
 
+    A language is an ISO 639-1 code, `code` for source code, or `UNDETERMINED`.
 
-def _by_script(head: str) -> tuple[str, float] | None:
-    han, kana, hangul = (len(p.findall(head)) for p in (_HAN, _KANA, _HANGUL))
-    letters = len(_LETTER.findall(head)) or 1
-    if (han + kana) / letters >= _HAN_SHARE:
-        language = "ja" if kana >= _KANA_SHARE * (han + kana) else "zh"
-        return language, min(1.0, 0.5 + (han + kana) / letters / 2)
-    return ("ko", min(1.0, 0.5 + hangul / letters)) if hangul / letters >= _HAN_SHARE else None
-
-
-def code_share(text: str) -> float:
-    """Return the share of lines that look like source code; 0 for texts of one or two lines."""
-    lines = [line for line in text[:_EXAMINED_CHARACTERS].split("\n") if line.strip()]
-    if len(lines) < 3:
-        return 0.0
-    lines = lines[:: 1 + len(lines) // _EXAMINED_LINES]  # a file may start with a long licence
-    return sum(1 for line in lines if _CODE_LINE.match(line[:300])) / len(lines)
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
-def detect_all(texts: list[str]) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Return the language of each text, and the confidence in it."""
-    found = [detect(text) for text in texts]
+    Args:
+        texts: The texts.
+        points: Their code points, one after the other.
+        offsets: Offset of each text in `points`, and the end.
+    """
+    counts = script_counts(points, offsets)
+    code = code_scores(points, offsets)
+    found = [
+        _by_script(row) or _by_letters(text, score)
+        for text, row, score in zip(texts, counts.tolist(), code.tolist(), strict=True)
+    ]
     scores = np.fromiter((score for _, score in found), np.float32, len(found))
     return [language for language, _ in found], scores
+
+
+def script_counts(points: Points, offsets: Offsets) -> npt.NDArray[np.int64]:
+    """Return for the start of each text the number of characters by script."""
+    out = np.zeros((len(offsets) - 1, 4), np.int64)
+    _count_scripts(points, offsets, tables()[0], out)
+    return out
+
+
+def _by_script(counts: list[int]) -> tuple[str, float] | None:
+    east_asian, letters = counts[HAN] + counts[KANA], counts[LETTERS]
+    if east_asian and east_asian >= _HAN_SHARE * letters:
+        language = "ja" if counts[KANA] >= _KANA_SHARE * east_asian else "zh"
+        return language, min(1.0, 0.5 + east_asian / letters / 2)
+    if counts[HANGUL] and counts[HANGUL] >= _HANGUL_SHARE * letters:
+        return "ko", min(1.0, 0.5 + counts[HANGUL] / letters)
+    return None
+
+
+def _by_letters(text: str, code_score: float) -> tuple[str, float]:
+    if len(text) < _SHORTEST:
+        return UNDETERMINED, 0.0
+    if code_score > 0:
+        return "code", float(1 / (1 + np.exp(-code_score)))
+    return _by_words(text)
+
+
+def _by_words(text: str) -> tuple[str, float]:
+    import pycld2
+
+    middle = len(text) // 2
+    sample = text[:_WINDOW]
+    if middle > _WINDOW:
+        sample += "\n" + text[middle : middle + _WINDOW]
+    try:
+        reliable, _, ranked = pycld2.detect(sample.encode("utf-8", "replace"), bestEffort=True)
+    except pycld2.error:  # it refuses some characters that UTF-8 and Unicode allow
+        return UNDETERMINED, 0.0
+    _, language, percent, _ = ranked[0]
+    if language == "un":
+        return UNDETERMINED, 0.0
+    return language.partition("-")[0], percent / 100 if reliable else percent / 200
+
+
+@kernel
+def _count_scripts(points: Any, offsets: Any, classes: Any, out: Any) -> Any:
+    for text in range(offsets.shape[0] - 1):
+        start, end = offsets[text], min(offsets[text + 1], offsets[text] + _EXAMINED)
+        for i in range(start, end):
+            point = points[i]
+            if point < 0x80:  # most characters of code and English
+                out[text, LETTERS] += 65 <= (point & 0xDF) <= 90
+                continue
+            if 0x3040 <= point < 0x3100:
+                out[text, KANA] += 1
+            elif 0x3400 <= point < 0xA000 or 0xF900 <= point < 0xFB00 or 0x20000 <= point < 0x40000:
+                out[text, HAN] += 1
+            elif 0xAC00 <= point < 0xD7A4:
+                out[text, HANGUL] += 1
+            elif point >= LIMIT or classes[point] == 0:
+                continue
+            out[text, LETTERS] += 1
