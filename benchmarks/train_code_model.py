@@ -26,7 +26,7 @@ EXTENSIONS = set(
 )
 PER_SOURCE = 900
 """Documents of a source that train: no source outweighs the others."""
-PIECES = (200, 400, 800, 1500)
+PIECES = (80, 150, 300, 600, 1500)
 STEPS = 300
 
 type Matrix = npt.NDArray[np.float32]
