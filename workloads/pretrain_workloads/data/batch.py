@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_workloads.data.text.units import Offsets, Points, code_points
+from pretrain_workloads.data.text.units import Offsets, Points, code_points, utf8_offsets
 
 type Rows = npt.NDArray[np.int64]
 """Positions of documents in a batch, ascending."""
@@ -72,9 +72,17 @@ class Batch:
         return np.fromiter(map(len, self.texts), np.int64, len(self))
 
     @cached_property
+    def utf8(self) -> tuple[bytes, Offsets]:
+        """Return the UTF-8 of all texts, one after the other, and the offset of each text in it.
+
+        The last offset, one more than there are texts, is the end.
+        """
+        return "".join(self.texts).encode(), utf8_offsets(self.points, self.offsets)
+
+    @cached_property
     def sizes(self) -> npt.NDArray[np.int64]:
         """Return the bytes of UTF-8 of each text."""
-        return np.fromiter((len(t.encode()) for t in self.texts), np.int64, len(self))
+        return np.diff(utf8_offsets(self.points, self.offsets))
 
     def select(self, rows: Rows) -> "Batch":
         """Return the documents at `rows`."""

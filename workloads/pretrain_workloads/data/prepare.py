@@ -8,6 +8,7 @@ Batches of documents pass through these steps, one after the other.
 import logging
 from collections import Counter
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pretrain_workloads.data.batch import Batch
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.rules.apply import apply_rules
 from pretrain_workloads.data.rules.rejects import Rejects
-from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter
+from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter, text_column
 from pretrain_workloads.data.sources.pieces import Piece, read_share
 from pretrain_workloads.data.sources.quarantine import Quarantine
 from pretrain_workloads.data.sources.reader import read_batches
@@ -118,10 +119,13 @@ def _concatenated(signatures: list[AnyArray]) -> AnyArray:
 
 def _columns(batch: Batch) -> dict[str, Any]:
     """Return the columns of `shards.PREPARED`."""
+    utf8, offsets = batch.utf8
+    content = memoryview(utf8)
+    ends = pairwise(offsets.tolist())
     return {
         "id": batch.ids,
         "origin": batch.origins,
-        "text": batch.texts,
+        "text": text_column(utf8, offsets),
         "language": batch.languages,
         "domain": batch.domains,
         "source": batch.sources,
@@ -129,7 +133,7 @@ def _columns(batch: Batch) -> dict[str, Any]:
         "bytes": batch.sizes,
         "characters": batch.characters,
         "prompt": batch.prompts,
-        "hash": [xxhash.xxh3_128_digest(text.encode()) for text in batch.texts],
+        "hash": [xxhash.xxh3_128_digest(content[start:end]) for start, end in ends],
     }
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -78,9 +80,9 @@ class ShardWriter:
         self.rows = 0
 
     def add(self, columns: Mapping[str, Any]) -> None:
-        """Add rows: one list or array for each column of the schema."""
+        """Add rows: one list, array or arrow array for each column of the schema."""
         batch = pa.record_batch(
-            [pa.array(columns[field.name], field.type) for field in self._schema],
+            [_column(columns[field.name], field.type) for field in self._schema],
             schema=self._schema,
         )
         self._batches.append(batch)
@@ -105,6 +107,21 @@ class ShardWriter:
         """Write the last row group, and close the file."""
         self._flush()
         self._writer.close()
+
+
+def _column(values: Any, kind: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def text_column(utf8: bytes, offsets: npt.NDArray[np.int64]) -> pa.Array:
+    """Return a column of texts without copying them.
+
+    Args:
+        utf8: The texts, one after the other.
+        offsets: Offset of each text in `utf8`, and the end.
+    """
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(utf8)]
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
 
 
 def read_columns(folder: Folder, path: str, columns: tuple[str, ...]) -> pa.Table:

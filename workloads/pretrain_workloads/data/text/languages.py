@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pretrain_workloads.data.text.code_model import code_scores
 from pretrain_workloads.data.text.compiled import kernel
-from pretrain_workloads.data.text.units import LIMIT, Offsets, Points, tables
+from pretrain_workloads.data.text.units import LIMIT, Offsets, Points, code_points, tables
 
 UNDETERMINED = "und"
 """ISO 639's code for a text whose language nothing tells."""
@@ -47,12 +47,11 @@ def detect_all(
         points: Their code points, one after the other.
         offsets: Offset of each text in `points`, and the end.
     """
-    counts = script_counts(points, offsets)
-    code = code_scores(points, offsets)
-    found = [
-        _by_script(row) or _by_letters(text, score)
-        for text, row, score in zip(texts, counts.tolist(), code.tolist(), strict=True)
-    ]
+    by_script = [_by_script(row) for row in script_counts(points, offsets).tolist()]
+    rest = [text for text, found in zip(texts, by_script, strict=True) if found is None]
+    part = (points, offsets) if len(rest) == len(texts) else code_points(rest)
+    by_letters = map(_by_letters, rest, code_scores(*part).tolist())
+    found = [language or next(by_letters) for language in by_script]
     scores = np.fromiter((score for _, score in found), np.float32, len(found))
     return [language for language, _ in found], scores
 

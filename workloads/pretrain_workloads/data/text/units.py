@@ -6,9 +6,12 @@ points to their class and to their lower case.
 
 import unicodedata
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from pretrain_workloads.data.text.compiled import kernel
 
 type Points = npt.NDArray[np.uint32]
 type Offsets = npt.NDArray[np.int64]
@@ -30,6 +33,23 @@ def code_points(texts: list[str]) -> tuple[Points, Offsets]:
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return np.frombuffer(joined, np.uint32), np.concatenate(([0], np.cumsum(lengths)))
+
+
+def utf8_offsets(points: Points, offsets: Offsets) -> Offsets:
+    """Return the offset that each text would have in the UTF-8 of all of them, and the end."""
+    out = np.zeros(len(offsets), np.int64)
+    _utf8_ends(points, offsets, out[1:])
+    return out
+
+
+@kernel
+def _utf8_ends(points: Any, offsets: Any, ends: Any) -> Any:
+    size = 0
+    for text in range(offsets.shape[0] - 1):
+        for i in range(offsets[text], offsets[text + 1]):
+            point = points[i]
+            size += 1 + (point >= 0x80) + (point >= 0x800) + (point >= 0x10000)
+        ends[text] = size
 
 
 @lru_cache(maxsize=1)
