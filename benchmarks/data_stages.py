@@ -1,183 +1,153 @@
-"""MB of text per CPU-second of each data stage, with the real entry points.
+"""MB of text per CPU-second of each data stage, next to datatrove and to the floor of reading.
 
-    python benchmarks/data_stages.py                    the standard library and Python's manual
-    python benchmarks/data_stages.py DATA.jsonl.gz …    other text, `{"text": …}` lines
-    python benchmarks/data_stages.py --tasks 4 …
+    make bench-data CORPUS=FOLDER        zh.jsonl, en.jsonl and code.jsonl of `make corpus`
+    python benchmarks/data_stages.py FOLDER --megabytes 30 --tasks 2 --parallel --profile
 
-Runs a DataPipeline, a Tokenizer and a TokenDataset in a temporary folder, one task at a time, so
-that the figures are those of one process. They include the start of the interpreter.
+Each language goes through a DataPipeline, a Tokenizer and a TokenDataset, with the real entry
+points. CPU-seconds include the start of each pod, so short runs look slower than long ones.
 """
 
 import argparse
-import gzip
+import cProfile
 import json
 import os
-import resource
+import pstats
+import random
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-SINGLE = ("list", "decide", "report", "compose", "seal")
+from data_peers import datatrove_seconds, floor_seconds
+from stage_bench import SINGLE, StageBench, start_seconds
+
+OUTPUT = {"uri": "file:///pretrain/data/artifacts"}
+NAME = {"name": "bench", "namespace": "bench"}
+PEER_BYTES = 2_000_000
+"""Text for datatrove, which needs seconds for a megabyte."""
 
 
-@dataclass
-class StageCost:
-    """What one stage costs, over all its tasks."""
-
-    stage: str
-    tasks: int
-    wall_seconds: float
-    cpu_seconds: float
-    peak_bytes: int
-
-
-class StageBench:
-    """Runs stages as pods do, one task at a time, and records what they cost."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.rows: list[StageCost] = []
-        for name in ("spec", "scratch", "data/raw"):
-            (folder / name).mkdir(parents=True)
-
-    def run(self, module: str, stage: str, run: dict[str, Any], tasks: int) -> dict[str, Any]:
-        """Run all tasks of a stage, and return the report of the first one."""
-        (self.folder / "spec" / "spec.json").write_text(json.dumps(run), encoding="utf-8")
-        wall, cpu, peak = 0.0, 0.0, 0
-        first: dict[str, Any] = {}
-        for rank in range(tasks):
-            started, before = time.monotonic(), _children_cpu()
-            report = self._task(module, stage, rank)
-            wall += time.monotonic() - started
-            cpu += _children_cpu() - before
-            peak = max(peak, report["peakMemoryBytes"])
-            first = first or report
-        self.rows.append(StageCost(stage or module, tasks, wall, cpu, peak))
-        return first
-
-    def _task(self, module: str, stage: str, rank: int) -> dict[str, Any]:
-        command = [
-            sys.executable,
-            "-m",
-            f"pretrain_workloads.{module}",
-            *([stage] if stage else []),
-        ]
-        changes = {"PRETRAIN_ROOT": str(self.folder), "JOB_COMPLETION_INDEX": str(rank)}
-        done = subprocess.run(
-            command, env=os.environ | changes, stderr=subprocess.PIPE, check=False
-        )
-        report: dict[str, Any] = json.loads((self.folder / "termination-log").read_bytes())
-        if done.returncode:
-            raise SystemExit(done.stderr.decode() + f"\n{report['message']}")
-        return report
+def sample(corpus: Path, language: str, size: int, target: Path) -> None:
+    """Write about `size` bytes of randomly drawn lines of a corpus."""
+    with (corpus / f"{language}.jsonl").open("rb") as stream:
+        lines = stream.readlines()
+    random.Random(0).shuffle(lines)
+    with target.open("wb") as stream:
+        for line in lines:
+            if stream.tell() >= size:
+                break
+            stream.write(line)
 
 
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def built_in_text(folder: Path) -> None:
-    """Write the standard library and Python's manual as jsonl.gz."""
-    from pydoc_data.topics import topics
-
-    modules = sorted(Path(os.__file__).parent.rglob("*.py"))[:2500]
-    texts = {str(path): path.read_text(encoding="utf-8", errors="replace") for path in modules}
-    for name, chosen in (("code", texts), ("manual", topics)):
-        lines = (json.dumps({"id": key, "text": text}) + "\n" for key, text in chosen.items())
-        with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as stream:
-            stream.writelines(lines)
-
-
-def run_chain(bench: StageBench, tasks: int) -> int:
-    """Run all stages, and return the bytes of text that they read."""
-    output = {"uri": "file:///pretrain/data/artifacts"}
-    sources = [{"name": "raw", "uri": "file:///pretrain/data/raw/*"}]
-    rules = [{"length": {"minCharacters": 16}}, {"languageId": {}}, {"repetition": {}}]
+def pipeline(bench: StageBench, tasks: int) -> tuple[dict[str, Any], int]:
+    """Run a DataPipeline; return its artifact, and the bytes of text that it read."""
     spec = {
-        "sources": sources,
-        "output": output,
-        "rules": rules,
+        "sources": [{"name": "raw", "uri": "file:///pretrain/data/raw/*"}],
+        "output": OUTPUT,
+        "rules": [{"length": {"minCharacters": 16}}, {"languageId": {}}, {"repetition": {}}],
         "deduplication": {"near": {}},
         "tasks": tasks,
     }
-    name = {"name": "bench", "namespace": "bench"}
-    run: dict[str, Any] = name | {"spec": spec, "tasks": tasks}
-    documents = bench.run("data", "list", run, 1)["artifact"]
-    run |= {"artifact": documents}
-    read = 0
+    run: dict[str, Any] = NAME | {"spec": spec, "tasks": tasks}
+    artifact: dict[str, Any] = bench.run("data", "list", run, 1)["artifact"]
     for stage in ("prepare", "match", "decide", "write", "report"):
-        bench.run("data", stage, run, 1 if stage in SINGLE else tasks)
-    root = Path(documents["uri"].replace("file:///pretrain", str(bench.folder), 1))
+        once = stage in SINGLE
+        bench.run("data", stage, run | {"artifact": artifact}, 1 if once else tasks)
+    root = Path(artifact["uri"].replace("file:///pretrain", str(bench.folder), 1))
     report = json.loads((root / "report.json").read_bytes())
-    read = sum(report["readByLanguage"]["bytes"].values())
-    tokenizer = {"uri": output["uri"] + "/tokenizer/0", "digest": "0"}
+    return artifact, sum(report["readByLanguage"]["bytes"].values())
+
+
+def dataset(bench: StageBench, documents: dict[str, Any], tasks: int) -> None:
+    """Run a Tokenizer and a TokenDataset on documents."""
+    tokenizer = {"uri": OUTPUT["uri"] + "/tokenizer/0", "digest": "0"}
     corpus = {"pipelineRef": {"name": "bench"}, "sampleBytes": "12M"}
-    tokenizer_spec = {"corpus": corpus, "vocabularySize": 8192, "output": output}
-    bench.run(
-        "tokenizer",
-        "",
-        name | {"spec": tokenizer_spec, "artifact": tokenizer, "documents": documents},
-        1,
-    )
-    dataset_spec = {
+    spec: dict[str, Any] = {"corpus": corpus, "vocabularySize": 8192, "output": OUTPUT}
+    run: dict[str, Any] = {"spec": spec, "artifact": tokenizer, "documents": documents}
+    bench.run("tokenizer", "", NAME | run, 1)
+    spec = {
         "tokenizerRef": {"name": "bench"},
         "mixture": [{"pipelineRef": {"name": "bench"}}],
         "tokens": "8M",
         "blockTokens": "1M",
         "sequenceLength": 1024,
         "tasks": tasks,
-        "output": output,
+        "output": OUTPUT,
     }
-    dataset = name | {
-        "spec": dataset_spec,
-        "tasks": tasks,
-        "artifact": {"uri": output["uri"] + "/dataset/0", "digest": "0"},
-        "tokenizer": tokenizer,
-        "documents": [documents],
-    }
+    artifact = {"uri": OUTPUT["uri"] + "/dataset/0", "digest": "0"}
+    run = NAME | {"spec": spec, "tasks": tasks, "artifact": artifact}
+    run |= {"tokenizer": tokenizer, "documents": [documents]}
     for stage in ("tokenize", "compose", "block", "seal"):
-        bench.run("dataset", stage, dataset, 1 if stage in SINGLE else tasks)
-    return read
+        bench.run("dataset", stage, run, 1 if stage in SINGLE else tasks)
+
+
+def print_stages(bench: StageBench, language: str, size: int) -> None:
+    """Print what each stage cost."""
+    print(f"\n{language}: {size / 1e6:.1f} MB of text")
+    print(f"{'stage':<12}{'tasks':>6}{'wall s':>9}{'CPU s':>9}{'MB/CPU s':>10}{'peak MB':>9}")
+    for row in bench.rows:
+        print(
+            f"{row.stage:<12}{row.tasks:>6}{row.wall_seconds:>9.2f}{row.cpu_seconds:>9.2f}"
+            f"{size / 1e6 / row.cpu_seconds:10.1f}{row.peak_bytes / 1e6:>9.0f}"
+        )
+
+
+def print_peers(corpus: Path, language: str, file: Path, size: int) -> None:
+    """Print the floor, and datatrove's blocks on a small part of the same text."""
+    print(f"{'floor: read and parse':<27}{size / 1e6 / floor_seconds(file):20.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "raw" / "part.jsonl"
+        part.parent.mkdir()
+        sample(corpus, language, PEER_BYTES, part)
+        text = sum(len(json.loads(line)["text"].encode()) for line in part.open("rb"))
+        seconds = datatrove_seconds(part.parent, Path(folder) / "out", language)
+    print(f"{'datatrove, as prepare':<27}{text / 1e6 / seconds:20.2f}")
+
+
+def print_profile(bench: StageBench) -> None:
+    """Print the five functions of each stage of the pipeline that take the most time."""
+    for pod in sorted((bench.folder / "pods").glob("data-*-0")):
+        stage = pod.name.split("-")[1]
+        script = f"from data_stages import profiled; profiled({stage!r})"
+        changes = {"PRETRAIN_ROOT": str(pod), "JOB_COMPLETION_INDEX": "0"}
+        folder = str(Path(__file__).parent)
+        subprocess.run([sys.executable, "-c", script], env=os.environ | changes, cwd=folder)
+
+
+def profiled(stage: str) -> None:
+    """Run a stage of a DataPipeline here, under the profiler."""
+    from pretrain_workloads.data.__main__ import run_stage
+
+    profile = cProfile.Profile()
+    profile.runcall(run_stage, stage)
+    rows = sorted(pstats.Stats(profile).get_stats_profile().func_profiles.items())
+    top = sorted(rows, key=lambda item: -item[1].tottime)[:5]
+    print(f"{stage}: " + ", ".join(f"{name} {cost.tottime:.2f} s" for name, cost in top))
 
 
 def main() -> None:
-    """Compile the kernels, run the chain, and print the table."""
+    """Measure each language."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--tasks", type=int, default=2)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--languages", default="zh,en,code")
+    parser.add_argument("--megabytes", type=float, default=30)
+    parser.add_argument("--tasks", type=int, default=1)
+    parser.add_argument("--parallel", action="store_true", help="run the tasks of a stage at once")
+    parser.add_argument("--profile", action="store_true", help="also name the slowest functions")
     options = parser.parse_args()
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from pretrain_workloads.data.dedup import minhash;"
-            "from pretrain_workloads.data.rules import repetition_kernel;"
-            "minhash.signatures(['x']); repetition_kernel.measure(['x'])",
-        ],
-        check=True,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        bench = StageBench(Path(folder))
-        raw = bench.folder / "data" / "raw"
-        for file in options.files:
-            (raw / file.name).symlink_to(file.resolve())
-        if not options.files:
-            built_in_text(raw)
-        size = run_chain(bench, options.tasks)
-    print(f"{size / 1e6:.1f} MB of text, {options.tasks} tasks, one at a time")
-    print(f"{'stage':<12}{'tasks':>6}{'wall s':>9}{'CPU s':>9}{'MB/CPU s':>10}{'peak MB':>9}")
-    for row in bench.rows:
-        speed = f"{size / 1e6 / row.cpu_seconds:10.1f}"
-        print(
-            f"{row.stage:<12}{row.tasks:>6}{row.wall_seconds:>9.2f}{row.cpu_seconds:>9.2f}"
-            f"{speed}{row.peak_bytes / 1e6:>9.0f}"
-        )
+    print(f"load of this machine before: {os.getloadavg()[0]:.2f}; {options.tasks} tasks")
+    start_seconds()  # compiles the kernels, if they are not
+    print(f"a pod of prepare starts in {start_seconds():.2f} CPU-seconds")
+    for language in options.languages.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            bench = StageBench(Path(folder), options.parallel)
+            file = bench.folder / "data" / "raw" / "a.jsonl"
+            sample(options.corpus, language, int(options.megabytes * 1e6), file)
+            documents, size = pipeline(bench, options.tasks)
+            dataset(bench, documents, options.tasks)
+            print_stages(bench, language, size)
+            print_peers(options.corpus, language, file, size)
 
 
 if __name__ == "__main__":

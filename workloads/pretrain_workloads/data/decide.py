@@ -4,23 +4,13 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
-from pretrain_workloads.data.dedup.clusters import (
-    Clusters,
-    cluster,
-    exact_representatives,
-    thresholds,
-)
-from pretrain_workloads.data.dedup.edges import EDGE, Edges
-from pretrain_workloads.data.files import PREPARED_COLUMNS, PipelineFiles
-from pretrain_workloads.data.shards import read_columns
+from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_output
-from pretrain_workloads.storage.arrays import read_array, write_array
+from pretrain_workloads.storage.arrays import AnyArray, read_array, write_array
 
 
 def decide(run: PipelineRun) -> ExitReport:
@@ -30,26 +20,81 @@ def decide(run: PipelineRun) -> ExitReport:
         UserError: If no document passed the rules.
     """
     folder, names = open_output(run), PipelineFiles(run.tasks)
-    if folder.exists(names.decided):
-        return _report(folder.read_json(names.decided))
-    check_documents_remain([folder.read_json(names.prepared(rank)) for rank in range(run.tasks)])
-    shards = [read_columns(folder, names.shard(r), PREPARED_COLUMNS) for r in range(run.tasks)]
-    edges = _read_edges(run, folder, names)
-    clusters = _cluster(run.spec.deduplication, pa.concat_tables(shards), edges)
+    if not folder.exists(names.decided):
+        prepared = [folder.read_json(names.prepared(rank)) for rank in range(run.tasks)]
+        check_documents_remain(prepared)
+        folder.write_json(names.decided, _decide(run, folder, names))
+    done = folder.read_json(names.decided)
+    counts = {
+        "exactDuplicates": done["exact"],
+        "nearDuplicates": done["near"],
+        "kept": done["kept"],
+    }
+    return ExitReport(exit_class=ExitClass.COMPLETE, counts=counts)
+
+
+def _decide(run: PipelineRun, folder: Folder, names: PipelineFiles) -> dict[str, Any]:
+    """Write the decisions about the documents of each task; return what the report tells."""
+    from pretrain_workloads.data.dedup.clusters import Deduplicator  # numba loads slowly
+    from pretrain_workloads.data.dedup.table import PreparedShards, read_table
+
+    spec = run.spec.deduplication
+    shards = PreparedShards(folder, names, run.tasks)
+    thresholds = _thresholds(run)
+    table = read_table(shards, spec.exact or spec.near is not None, thresholds)
+    deduplicator = Deduplicator(table, _edges(run, folder, names), thresholds)
+    similarity = None if spec.near is None else spec.near.similarity
+    if spec.budget is not None and thresholds is not None:
+        similarity = deduplicator.within_budget(spec.budget.tokens, thresholds.lowest)
+    clusters = deduplicator.clusters(similarity)
+    dropped: dict[str, dict[str, Counter[str]]] = {"exact": {}, "near": {}}
     start = 0
-    for rank, shard in enumerate(shards):
+    for rank, shard in enumerate(shards.columns("language", "bytes")):
         decisions = clusters.decisions[start : start + shard.num_rows]
-        write_array(folder, names.decisions(rank), decisions)
         start += shard.num_rows
-    done = {
+        write_array(folder, names.decisions(rank), decisions)
+        _count(dropped, decisions, shard["language"].to_pylist(), shard["bytes"].to_numpy())
+    return {
         "exact": clusters.exact,
         "near": clusters.near,
         "kept": int(clusters.decisions["keep"].sum()),
+        "similarity": clusters.similarity,
         "curve": clusters.curve,
+        "sizes": clusters.sizes,
+        "dropped": dropped,
         "examples": clusters.examples,
     }
-    folder.write_json(names.decided, done)
-    return _report(done)
+
+
+def _thresholds(run: PipelineRun) -> Any:
+    from pretrain_workloads.data.dedup.bands import banding
+    from pretrain_workloads.data.dedup.thresholds import Thresholds
+
+    near = run.spec.deduplication.near
+    return None if near is None else Thresholds(near, banding(run.spec.deduplication).floor)
+
+
+def _edges(run: PipelineRun, folder: Folder, names: PipelineFiles) -> AnyArray:
+    """Return the edges that all tasks of `match` found."""
+    from pretrain_workloads.data.dedup.pairs import EDGE
+
+    if run.spec.deduplication.near is None:
+        return np.empty(0, EDGE)
+    return np.concatenate([read_array(folder, names.edges(rank)) for rank in range(run.tasks)])
+
+
+def _count(
+    dropped: dict[str, dict[str, Counter[str]]],
+    decisions: AnyArray,
+    languages: list[str],
+    sizes: AnyArray,
+) -> None:
+    """Add the documents and bytes that are dropped as duplicates, by kind and language."""
+    for row in np.flatnonzero(~decisions["keep"]).tolist():
+        kind = "exact" if decisions["exact"][row] else "near"
+        counts = dropped[kind].setdefault(languages[row], Counter())
+        counts["documents"] += 1
+        counts["bytes"] += int(sizes[row])
 
 
 def check_documents_remain(prepared: list[dict[str, Any]]) -> None:
@@ -79,34 +124,3 @@ def check_documents_remain(prepared: list[dict[str, Any]]) -> None:
 
 def _most_common(counts: Counter[str]) -> str:
     return ", ".join(f"{name} dropped {count}" for name, count in counts.most_common(6))
-
-
-def _read_edges(run: PipelineRun, folder: Folder, names: PipelineFiles) -> Edges:
-    if run.spec.deduplication.near is None:
-        return np.empty(0, EDGE)
-    edges = [read_array(folder, names.edges(rank)) for rank in range(run.tasks)]
-    return np.unique(np.concatenate(edges))  # a pair may share several bands
-
-
-def _cluster(spec: Deduplication, documents: pa.Table, edges: Edges) -> Clusters:
-    size = documents.num_rows
-    representatives = np.arange(size)
-    if spec.exact:
-        hashes = np.asarray(documents["hash"].to_pylist(), dtype="S16" if not size else "V16")
-        representatives = exact_representatives(hashes)
-    limits = np.ones(size, np.float32)
-    scores = np.zeros(size, np.int64)
-    if spec.near is not None:
-        limits = thresholds(spec.near, documents["domain"].to_pylist())
-        if spec.near.keep != "first":  # nothing scores quality yet: the longest is the best
-            scores = documents["characters"].to_numpy()
-    return cluster(representatives, edges, limits, scores)
-
-
-def _report(done: dict[str, Any]) -> ExitReport:
-    counts = {
-        "exactDuplicates": done["exact"],
-        "nearDuplicates": done["near"],
-        "kept": done["kept"],
-    }
-    return ExitReport(exit_class=ExitClass.COMPLETE, counts=counts)

@@ -9,9 +9,6 @@ PAGE = "report.html"
 WORK = "work"
 """Folder of the files between stages; it is deleted when the artifact is complete."""
 
-PREPARED_COLUMNS = ("language", "domain", "quality", "bytes", "characters", "hash")
-"""Columns of a prepared shard that decide which documents stay; `hash` is that of the text."""
-
 INDEX_COLUMNS = (
     "id",
     "origin",
@@ -68,8 +65,12 @@ class PipelineFiles:
         return self._of("prepare", rank, "parquet")
 
     def signatures(self, rank: int) -> str:
-        """Return the path of their MinHash signatures."""
-        return self._of("prepare", rank, "npy")
+        """Return the path of their MinHash signatures, row by row."""
+        return self._of("prepare", rank, "signatures")
+
+    def bands(self, rank: int) -> str:
+        """Return the path of their text hashes, scores and band keys, column by column."""
+        return self._of("prepare", rank, "bands")
 
     def quarantine(self, rank: int) -> str:
         """Return the path of the unreadable records of a task."""

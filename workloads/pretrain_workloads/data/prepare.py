@@ -7,11 +7,13 @@ Batches of documents pass through these steps, one after the other.
 
 import logging
 from collections import Counter
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from pretrain_api.reports import ExitClass, ExitReport
@@ -20,16 +22,18 @@ from pretrain_workloads.data.batch import Batch
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.rules.apply import apply_rules
 from pretrain_workloads.data.rules.rejects import Rejects
-from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter, text_column
+from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter, hash_column, text_column
 from pretrain_workloads.data.sources.pieces import Piece, read_share
 from pretrain_workloads.data.sources.quarantine import Quarantine
 from pretrain_workloads.data.sources.reader import read_batches
 from pretrain_workloads.data.text.languages import detect_all
 from pretrain_workloads.data.text.normalisation import normalise_all
 from pretrain_workloads.storage import Folder, open_output, open_source
-from pretrain_workloads.storage.arrays import AnyArray, write_array
 
 log = logging.getLogger(__name__)
+
+type Hashes = npt.NDArray[np.uint8]
+"""The 16 bytes of XXH3-128 of each text, one after the other."""
 
 
 def prepare(run: PipelineRun, rank: int) -> ExitReport:
@@ -48,7 +52,7 @@ def prepare(run: PipelineRun, rank: int) -> ExitReport:
 def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) -> dict[str, Any]:
     """Write the files of task `rank`; return its counts and samples."""
     pieces = read_share(folder, names.inputs, rank)
-    quarantine, signatures = Quarantine(), list[AnyArray]()
+    quarantine = Quarantine()
     read: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
         shard, dropped = (
@@ -57,16 +61,15 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
             )
             for path, schema in ((names.shard(rank), PREPARED), (names.dropped(rank), DROPPED))
         )
+        signer = stack.enter_context(_signer(run, folder, names, rank))
         rejects = Rejects(dropped.add)
         for batch in read_batches(run.spec.sources, _folders(run, pieces), pieces, quarantine):
             batch = _labelled(batch.with_texts(normalise_all(batch.texts)))
             _count(batch, read)
             batch = apply_rules(run.spec.rules, batch, rejects)
-            if run.spec.deduplication.near is not None:
-                signatures.append(_signatures(batch))
-            shard.add(_columns(batch))
-    if run.spec.deduplication.near is not None:
-        write_array(folder, names.signatures(rank), _concatenated(signatures))
+            hashes = _hashes(batch)
+            signer(batch, hashes)
+            shard.add(_columns(batch, hashes))
     quarantine.publish(folder, names.quarantine(rank))
     return {
         "read": {language: dict(counts) for language, counts in sorted(read.items())},
@@ -105,27 +108,45 @@ def _count(batch: Batch, read: dict[str, Counter[str]]) -> None:
         counts["bytes"] += int(batch.sizes[rows].sum())
 
 
-def _signatures(batch: Batch) -> AnyArray:
-    from pretrain_workloads.data.dedup.minhash import signatures  # numba loads slowly
+@contextmanager
+def _signer(
+    run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int
+) -> Iterator[Callable[[Batch, Hashes], None]]:
+    """Provide a function that signs a batch, if near-duplicates are to be found."""
+    near = run.spec.deduplication.near
+    if near is None:
+        yield lambda batch, hashes: None
+        return
+    from pretrain_workloads.data.dedup.bands import banding  # numba loads slowly
+    from pretrain_workloads.data.dedup.minhash import signatures
+    from pretrain_workloads.data.dedup.signature_files import signature_writer
+    from pretrain_workloads.data.dedup.table import scores_of
 
-    return signatures(batch.points, batch.offsets)
+    with signature_writer(folder, names, rank, banding(run.spec.deduplication)) as writer:
+
+        def sign(batch: Batch, hashes: Hashes) -> None:
+            quality = batch.features.get("quality", np.full(len(batch), np.nan, np.float32))
+            scores = scores_of(near.keep, batch.characters.astype(float), quality.astype(float))
+            rows = signatures(batch.points, batch.offsets, near.collapse_digits)
+            writer.add(rows, hashes.view(np.uint64).reshape(-1, 2)[:, 0], scores)
+
+        yield sign
 
 
-def _concatenated(signatures: list[AnyArray]) -> AnyArray:
-    from pretrain_workloads.data.dedup.minhash import PERMUTATIONS
-
-    return np.concatenate([np.empty((0, PERMUTATIONS), np.uint32), *signatures])
-
-
-def _columns(batch: Batch) -> dict[str, Any]:
-    """Return the columns of `shards.PREPARED`."""
+def _hashes(batch: Batch) -> Hashes:
+    """Return the 128-bit hash of each text, 16 bytes each."""
     utf8, offsets = batch.utf8
     content = memoryview(utf8)
-    ends = pairwise(offsets.tolist())
+    digests = (xxhash.xxh3_128_digest(content[a:b]) for a, b in pairwise(offsets.tolist()))
+    return np.frombuffer(b"".join(digests), np.uint8)
+
+
+def _columns(batch: Batch, hashes: Hashes) -> dict[str, Any]:
+    """Return the columns of `shards.PREPARED`."""
     return {
         "id": batch.ids,
         "origin": batch.origins,
-        "text": text_column(utf8, offsets),
+        "text": text_column(*batch.utf8),
         "language": batch.languages,
         "domain": batch.domains,
         "source": batch.sources,
@@ -133,7 +154,7 @@ def _columns(batch: Batch) -> dict[str, Any]:
         "bytes": batch.sizes,
         "characters": batch.characters,
         "prompt": batch.prompts,
-        "hash": [xxhash.xxh3_128_digest(content[start:end]) for start, end in ends],
+        "hash": hash_column(hashes),
     }
 
 

@@ -124,6 +124,12 @@ def text_column(utf8: bytes, offsets: npt.NDArray[np.int64]) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
 
 
+def hash_column(hashes: npt.NDArray[np.uint8]) -> pa.Array:
+    """Return a column of 16-byte hashes, which lie one after the other in `hashes`."""
+    buffers = [None, pa.py_buffer(hashes.tobytes())]
+    return pa.Array.from_buffers(pa.binary(16), len(hashes) // 16, buffers)
+
+
 def read_columns(folder: Folder, path: str, columns: tuple[str, ...]) -> pa.Table:
     """Return some columns of a shard, without reading the others."""
     with folder.open(path) as stream:

@@ -1,24 +1,54 @@
-"""Banding: find pairs of documents that may be similar, without comparing all pairs.
-
-Documents with the same minima in a band of their signatures are candidates.
+"""Banding: documents with the same minima in a band of their signatures may be similar.
 
 Source: Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
+from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
 from pretrain_workloads.data.dedup.minhash import EMPTY, PERMUTATIONS, Signatures
 
 _RECALL = 0.98
 """Share of the pairs at the threshold that must be candidates."""
 
-_NEIGHBOURS = 8
-"""In a group with one key, a document is compared with the first and with this many that follow it.
-Groups of thousands (licence headers) would give millions of pairs that add nothing to a cluster."""
+_BELOW = 0.1
+"""Similarity below the lowest threshold down to which pairs are kept, for the curve in the report:
+what another threshold would drop. The recall is lower there."""
+
+_LOWEST = 0.3
+"""Lowest similarity of any pair: below it the candidates outnumber the documents."""
+
+BUDGET_LOWEST = 0.5
+"""Lowest similarity that a token budget may choose."""
 
 type Keys = npt.NDArray[np.uint64]
-type Pairs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Banding:
+    """How signatures are divided into bands, and which pairs count."""
+
+    bands: int
+    """Bands of a signature."""
+
+    rows: int
+    """Minima in a band."""
+
+    floor: float
+    """Least similarity of a pair that is kept."""
+
+
+def banding(spec: Deduplication) -> Banding:
+    """Return the banding that finds the pairs at the lowest threshold of `spec`."""
+    assert spec.near is not None
+    lowest = min([spec.near.similarity, *spec.near.per_domain.values()])
+    if spec.budget is not None:
+        lowest = min(lowest, BUDGET_LOWEST)
+    bands, rows = choose_bands(lowest)
+    return Banding(bands, rows, max(_LOWEST, round(lowest - _BELOW, 4)))
 
 
 def choose_bands(similarity: float) -> tuple[int, int]:
@@ -33,37 +63,11 @@ def choose_bands(similarity: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def band_keys(band: Signatures) -> Keys:
-    """Return one 64-bit key for each row of a band, the columns of a band of all signatures."""
-    keys = np.zeros(band.shape[0], np.uint64)
-    for column in range(band.shape[1]):
-        keys = (keys ^ band[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+def band_keys(signatures: Signatures, bands: int, rows: int) -> Keys:
+    """Return one 64-bit key for each document and band; 0 for documents without units."""
+    keys = np.zeros((signatures.shape[0], bands), np.uint64)
+    for column in range(rows):
+        keys = (keys ^ signatures[:, column : bands * rows : rows]) * np.uint64(0x9E3779B97F4A7C15)
         keys ^= keys >> np.uint64(32)
+    keys[(signatures == EMPTY).all(axis=1)] = 0
     return keys
-
-
-def is_empty(band: Signatures) -> npt.NDArray[np.bool_]:
-    """Return for each row of a band whether its document has no units."""
-    empty: npt.NDArray[np.bool_] = (band == EMPTY).all(axis=1)
-    return empty
-
-
-def candidate_pairs(keys: Keys, valid: npt.NDArray[np.bool_]) -> Pairs:
-    """Return candidate pairs (left < right) of valid documents with equal keys.
-
-    They connect all valid documents with one key.
-    """
-    numbers = np.flatnonzero(valid)
-    order = np.argsort(keys[numbers], kind="stable")  # within a key, by number
-    numbers, keys = numbers[order], keys[numbers][order]
-    if len(keys) < 2:
-        return np.empty((0, 2), np.int64)
-    starts = np.concatenate(([True], keys[1:] != keys[:-1]))
-    first = numbers[np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))]
-    pairs = [np.stack((first[~starts], numbers[~starts]), axis=1)]
-    for distance in range(1, min(_NEIGHBOURS, len(keys) - 1) + 1):
-        same = keys[distance:] == keys[:-distance]
-        if not same.any():
-            break
-        pairs.append(np.stack((numbers[:-distance][same], numbers[distance:][same]), axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)

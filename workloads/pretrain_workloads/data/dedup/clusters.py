@@ -1,4 +1,4 @@
-"""Decide which duplicates stay: one sweep over the edges, from the most similar down."""
+"""The outcome of deduplication: which documents stay, for which one each other is dropped."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,21 +6,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
-from pretrain_workloads.data.dedup.edges import Edges
-from pretrain_workloads.data.dedup.union_find import UnionFind
+from pretrain_workloads.data.dedup.pairs import Edges
+from pretrain_workloads.data.dedup.selection import (
+    NOBODY,
+    Neighbours,
+    Selection,
+    components,
+    neighbours,
+    select,
+)
+from pretrain_workloads.data.dedup.table import DocumentTable
+from pretrain_workloads.data.dedup.thresholds import Thresholds
 
-DECISION = np.dtype([("keep", np.bool_), ("cluster", np.int64), ("copies", np.int32)])
-"""For each document: whether it stays, the smallest number in its cluster, and the size of that
-cluster, exact duplicates included."""
+DECISION = np.dtype(
+    [
+        ("keep", np.bool_),
+        ("exact", np.bool_),
+        ("cluster", np.uint32),
+        ("copies", np.uint32),
+        ("kept", np.uint32),
+        ("similarity", np.float32),
+    ]
+)
+"""For each document: whether it stays; whether its text is that of an earlier one; the smallest
+number in its cluster, and the size of that cluster, exact duplicates included; for which document
+it is dropped (itself if it stays), and their similarity (1 to itself). A cluster is what chains of
+similar pairs connect; several of its documents may stay."""
 
-type DocumentNumbers = npt.NDArray[np.int64]
-"""One number for each document, or numbers of documents."""
+_STEP = 0.05
+"""Distance of the thresholds in the curve."""
 
-type Thresholds = npt.NDArray[np.float32]
+_BUDGET_STEP = 0.01
 
-type Edge = tuple[int, int, float]
-"""Two documents and their similarity."""
+type Example = tuple[int, int, float]
+"""A kept document, one that is dropped for it, and their similarity."""
 
 
 @dataclass(frozen=True)
@@ -36,110 +55,122 @@ class Clusters:
     near: int
     """Documents dropped as near-duplicates."""
 
-    curve: list[tuple[float, int]]
-    """(similarity, documents that would stay if it were the threshold), descending."""
+    similarity: float | None
+    """The threshold that was used: that of the spec, or the one that a budget chose."""
 
-    examples: list[Edge]
-    """(kept document, dropped document, similarity), one for each of some clusters."""
+    curve: list[tuple[float, int, int]]
+    """(similarity, documents and tokens that would stay if it were the threshold), descending."""
 
+    sizes: list[int]
+    """Clusters of 2, 3-4, 5-8, 9-16, … documents."""
 
-def exact_representatives(hashes: npt.NDArray[Any]) -> DocumentNumbers:
-    """Return for each document the first document with the same text."""
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    representatives: DocumentNumbers = first[inverse].astype(np.int64)
-    return representatives
-
-
-def thresholds(near: NearDeduplication, domains: list[str]) -> Thresholds:
-    """Return the threshold of each document, from its domain."""
-    values: dict[str, float] = {name: near.similarity for name in set(domains)} | near.per_domain
-    return np.fromiter((values[domain] for domain in domains), np.float32, len(domains))
+    examples: list[Example]
+    """Pairs for people to read, spread over the range of similarities."""
 
 
-def cluster(
-    representatives: DocumentNumbers,
-    edges: Edges,
-    limits: Thresholds,
-    scores: DocumentNumbers,
-    examples: int = 8,
-) -> Clusters:
-    """Decide which documents stay.
+class Deduplicator:
+    """Selects documents at any threshold.
 
     Args:
-        representatives: For each document, itself or the earlier document with the same text.
-        edges: Similar pairs, in any order, repeated or not.
-        limits: Threshold of each document; a pair takes the higher of its two.
-        scores: Score of each document; the highest of a cluster stays, the first among equals.
-        examples: Number of pairs to return for people to read.
+        table: All documents.
+        edges: Similar pairs; exact copies are in none.
+        thresholds: The thresholds; unset if near-duplicates stay.
     """
-    size = len(representatives)
-    forest = UnionFind(size)
-    unique = int((representatives == np.arange(size)).sum())
-    joined: list[Edge] = []
-    for left, right, similarity in _sorted_edges(edges, representatives, limits):
-        if forest.join(left, right):
-            joined.append((left, right, similarity))
-    roots = np.fromiter(map(forest.root, representatives.tolist()), np.int64, size)
-    best = _best(roots, representatives, scores)
-    decisions = np.zeros(size, DECISION)
-    decisions["keep"] = best[roots] == np.arange(size)
+
+    def __init__(self, table: DocumentTable, edges: Edges, thresholds: Thresholds | None) -> None:
+        self._table, self._thresholds = table, thresholds
+        self._near: Neighbours = neighbours(edges)
+        scores = table.scores[self._near.documents]
+        self._order = np.argsort(-scores, kind="stable")  # among equals the first
+        first = table.first == np.arange(len(table.first), dtype=np.uint32)
+        self._unique = int(first.sum())
+        self._unique_tokens = float(table.tokens[first].sum(dtype=np.float64))
+
+    def _limits(self, similarity: float) -> npt.NDArray[np.float32]:
+        assert self._thresholds is not None
+        limits = self._thresholds.limits(similarity)
+        return limits[self._table.thresholds[self._near.documents]]
+
+    def _select(self, similarity: float) -> Selection:
+        return select(self._near, self._order, self._limits(similarity))
+
+    def left(self, similarity: float) -> tuple[int, int]:
+        """Return the documents and the tokens that stay at a threshold."""
+        dropped = self._select(similarity).kept_for != NOBODY
+        tokens = self._table.tokens[self._near.documents[dropped]].sum(dtype=np.float64)
+        return self._unique - int(dropped.sum()), round(self._unique_tokens - float(tokens))
+
+    def within_budget(self, tokens: float, lowest: float) -> float:
+        """Return the threshold, not below `lowest`, that keeps about `tokens`."""
+        assert self._thresholds is not None
+        similarity = self._thresholds.near.similarity
+        best = similarity, self.left(similarity)[1]
+        while best[1] > tokens and round(similarity - _BUDGET_STEP, 6) >= lowest:
+            similarity = round(similarity - _BUDGET_STEP, 6)
+            left = self.left(similarity)[1]
+            if abs(left - tokens) <= abs(best[1] - tokens):
+                best = similarity, left
+            if left <= tokens:
+                break
+        return best[0]
+
+    def curve(self) -> list[tuple[float, int, int]]:
+        """Return what would stay at each threshold, from 1 down to the least known similarity."""
+        if self._thresholds is None:
+            return []
+        steps = [round(1 - _STEP * step, 2) for step in range(round(0.7 / _STEP) + 1)]
+        return [(s, *self.left(s)) for s in steps if s >= self._thresholds.floor]
+
+    def clusters(self, similarity: float | None, examples: int = 8) -> Clusters:
+        """Return the outcome at a threshold; without one, only exact duplicates are dropped."""
+        first = self._table.first
+        kept = np.arange(len(first), dtype=np.uint32)
+        roots, values = kept.copy(), np.zeros(len(first), np.float32)
+        shown: list[Example] = []
+        near = 0
+        if similarity is not None:
+            selection = self._select(similarity)
+            documents = self._near.documents
+            places = np.flatnonzero(selection.kept_for != NOBODY)
+            near = len(places)
+            dropped, stays = documents[places], documents[selection.kept_for[places]]
+            kept[dropped], values[dropped] = stays, selection.similarities[places]
+            roots[documents] = documents[components(self._near, self._limits(similarity))]
+            shown = _spread(stays, dropped, selection.similarities[places], examples)
+        decisions = _decisions(first, kept[first], roots[first])
+        decisions["similarity"] = np.where(kept[first] == first, 1, values[first])
+        exact = len(first) - self._unique
+        return Clusters(decisions, exact, near, similarity, self.curve(), _sizes(decisions), shown)
+
+
+def _decisions(
+    first: npt.NDArray[np.uint32], kept: npt.NDArray[np.uint32], roots: npt.NDArray[np.uint32]
+) -> npt.NDArray[Any]:
+    numbers = np.arange(len(first), dtype=np.uint32)
+    decisions = np.empty(len(first), DECISION)
+    decisions["keep"] = kept == numbers
+    decisions["exact"] = first != numbers
     decisions["cluster"] = roots
-    decisions["copies"] = np.bincount(roots, minlength=size)[roots]
-    return Clusters(
-        decisions,
-        exact=size - unique,
-        near=len(joined),
-        curve=_curve(unique, [similarity for *_, similarity in joined]),
-        examples=_examples(joined, best, roots, examples),
-    )
+    decisions["copies"] = np.bincount(roots, minlength=len(first))[roots]
+    decisions["kept"] = kept
+    return decisions
 
 
-def _sorted_edges(edges: Edges, representatives: DocumentNumbers, limits: Thresholds) -> list[Edge]:
-    """Return the edges between representatives above their thresholds, most similar first."""
-    if not len(edges):
-        return []
-    left, right = representatives[edges["left"]], representatives[edges["right"]]
-    similarity = edges["similarity"]
-    counts = (left != right) & (similarity >= np.maximum(limits[left], limits[right]))
-    left, right, similarity = left[counts], right[counts], similarity[counts]
-    left, right = np.minimum(left, right), np.maximum(left, right)
-    order = np.lexsort((right, left, -similarity))  # ties by number: independent of the tasks
-    triples = zip(left[order].tolist(), right[order].tolist(), similarity[order].tolist())  # noqa: B905
-    return list(triples)
+def _sizes(decisions: npt.NDArray[Any]) -> list[int]:
+    heads = decisions["cluster"] == np.arange(len(decisions), dtype=np.uint32)
+    sizes = decisions["copies"][heads]
+    classes = np.ceil(np.log2(sizes[sizes > 1])).astype(np.int64) - 1
+    return [int(count) for count in np.bincount(classes)]
 
 
-def _best(
-    roots: DocumentNumbers, representatives: DocumentNumbers, scores: DocumentNumbers
-) -> DocumentNumbers:
-    """Return for each root the document of its cluster that stays."""
-    first_texts = np.flatnonzero(representatives == np.arange(len(roots)))
-    order = first_texts[np.lexsort((first_texts, -scores[first_texts], roots[first_texts]))]
-    first = np.concatenate(([True], roots[order][1:] != roots[order][:-1]))[: len(order)]
-    best = np.full(len(roots), -1, np.int64)
-    best[roots[order[first]]] = order[first]
-    return best
-
-
-def _curve(unique: int, similarities: list[float]) -> list[tuple[float, int]]:
-    values = np.asarray(similarities)
-    steps = [step / 20 for step in range(20, 5, -1)]
-    lowest = float(values.min()) if len(values) else 1.0
-    return [
-        (step, unique - int((values >= np.float32(step)).sum()))
-        for step in steps
-        if step >= lowest - 0.05
-    ]
-
-
-def _examples(
-    joined: list[Edge], best: DocumentNumbers, roots: DocumentNumbers, count: int
-) -> list[Edge]:
-    """Return pairs spread over the range of similarities, at most one for each cluster."""
-    by_kept: dict[int, Edge] = {}
-    for left, right, similarity in joined:
-        kept = int(best[roots[left]])
-        if kept in (left, right):
-            by_kept[kept] = (kept, right if kept == left else left, similarity)
-    pairs = sorted(by_kept.values(), key=lambda pair: (-pair[2], pair[0]))
-    step = max(1, len(pairs) // count)
-    return pairs[::step][:count]
+def _spread(
+    kept: npt.NDArray[np.uint32],
+    dropped: npt.NDArray[np.uint32],
+    values: npt.NDArray[np.float32],
+    count: int,
+) -> list[Example]:
+    """Return up to `count` pairs of different kept documents, the most similar first."""
+    _, first = np.unique(kept, return_index=True)
+    first = first[np.lexsort((kept[first], -values[first]))]
+    chosen = first[:: max(1, len(first) // count)][:count].tolist()
+    return [(int(kept[i]), int(dropped[i]), float(values[i])) for i in chosen]

@@ -17,10 +17,16 @@ PERMUTATIONS = 112
 NGRAM = 5
 """Units in a shingle. A shorter document is one shingle."""
 
-EMPTY = np.uint32(0xFFFFFFFF)
+EMPTY = np.uint16(0xFFFF)
 """Every minimum of a document without units."""
 
-type Signatures = npt.NDArray[np.uint32]
+type Signatures = npt.NDArray[np.uint16]
+"""One row of `PERMUTATIONS` minima for each document. Of a minimum 16 bits from its middle are
+kept: the upper ones are 0 in every long document, and the lower ones are badly mixed. Different
+minima agree in them once in 65,536.
+
+Source: Li and König, "b-bit minwise hashing", 2010.
+"""
 
 
 def multipliers(seed: int = 1) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -31,10 +37,16 @@ def multipliers(seed: int = 1) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.u
     return factors * np.uint64(2) + np.uint64(1), summands
 
 
-def signatures(points: Points, offsets: Offsets) -> Signatures:
-    """Return the signature of each text: one row of `PERMUTATIONS` minima."""
-    out = np.empty((len(offsets) - 1, PERMUTATIONS), np.uint32)
-    _minima(points, offsets, *tables(), *multipliers(), out)
+def signatures(points: Points, offsets: Offsets, collapse_digits: bool = False) -> Signatures:
+    """Return the signature of each text.
+
+    Args:
+        points: Code points of all texts, one after the other.
+        offsets: Offset of each text in `points`, and the end.
+        collapse_digits: Whether a run of digits counts as one digit.
+    """
+    out = np.empty((len(offsets) - 1, PERMUTATIONS), np.uint16)
+    _minima(points, offsets, *tables(), *multipliers(), collapse_digits, out)
     return out
 
 
@@ -53,10 +65,10 @@ def _lower_minima(shingle: Any, factors: Any, summands: Any, minima: Any) -> Any
 
 
 @kernel
-def _units(points: Any, classes: Any, lower: Any, words: Any) -> Any:
+def _units(points: Any, classes: Any, lower: Any, collapse_digits: Any, words: Any) -> Any:
     """Fill `words` with the hash of each unit, and return the number of units.
 
-    A run of digits is hashed as one digit: duplicates may differ in version numbers and dates.
+    With `collapse_digits` a run of digits is hashed as one digit.
     """
     prime, basis = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)  # FNV-1a
     count, word, inside, after_digit = 0, basis, False, False
@@ -65,9 +77,12 @@ def _units(points: Any, classes: Any, lower: Any, words: Any) -> Any:
         kind = classes[point] if point < LIMIT else 0
         if kind == 1:
             low = lower[point]
-            if low != 48 or not after_digit:
+            digit = low == 48 and collapse_digits
+            if not digit:
+                low = lower[point] if low != 48 else point  # `lower` holds one digit for all
+            if not (digit and after_digit):
                 word = (word ^ np.uint64(low)) * prime
-            after_digit, inside = low == 48, True
+            after_digit, inside = digit, True
             continue
         if inside:
             words[count] = word
@@ -83,13 +98,20 @@ def _units(points: Any, classes: Any, lower: Any, words: Any) -> Any:
 
 @kernel
 def _minima(
-    points: Any, offsets: Any, classes: Any, lower: Any, factors: Any, summands: Any, out: Any
+    points: Any,
+    offsets: Any,
+    classes: Any,
+    lower: Any,
+    factors: Any,
+    summands: Any,
+    collapse_digits: Any,
+    out: Any,
 ) -> Any:
     minima = np.empty(factors.shape[0], np.uint64)
     for document in range(offsets.shape[0] - 1):
         text = points[offsets[document] : offsets[document + 1]]
         words = np.empty(text.shape[0] + 1, np.uint64)
-        count = _units(text, classes, lower, words)
+        count = _units(text, classes, lower, collapse_digits, words)
         minima[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
         width = min(NGRAM, count)
         for start in range(count - width + 1 if count else 0):
@@ -98,10 +120,4 @@ def _minima(
                 shingle = _mixed(shingle, words[start + j])
             _lower_minima(shingle, factors, summands, minima)
         for k in range(minima.shape[0]):
-            out[document, k] = np.uint32(minima[k] >> np.uint64(32))
-
-
-def similarities(left: Signatures, right: Signatures) -> npt.NDArray[np.float32]:
-    """Return the estimated Jaccard similarity of each pair of rows."""
-    equal_share: npt.NDArray[np.float32] = (left == right).mean(axis=1, dtype=np.float32)
-    return equal_share
+            out[document, k] = np.uint16((minima[k] >> np.uint64(24)) & np.uint64(0xFFFF))

@@ -1,75 +1,93 @@
-"""Verify candidate pairs: the edges between near-duplicate documents, with their similarity.
+"""Verify candidate pairs: the near-duplicates among them, with their estimated similarity."""
 
-Documents are numbered over all tasks, in the order of the prepared shards.
-"""
-
-from collections.abc import Iterator
-from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_api.v1alpha1.pipeline.deduplication import NearDeduplication
-from pretrain_workloads.data.dedup.bands import (
-    Pairs,
-    band_keys,
-    candidate_pairs,
-    choose_bands,
-    is_empty,
+from pretrain_workloads.data.dedup.bands import Banding
+from pretrain_workloads.data.dedup.groups import Pairs, candidate_pairs, unpack
+from pretrain_workloads.data.dedup.minhash import Signatures
+from pretrain_workloads.data.dedup.signature_files import (
+    FIRST_BAND,
+    HASHES,
+    SCORES,
+    SignatureFiles,
 )
-from pretrain_workloads.data.dedup.edges import EDGE, Edges
-from pretrain_workloads.data.dedup.minhash import Signatures, similarities
+from pretrain_workloads.data.text.compiled import kernel
 
-_BATCH_PAIRS = 1 << 15
-"""Pairs whose signatures are compared at once."""
+EDGE = np.dtype([("pair", np.uint64), ("similarity", np.float32)])
+"""Two documents, packed (`groups.Pairs`), and their similarity."""
 
+type Edges = npt.NDArray[Any]
+"""An array of `EDGE`, ascending by pair, none twice."""
 
-class SignatureFiles:
-    """The signatures of all tasks as one array; mapped files need not fit into memory."""
-
-    def __init__(self, arrays: list[Signatures]) -> None:
-        self._arrays = arrays
-        self._starts = [0, *accumulate(len(array) for array in arrays)]
-
-    def columns(self, start: int, end: int) -> Signatures:
-        """Return the columns [start, end) of all rows."""
-        return np.concatenate([array[:, start:end] for array in self._arrays])
-
-    def rows(self, numbers: npt.NDArray[np.int64]) -> Signatures:
-        """Return the rows of some documents."""
-        out = np.empty((len(numbers), self._arrays[0].shape[1]), np.uint32)
-        files = np.searchsorted(self._starts, numbers, side="right") - 1
-        for file in np.unique(files):
-            here = files == file
-            out[here] = self._arrays[file][numbers[here] - self._starts[file]]
-        return out
+_BATCH_PAIRS = 1 << 20
+"""Pairs whose signatures are in memory at once: at most half a gigabyte."""
 
 
-def find_edges(
-    signatures: SignatureFiles, near: NearDeduplication, rank: int, tasks: int
-) -> tuple[Edges, int]:
-    """Return the edges that the bands of task `rank` give, and the number of candidates.
+def units_of_work(banding: Banding, rank: int, tasks: int) -> list[tuple[int, int, int]]:
+    """Return the (band, part, parts) that task `rank` searches.
 
-    An edge is at least as similar as the lowest threshold of all domains.
+    With more tasks than bands, a band is divided by the keys of documents, so that every task has
+    work.
     """
-    lowest = min([near.similarity, *near.per_domain.values()])
-    bands, rows = choose_bands(lowest)
-    candidates = [np.empty((0, 2), np.int64)]
-    for number in range(rank, bands, tasks):
-        band = signatures.columns(number * rows, (number + 1) * rows)
-        candidates.append(candidate_pairs(band_keys(band), ~is_empty(band)))
-    pairs = np.unique(np.concatenate(candidates), axis=0)
-    edges = np.concatenate([np.empty(0, EDGE), *_verified(signatures, pairs, lowest)])
-    return edges, len(pairs)
+    parts = -(-tasks // banding.bands)
+    units = [(band, part, parts) for band in range(banding.bands) for part in range(parts)]
+    return units[rank::tasks]
 
 
-def _verified(signatures: SignatureFiles, pairs: Pairs, lowest: float) -> Iterator[Edges]:
-    """Yield the pairs of similarity `lowest` and more, batch by batch."""
-    for start in range(0, len(pairs), _BATCH_PAIRS):
-        left, right = pairs[start : start + _BATCH_PAIRS].T
-        similarity = similarities(signatures.rows(left), signatures.rows(right))
-        similar = similarity >= np.float32(lowest)
-        edges = np.empty(int(similar.sum()), EDGE)
-        edges["left"], edges["right"] = left[similar], right[similar]
-        edges["similarity"] = similarity[similar]
-        yield edges
+def find_edges(files: SignatureFiles, banding: Banding, rank: int, tasks: int) -> tuple[Edges, int]:
+    """Return the edges that the bands of task `rank` find first, and the number of candidates."""
+    hashes = files.column(HASHES)
+    scores = files.column(SCORES).view(np.float64)
+    found: list[Edges] = [np.empty(0, EDGE)]
+    candidates = 0
+    for band, part, parts in units_of_work(banding, rank, tasks):
+        keys = files.column(FIRST_BAND + band)
+        if parts > 1:
+            keys[(keys >> np.uint64(20)) % np.uint64(parts) != part] = 0
+        pairs = candidate_pairs(keys, hashes, scores)
+        del keys
+        candidates += len(pairs)
+        for start in range(0, len(pairs), _BATCH_PAIRS):
+            found.append(verified(files, pairs[start : start + _BATCH_PAIRS], banding, band))
+    return np.sort(np.concatenate(found), order="pair"), candidates
+
+
+def verified(files: SignatureFiles, pairs: Pairs, banding: Banding, band: int) -> Edges:
+    """Return the pairs of at least `banding.floor` that no earlier band finds, too."""
+    left, right = unpack(pairs)
+    numbers = np.unique(np.concatenate((left, right)))
+    rows = files.rows(numbers)
+    similarity = np.empty(len(pairs), np.float32)
+    places = np.searchsorted(numbers, left), np.searchsorted(numbers, right)
+    _compare(rows, *places, banding.rows, band, similarity)
+    similar = similarity >= np.float32(banding.floor)
+    edges = np.empty(int(similar.sum()), EDGE)
+    edges["pair"], edges["similarity"] = pairs[similar], similarity[similar]
+    return edges
+
+
+def similarities(left: Signatures, right: Signatures) -> npt.NDArray[np.float32]:
+    """Return the estimated Jaccard similarity of each pair of rows."""
+    equal_share: npt.NDArray[np.float32] = (left == right).mean(axis=1, dtype=np.float32)
+    return equal_share
+
+
+@kernel
+def _compare(rows: Any, left: Any, right: Any, band_rows: Any, band: Any, out: Any) -> Any:
+    """Fill in the similarity of each pair, -1 for those that share an earlier band."""
+    permutations = rows.shape[1]
+    for pair in range(left.shape[0]):
+        a, b = rows[left[pair]], rows[right[pair]]
+        equal, run = 0, 0
+        for k in range(permutations):
+            same = a[k] == b[k]
+            equal += same
+            if k < band * band_rows:
+                run = run + same if k % band_rows else int(same)
+                if run == band_rows and k % band_rows == band_rows - 1:
+                    equal = -permutations
+                    break
+        out[pair] = np.float32(equal) / np.float32(permutations)

@@ -103,7 +103,10 @@ def _rejects(rule: str, shown: list[dict[str, Any]]) -> str:
 def _duplicates(report: dict[str, Any]) -> str:
     if not report["duplicates"]:
         return ""
-    rows = [(f"{similarity:.2f}", f"{left:,}") for similarity, left in report["curve"]]
+    rows = [
+        (f"{similarity:.2f}", f"{documents:,}", f"{tokens / 1e6:,.2f}")
+        for similarity, documents, tokens in report["curve"]
+    ]
     pairs = "".join(
         f"<p><b>{pair['similarity']:.2f}</b> <small>kept {escape(pair['kept']['id'])} · dropped "
         f'{escape(pair["dropped"]["id"])}</small></p><div class="pair">'
@@ -113,6 +116,6 @@ def _duplicates(report: dict[str, Any]) -> str:
     )
     return (
         "<h2>Near-duplicates</h2>"
-        + _table(("similarity threshold", "documents left"), rows)
+        + _table(("similarity threshold", "documents left", "million tokens left, about"), rows)
         + f"<details><summary>examples</summary>{pairs}</details>"
     )

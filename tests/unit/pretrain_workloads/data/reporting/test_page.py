@@ -19,7 +19,7 @@ REPORT = {
             {"id": "a", "language": "zh", "source": "s", "reason": "short", "text": "<script>"}
         ]
     },
-    "curve": [(1.0, 7), (0.8, 6)],
+    "curve": [(1.0, 7, 700), (0.8, 6, 600)],
     "duplicates": [
         {"similarity": 0.9, "kept": {"id": "k", "text": "x"}, "dropped": {"id": "d", "text": "y"}}
     ],

@@ -1,0 +1,1 @@
+"""Real text for benchmarks, from package registries."""
