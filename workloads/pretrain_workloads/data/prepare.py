@@ -32,7 +32,7 @@ from pretrain_workloads.storage import Folder, open_output, open_source
 
 log = logging.getLogger(__name__)
 
-type Hashes = npt.NDArray[np.uint8]
+type Digests = npt.NDArray[np.uint8]
 """The 16 bytes of XXH3-128 of each text, one after the other."""
 
 
@@ -111,7 +111,7 @@ def _count(batch: Batch, read: dict[str, Counter[str]]) -> None:
 @contextmanager
 def _signer(
     run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int
-) -> Iterator[Callable[[Batch, Hashes], None]]:
+) -> Iterator[Callable[[Batch, Digests], None]]:
     """Provide a function that signs a batch, if near-duplicates are to be found."""
     near = run.spec.deduplication.near
     if near is None:
@@ -124,7 +124,7 @@ def _signer(
 
     with signature_writer(folder, names, rank, banding(run.spec.deduplication)) as writer:
 
-        def sign(batch: Batch, hashes: Hashes) -> None:
+        def sign(batch: Batch, hashes: Digests) -> None:
             quality = batch.features.get("quality", np.full(len(batch), np.nan, np.float32))
             scores = scores_of(near.keep, batch.characters.astype(float), quality.astype(float))
             rows = signatures(batch.points, batch.offsets, near.collapse_digits)
@@ -133,7 +133,7 @@ def _signer(
         yield sign
 
 
-def _hashes(batch: Batch) -> Hashes:
+def _hashes(batch: Batch) -> Digests:
     """Return the 128-bit hash of each text, 16 bytes each."""
     utf8, offsets = batch.utf8
     content = memoryview(utf8)
@@ -141,7 +141,7 @@ def _hashes(batch: Batch) -> Hashes:
     return np.frombuffer(b"".join(digests), np.uint8)
 
 
-def _columns(batch: Batch, hashes: Hashes) -> dict[str, Any]:
+def _columns(batch: Batch, hashes: Digests) -> dict[str, Any]:
     """Return the columns of `shards.PREPARED`."""
     return {
         "id": batch.ids,

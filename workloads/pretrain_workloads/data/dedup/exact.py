@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from pretrain_workloads.data.text.compiled import kernel
 
-type Numbers = npt.NDArray[np.uint32]
+type FirstCopies = npt.NDArray[np.uint32]
 """One document number for each document."""
 
 
-def first_copies(low: npt.NDArray[np.uint64], high: npt.NDArray[np.uint64]) -> Numbers:
+def first_copies(low: npt.NDArray[np.uint64], high: npt.NDArray[np.uint64]) -> FirstCopies:
     """Return for each document the first document with the same 128-bit hash.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pretrain_workloads.data.dedup.exact import Numbers, first_copies
+from pretrain_workloads.data.dedup.exact import FirstCopies, first_copies
 from pretrain_workloads.data.dedup.thresholds import Thresholds, tokens_per_character
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.shards import read_columns
@@ -34,7 +34,7 @@ class PreparedShards:
 class DocumentTable:
     """One value for each document, by its number over all shards."""
 
-    first: Numbers
+    first: FirstCopies
     """The first document with the same text: itself, unless it is an exact copy."""
 
     scores: npt.NDArray[np.float32]
@@ -89,7 +89,7 @@ def read_table(shards: PreparedShards, exact: bool, thresholds: Thresholds | Non
     return DocumentTable(first, scores, tokens, codes)
 
 
-def _first_copies(shards: PreparedShards, exact: bool) -> Numbers:
+def _first_copies(shards: PreparedShards, exact: bool) -> FirstCopies:
     halves = [_halves(table["hash"].combine_chunks()) for table in shards.columns("hash")]
     low = np.concatenate([np.empty(0, np.uint64), *(part[:, 0] for part in halves)])
     high = np.concatenate([np.empty(0, np.uint64), *(part[:, 1] for part in halves)])
