@@ -27,6 +27,10 @@ from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
 
 
+_FINAL_REASONS = (Reason.USER_ERROR, Reason.BAD_DATA)
+"""Reasons of failures that no other ComputeProfile heals."""
+
+
 @dataclass(frozen=True)
 class StageView:
     """One stage: the Job that it needs, the Job that exists, and its last status."""
@@ -172,7 +176,7 @@ def _unfinished(chain: Chain, view: StageView, failure: State | None, now: datet
         fresh = replace(view, previous=None)
         return DataPlan(state, stages=(fresh.status,), create=planned)
     if job.failed or job.failing:
-        return _failed(chain, view, job, now)
+        return _failed(chain, view, failure, now)
     if eviction := eviction_failure(job):
         return _evicted(chain, view, eviction, now)
     if job.deleting:
@@ -208,7 +212,13 @@ def _replaced(view: StageView, job: ObservedJob, now: datetime) -> DataPlan:
     return replace(plan, delete=(job.name,))
 
 
-def _failed(chain: Chain, view: StageView, job: ObservedJob, now: datetime) -> DataPlan:
+def _failed(chain: Chain, view: StageView, recorded: State | None, now: datetime) -> DataPlan:
+    job = view.job
+    assert job is not None
+    if view.previous is not None and recorded is not None and not job.pods:
+        # The pods said why, and are gone: without them the failure would look like any other.
+        if recorded.reason in _FINAL_REASONS:
+            return DataPlan(recorded, stages=(view.previous,))
     failure = job_failure(job)
     if view.is_stale and job.failed and not failure.is_final:
         return _replaced(view, job, now)

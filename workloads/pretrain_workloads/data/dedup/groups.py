@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pretrain_workloads.data.dedup.signature_files import WideColumn
+from pretrain_workloads.data.dedup.signature_files import Column64
 from pretrain_workloads.data.text.compiled import kernel
 
 _NEIGHBOURS = 8
@@ -22,7 +22,7 @@ type Pairs = npt.NDArray[np.uint64]
 """Pairs of document numbers, packed: the smaller in the upper 32 bits, the larger in the lower."""
 
 
-def candidate_pairs(keys: WideColumn, hashes: WideColumn, scores: npt.NDArray[np.float64]) -> Pairs:
+def candidate_pairs(keys: Column64, hashes: Column64, scores: npt.NDArray[np.float64]) -> Pairs:
     """Return pairs of documents with equal keys, ascending, none twice.
 
     They connect every document with the best of its key, whose score is highest.
@@ -45,7 +45,7 @@ def unpack(pairs: Pairs) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     )
 
 
-def _in_groups(keys: WideColumn) -> npt.NDArray[np.uint32]:
+def _in_groups(keys: Column64) -> npt.NDArray[np.uint32]:
     """Return the numbers of documents so that equal keys lie together."""
     bits = max(0, int(np.log2(max(1, len(keys) // _BUCKET_DOCUMENTS))))
     ends = np.zeros((1 << bits) + 1, np.int64)

@@ -25,7 +25,7 @@ HASHES, SCORES, FIRST_BAND = range(3)
 _COPIED_ROWS = 1 << 16
 """Rows that are turned into columns at once."""
 
-type WideColumn = npt.NDArray[np.uint64]
+type Column64 = npt.NDArray[np.uint64]
 
 
 class SignatureWriter:
@@ -35,7 +35,7 @@ class SignatureWriter:
         self._signatures, self._rows, self._banding = signatures, rows, banding
 
     def add(
-        self, signatures: Signatures, hashes: WideColumn, scores: npt.NDArray[np.float64]
+        self, signatures: Signatures, hashes: Column64, scores: npt.NDArray[np.float64]
     ) -> None:
         """Add documents; the higher of two scores stays."""
         keys = band_keys(signatures, self._banding.bands, self._banding.rows)
@@ -92,7 +92,7 @@ class SignatureFiles:
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
         self._mapped: dict[int, Any] = {}
 
-    def column(self, index: int) -> WideColumn:
+    def column(self, index: int) -> Column64:
         """Return a column of all documents; only its part of the files is read."""
         out = np.empty(int(self._starts[-1]), np.uint64)
         for rank, (start, count) in enumerate(

@@ -266,6 +266,21 @@ def test_whatever_happens_no_work_is_done_twice_or_lost_and_it_comes_to_an_end(
     assert life.status["artifact"] == to_wire(artifact(str(life.spec.get("rules"))))
 
 
+def test_a_failure_that_only_the_user_can_mend_stays_when_its_pods_are_gone() -> None:
+    life = Life()
+    life.settle()
+    life.fail(ExitClass.BAD_DATA)
+    life.settle()
+    message = life.status["message"]
+    life.change_profile()
+    life.settle()
+    life.forget_pods()
+    life.settle()
+    assert life.phase == Phase.FAILED
+    assert life.status["message"] == message
+    assert len(life.created) == 1
+
+
 @given(
     done=st.integers(0, 5),
     disturb=st.sampled_from([Life.forget_pods, Life.remove_finished_jobs, Life.change_profile]),
