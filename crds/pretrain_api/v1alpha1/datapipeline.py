@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from pretrain_api.meta import ApiModel, Location, Positive, Reference
+from pretrain_api.meta import ApiModel, Fraction, Location, Positive, Reference
+from pretrain_api.quantities import Quantity
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
@@ -26,6 +27,15 @@ class DataPipelineSpec(ApiModel):
 
     deduplication: Deduplication = Deduplication()
     """Which duplicates are dropped."""
+
+    max_record_bytes: Quantity = 16_777_216
+    """Largest record, line or text file, in bytes; a larger one is quarantined, and never held in
+    memory."""
+
+    max_bad_fraction: Fraction = 0.01
+    """Share of records that may be unreadable; with more the pipeline fails, as soon as that is
+    clear. Up to 10 bad records are always allowed, unless they are most of all records. A damaged
+    file counts as one; what could be read of it stays."""
 
     tasks: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Tasks that the input is divided into (completions of the Indexed Job).

@@ -8,6 +8,7 @@ import numpy as np
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.sources.quarantine import check_fraction
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_output
 from pretrain_workloads.storage.arrays import AnyArray, read_array, write_array
@@ -17,11 +18,13 @@ def decide(run: PipelineRun) -> ExitReport:
     """Write the decisions about all documents, unless that is done.
 
     Raises:
+        BadData: If too many records were unreadable.
         UserError: If no document passed the rules.
     """
     folder, names = open_output(run), PipelineFiles(run.tasks)
     if not folder.exists(names.decided):
         prepared = [folder.read_json(names.prepared(rank)) for rank in range(run.tasks)]
+        check_bad_records(prepared, run.spec.max_bad_fraction)
         check_documents_remain(prepared)
         folder.write_json(names.decided, _decide(run, folder, names))
     done = folder.read_json(names.decided)
@@ -95,6 +98,18 @@ def _count(
         counts = dropped[kind].setdefault(languages[row], Counter())
         counts["documents"] += 1
         counts["bytes"] += int(sizes[row])
+
+
+def check_bad_records(prepared: list[dict[str, Any]], max_fraction: float) -> None:
+    """Check the share of bad records over all tasks.
+
+    Raises:
+        BadData: If it is too large.
+    """
+    kinds: Counter[str] = sum((Counter(task["quarantined"]) for task in prepared), Counter())
+    good = sum(counts["documents"] for task in prepared for counts in task["read"].values())
+    first = [bad for task in prepared for bad in task["first_bad"]][:1]
+    check_fraction(good, kinds, first, max_fraction)
 
 
 def check_documents_remain(prepared: list[dict[str, Any]]) -> None:

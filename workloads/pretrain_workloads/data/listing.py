@@ -25,7 +25,7 @@ from pretrain_workloads.storage import (
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 """Part of every digest. Change it when the same inputs would give another artifact."""
 
 _PIECES_PER_TASK = 4
@@ -98,7 +98,8 @@ def _files(spec: DataPipelineSpec, listed: list[list[StoredFile]]) -> list[Piece
                 )
             elif file.size:
                 compression = compression_of(file.path)
-                pieces.append(Piece(index, file.path, name, compression, file.size, file.version))
+                known = (file.path, name, compression, file.size, file.version, source.encoding)
+                pieces.append(Piece(index, *known))
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise UserError("; ".join(problems[:5]) + more)

@@ -25,7 +25,7 @@ from pretrain_workloads.data.rules.rejects import Rejects
 from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter, hash_column, text_column
 from pretrain_workloads.data.sources.pieces import Piece, read_share
 from pretrain_workloads.data.sources.quarantine import Quarantine
-from pretrain_workloads.data.sources.reader import read_batches
+from pretrain_workloads.data.sources.reader import SourceReader
 from pretrain_workloads.data.text.languages import detect_all
 from pretrain_workloads.data.text.normalisation import normalise_all
 from pretrain_workloads.storage import Folder, open_output, open_source
@@ -52,7 +52,6 @@ def prepare(run: PipelineRun, rank: int) -> ExitReport:
 def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) -> dict[str, Any]:
     """Write the files of task `rank`; return its counts and samples."""
     pieces = read_share(folder, names.inputs, rank)
-    quarantine = Quarantine()
     read: dict[str, Counter[str]] = {}
     with ExitStack() as stack:
         shard, dropped = (
@@ -63,21 +62,25 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
         )
         signer = stack.enter_context(_signer(run, folder, names, rank))
         rejects = Rejects(dropped.add)
-        for batch in read_batches(run.spec.sources, _folders(run, pieces), pieces, quarantine):
+        bad = stack.enter_context(folder.publish(names.quarantine(rank))).local
+        stream = stack.enter_context(bad.open("wb"))
+        quarantine = Quarantine(stream, run.spec.max_bad_fraction)
+        reader = SourceReader(run.spec, _folders(run, pieces), quarantine)
+        for batch in reader.read_batches(pieces):
             batch = _labelled(batch.with_texts(normalise_all(batch.texts)))
             _count(batch, read)
             batch = apply_rules(run.spec.rules, batch, rejects)
             hashes = _hashes(batch)
             signer(batch, hashes)
             shard.add(_columns(batch, hashes))
-    quarantine.publish(folder, names.quarantine(rank))
     return {
         "read": {language: dict(counts) for language, counts in sorted(read.items())},
         "passed": shard.rows,
         "rejected": dict(sorted(rejects.counts.items())),
         "samples": rejects.samples,
         "quarantined": quarantine.counts(),
-        "first_bad": quarantine.records[:1],
+        "first_bad": quarantine.first,
+        "damaged": quarantine.damaged,
     }
 
 

@@ -55,14 +55,32 @@ def list_matching(location: Location) -> tuple[Folder, list[StoredFile]]:
     start = "" if glob else location.uri.rstrip("/").rpartition("/")[2]
     pattern = glob_pattern(glob or f"{start}/**")
     folder = open_source(location)
-    files = [
+    matching = [
         file for file in folder.find(start) if file.path == start or pattern.fullmatch(file.path)
     ]
+    files = [file for file in matching if not _is_hidden(file.path, glob or start)]
     if not files:
-        raise UserError(f"{location.uri}: no file matches; correct the URI, or upload the files")
+        skipped = f" ({len(matching)} with names that start with . or _)" if matching else ""
+        raise UserError(
+            f"{location.uri}: no file matches{skipped}; correct the URI, or upload the files"
+        )
     if folder.is_local:
         _check_readable(folder, files)
     return folder, files
+
+
+def _is_hidden(path: str, asked_for: str) -> bool:
+    """Return whether a file or its folder has a name that starts with `.` or `_`.
+
+    Names that the pattern itself starts so are asked for. Spark and others keep their markers and
+    checksums in such files.
+    """
+    asked = asked_for.split("/")
+    return any(
+        part.startswith((".", "_"))
+        and not (place < len(asked) and asked[place].startswith((".", "_")))
+        for place, part in enumerate(path.split("/"))
+    )
 
 
 def _check_readable(folder: Folder, files: list[StoredFile]) -> None:

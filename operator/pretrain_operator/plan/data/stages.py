@@ -26,7 +26,6 @@ from pretrain_operator.plan.plans import DataPlan, JobSize, StageJob
 from pretrain_operator.plan.retry import retry_hint
 from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
 
-
 _FINAL_REASONS = (Reason.USER_ERROR, Reason.BAD_DATA)
 """Reasons of failures that no other ComputeProfile heals."""
 

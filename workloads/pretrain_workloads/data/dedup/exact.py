@@ -31,7 +31,7 @@ def _find_first(low: Any, high: Any, table: Any, first: Any) -> Any:
     """Fill in the first copies, through an open-addressing table of document numbers."""
     free, mask = np.uint32(low.shape[0]), np.uint64(table.shape[0] - 1)
     for i in range(low.shape[0]):
-        slot = (low[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20) & mask
+        slot = ((low[i] ^ high[i]) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)) & mask
         while table[slot] != free:
             other = table[slot]
             if low[other] == low[i] and high[other] == high[i]:

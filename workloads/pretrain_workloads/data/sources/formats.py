@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.compression import COMPRESSIONS
+from pretrain_workloads.data.sources.csv_rows import read_csv
 from pretrain_workloads.data.sources.jsonl import read_jsonl
 from pretrain_workloads.data.sources.parquet import cut_row_groups, read_parquet
 from pretrain_workloads.data.sources.pieces import Piece, cut_bytes, keep_whole
-from pretrain_workloads.data.sources.quarantine import Quarantine
+from pretrain_workloads.data.sources.reading import PieceReading
 from pretrain_workloads.data.sources.records import SourceRecord
 from pretrain_workloads.data.sources.txt import read_txt
+from pretrain_workloads.data.sources.warc import read_warc
 from pretrain_workloads.storage import Folder
 
 
@@ -18,7 +19,7 @@ from pretrain_workloads.storage import Folder
 class SourceFormat:
     """The functions of one format."""
 
-    read: Callable[[Source, Folder, Piece, Quarantine], Iterator[SourceRecord]]
+    read: Callable[[PieceReading], Iterator[SourceRecord]]
     """Yields the readable records of a piece, and puts the others into quarantine."""
 
     cut: Callable[[Folder, Piece, float], list[Piece]] = keep_whole
@@ -31,7 +32,9 @@ class SourceFormat:
 FORMATS = {
     "jsonl": SourceFormat(read_jsonl, cut_bytes, aliases=("ndjson",)),
     "parquet": SourceFormat(read_parquet, cut_row_groups),
+    "csv": SourceFormat(read_csv, aliases=("tsv",)),
     "txt": SourceFormat(read_txt),
+    "warc": SourceFormat(read_warc),
 }
 """All formats, by their name in the API."""
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pretrain_workloads.storage import Folder
 
-_TEXT_PER_BYTE = {"gz": 4.0, "zst": 4.0, "parquet": 3.0}
+_TEXT_PER_BYTE = {"gz": 4.0, "zst": 4.0, "bz2": 5.0, "xz": 5.0, "parquet": 3.0}
 """Approximate bytes of text in a byte of file: balances the work of the tasks."""
 
 _MIN_PIECE_BYTES = 1 << 20
@@ -30,13 +30,16 @@ class Piece:
     """Name of the format (`formats.FORMATS`)."""
 
     compression: str
-    """`gz`, `zst` or nothing."""
+    """`gz`, `zst`, `bz2`, `xz` or nothing."""
 
     size: int
     """Bytes of the whole file."""
 
     version: str
     """Version of the file when it was listed."""
+
+    encoding: str = "utf-8"
+    """Character encoding of the content."""
 
     start: int = 0
     """First byte (jsonl) or row group (parquet)."""
@@ -63,8 +66,8 @@ def keep_whole(folder: Folder, piece: Piece, target: float) -> list[Piece]:
 
 
 def cut_bytes(folder: Folder, piece: Piece, target: float) -> list[Piece]:
-    """Cut an uncompressed file into byte ranges of about `target` bytes."""
-    if piece.compression:
+    """Cut an uncompressed file in UTF-8 into byte ranges of about `target` bytes."""
+    if piece.compression or piece.encoding != "utf-8":
         return [piece]
     count = max(1, min(round(piece.size / max(target, _MIN_PIECE_BYTES)), piece.size))
     bounds = [piece.size * index // count for index in range(count + 1)]

@@ -1,14 +1,18 @@
 """Read the pieces of a task as batches of documents."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.batch import Batch
+from pretrain_workloads.data.sources.content import Damage
 from pretrain_workloads.data.sources.formats import FORMATS
 from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.data.sources.quarantine import Quarantine
+from pretrain_workloads.data.sources.reading import PieceReading
 from pretrain_workloads.data.sources.records import SourceRecord
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
@@ -20,27 +24,50 @@ BATCH_CHARACTERS = 1 << 20
 """A batch ends with the document that reaches so many characters: it bounds what steps hold."""
 
 
-def read_batches(
-    sources: list[Source], folders: dict[int, Folder], pieces: list[Piece], quarantine: Quarantine
-) -> Iterator[Batch]:
-    """Yield the documents of `pieces`, in order; a batch is of one piece.
+@dataclass(frozen=True)
+class SourceReader:
+    """Reads the pieces of a task."""
 
-    Args:
-        sources: Sources of the spec.
-        folders: Folders of the sources that the pieces come from, by index of the source.
-        pieces: Pieces to read, in order.
-        quarantine: Takes the unreadable records.
+    spec: DataPipelineSpec
+    folders: dict[int, Folder]
+    """Folders of the sources that the pieces come from, by index of the source."""
 
-    Raises:
-        BadData: If a file is damaged.
-        UserError: If a file has changed since it was listed.
-    """
-    for piece in pieces:
-        source, folder = sources[piece.source], folders[piece.source]
-        _check_unchanged(folder, piece)
-        records = FORMATS[piece.format].read(source, folder, piece, quarantine)
-        for chunk in _chunks(records):
-            yield _batch(source, piece, chunk)
+    quarantine: Quarantine
+    """Takes the unreadable records."""
+
+    def read_batches(self, pieces: list[Piece]) -> Iterator[Batch]:
+        """Yield the documents of `pieces`, in order; a batch is of one piece.
+
+        Of a damaged file the readable records stay.
+
+        Raises:
+            BadData: If too many records are bad.
+            UserError: If a file has changed since it was listed.
+        """
+        good = 0
+        for piece in pieces:
+            reading = PieceReading(
+                self.spec.sources[piece.source],
+                self.folders[piece.source],
+                piece,
+                self.quarantine,
+                int(self.spec.max_record_bytes),
+            )
+            _check_unchanged(reading.folder, piece)
+            for chunk in _chunks(_records(reading)):
+                good += len(chunk)
+                yield _batch(reading.source, piece, chunk)
+                self.quarantine.check(good)
+            self.quarantine.check(good)
+
+
+def _records(reading: PieceReading) -> Iterator[SourceRecord]:
+    """Yield the readable records of a piece."""
+    try:
+        yield from FORMATS[reading.piece.format].read(reading)
+    except Damage as error:
+        path = reading.piece.path
+        reading.quarantine.add_damage(reading.source, path, reading.uri, str(error))
 
 
 def _check_unchanged(folder: Folder, piece: Piece) -> None:

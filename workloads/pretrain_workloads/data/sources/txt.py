@@ -2,26 +2,26 @@
 
 from collections.abc import Iterator
 
-from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.sources.content import read_whole
-from pretrain_workloads.data.sources.pieces import Piece
-from pretrain_workloads.data.sources.quarantine import Quarantine
+from pretrain_workloads.data.sources.encodings import encoding_problem
+from pretrain_workloads.data.sources.reading import PieceReading
 from pretrain_workloads.data.sources.records import SourceRecord
-from pretrain_workloads.storage import Folder
 
 
-def read_txt(
-    source: Source, folder: Folder, piece: Piece, quarantine: Quarantine
-) -> Iterator[SourceRecord]:
+def read_txt(reading: PieceReading) -> Iterator[SourceRecord]:
     """Yield the file as one record, without a byte order mark."""
-    content = read_whole(folder, piece)
+    limit = reading.max_record_bytes
+    content, too_long = read_whole(reading.folder, reading.piece, limit)
+    if too_long:
+        reason = f"record is too long: more than {limit:,} bytes; see spec.maxRecordBytes"
+        reading.reject("0", reason, content)
+        return
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        reason = f"not UTF-8: byte {error.start} is {content[error.start]:#04x}"
-        quarantine.add(source, piece.path, f"byte-{error.start}", reason, content)
+        reading.reject(f"byte-{error.start}", encoding_problem(content, error), content)
         return
     if text.strip():
-        yield SourceRecord("", f"{source.name}/{piece.path}", text)
+        yield SourceRecord("", f"{reading.source.name}/{reading.piece.path}", text)
     else:
-        quarantine.add(source, piece.path, "0", "the file is empty", b"")
+        reading.reject("0", "the file is empty", b"")

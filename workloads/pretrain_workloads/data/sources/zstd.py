@@ -8,8 +8,11 @@ from typing import IO, Any
 
 import zstandard
 
-_BLOCK_BYTES = 1 << 17
-"""Compressed bytes that are read at once."""
+_BLOCK_BYTES = 1 << 14
+"""Compressed bytes that are read at once: what is lost before a damaged place, at most."""
+
+_MAX_WINDOW = 1 << 31
+"""Largest window, in bytes: what `zstd --long=31` writes."""
 
 
 class _Frames(io.RawIOBase):
@@ -17,9 +20,10 @@ class _Frames(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         self._frame: Any = None
         self._ready = b""
+        self._start = b""
 
     def readable(self) -> bool:
         """Return true: the stream is for reading."""
@@ -48,11 +52,23 @@ class _Frames(io.RawIOBase):
         while block:
             if self._frame is None:
                 self._frame = self._decompressor.decompressobj()
-            out.append(self._frame.decompress(block))
+                self._start = block
+            out.append(self._decompressed(block))
             block = self._frame.unused_data if self._frame.eof else b""
             if self._frame.eof:
                 self._frame = None
         return b"".join(out)
+
+    def _decompressed(self, block: bytes) -> bytes:
+        try:
+            return bytes(self._frame.decompress(block))
+        except zstandard.ZstdError as error:
+            if "memory" not in str(error):
+                raise
+            size = zstandard.get_frame_parameters(self._start).window_size
+            raise zstandard.ZstdError(
+                f"needs a window of {size >> 20} MiB, more than {_MAX_WINDOW >> 20} MiB"
+            ) from error
 
 
 def open_zstd(stream: IO[bytes]) -> io.BufferedReader:

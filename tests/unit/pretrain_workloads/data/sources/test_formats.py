@@ -28,7 +28,7 @@ def test_every_format_of_the_api_is_registered() -> None:
         ("b/a.txt.gz", ("txt", "gz")),
         ("a.parquet", ("parquet", "")),
         ("README", (None, "")),
-        ("a.csv", (None, "")),
+        ("a.csv", ("csv", "")),
     ],
 )
 def test_the_name_of_a_file_tells_its_format(path: str, want: tuple[str | None, str]) -> None:
