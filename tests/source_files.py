@@ -40,11 +40,8 @@ def read_all(
     storage, stream = open_uri(f"file://{folder}"), io.BytesIO()
     stat, name = storage.stat(path), format_of(path)
     assert name is not None
-    known: dict[str, Any] = {
-        "size": stat.size,
-        "version": stat.version,
-        "encoding": spec.sources[0].encoding,
-    }
+    known: dict[str, Any] = {"size": stat.size, "version": stat.version}
+    known["encoding"] = spec.sources[0].encoding
     piece = Piece(0, path, name, compression_of(path), **(known | changes))
     quarantine = Quarantine(stream, spec.max_bad_fraction)
     batches = list(SourceReader(spec, {0: storage}, quarantine).read_batches([piece]))

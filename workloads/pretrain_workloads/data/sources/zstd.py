@@ -8,8 +8,12 @@ from typing import IO, Any
 
 import zstandard
 
-_BLOCK_BYTES = 1 << 14
-"""Compressed bytes that are read at once: what is lost before a damaged place, at most."""
+_BLOCK_BYTES = 1 << 17
+"""Compressed bytes that are read at once."""
+
+_STEP_BYTES = 1 << 11
+"""Compressed bytes that are decompressed at once. They become 30 MB at most, and a damaged place
+loses no more before it."""
 
 _MAX_WINDOW = 1 << 31
 """Largest window, in bytes: what `zstd --long=31` writes."""
@@ -22,8 +26,9 @@ class _Frames(io.RawIOBase):
         self._stream = stream
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         self._frame: Any = None
-        self._ready = b""
         self._start = b""
+        self._block = memoryview(b"")
+        self._ready = memoryview(b"")
 
     def readable(self) -> bool:
         """Return true: the stream is for reading."""
@@ -36,12 +41,14 @@ class _Frames(io.RawIOBase):
             EOFError: If the last frame is cut off.
         """
         while not self._ready:
-            block = self._stream.read(_BLOCK_BYTES)
-            if not block:
+            if not self._block:
+                self._block = memoryview(self._stream.read(_BLOCK_BYTES))
+            if not self._block:
                 if self._frame is not None:
                     raise EOFError("the file ends in the middle of a zstd frame")
                 return 0
-            self._ready = self._decompress(block)
+            step, self._block = self._block[:_STEP_BYTES], self._block[_STEP_BYTES:]
+            self._ready = memoryview(self._decompress(bytes(step)))
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
