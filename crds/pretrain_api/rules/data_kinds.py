@@ -1,9 +1,14 @@
 """Rules about the data kinds, the ComputeProfile and storage locations."""
 
+from pydantic.alias_generators import to_camel
+
 from pretrain_api.rules.expressions import field, present
 from pretrain_api.rules.rule import Rule
+from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
+
+_RULE_KINDS = [to_camel(name) for name in DataRule.kinds()]
 
 _SPECIAL_PIECES = 259
 """The 256 bytes, unknown, beginning and end: what SentencePiece adds to the learnt pieces."""
@@ -56,9 +61,10 @@ PIPELINE_RULES = (
     Rule(
         "rule-kinds",
         "rules",
-        "!has(self.rules) || self.rules.all(r, [has(r.length), has(r.languageId),"
-        " has(r.repetition)].exists_one(x, x))",
-        "each rule sets exactly one of length, languageId and repetition",
+        "!has(self.rules) || self.rules.all(r, ["
+        + ", ".join(f"has(r.{kind})" for kind in _RULE_KINDS)
+        + "].exists_one(x, x))",
+        f"each rule sets exactly one of {', '.join(_RULE_KINDS[:-1])} and {_RULE_KINDS[-1]}",
         source="our own",
         otherwise="a rule without effect, or two rules in an undefined order",
     ),

@@ -77,6 +77,8 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
         "read": {language: dict(counts) for language, counts in sorted(read.items())},
         "passed": shard.rows,
         "rejected": dict(sorted(rejects.counts.items())),
+        "rejectedByLanguage": rejects.by_language,
+        "ruleSeconds": rejects.seconds,
         "samples": rejects.samples,
         "quarantined": quarantine.counts(),
         "first_bad": quarantine.first,

@@ -5,7 +5,15 @@ from typing import Any
 
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_workloads.data.batch import Batch
-from pretrain_workloads.data.rules import language, length, repetition
+from pretrain_workloads.data.rules import (
+    characters,
+    datatrove_block,
+    language,
+    length,
+    lines,
+    phrases,
+    repetition,
+)
 
 type DropReasons = Callable[[Any, Batch], list[str]]
 """Takes the settings of a rule and a batch of documents. Returns for each document why it is
@@ -15,17 +23,31 @@ RULES: dict[str, DropReasons] = {
     "length": length.drop_reasons,
     "language_id": language.drop_reasons,
     "repetition": repetition.drop_reasons,
+    "character_ratio": characters.drop_reasons,
+    "urls": phrases.urls_drop_reasons,
+    "phrases": phrases.phrases_drop_reasons,
+    "regex": phrases.regex_drop_reasons,
+    "lines": lines.drop_reasons,
 }
-"""The function of each kind of rule, by its field in `DataRule`."""
+"""The function of each kind of rule that only drops, by its field in `DataRule`."""
+
+type RunBlock = Callable[[Any, Batch], tuple[list[str], list[str]]]
+"""The same for a kind of rule that may change texts, too: returns the texts, and the reasons."""
+
+BLOCKS: dict[str, RunBlock] = {"datatrove": datatrove_block.run_block}
+"""The function of each kind of rule that may change texts."""
 
 
-def drop_reasons(rule: DataRule, batch: Batch) -> list[str]:
-    """Return for each document why `rule` drops it; empty for those that stay."""
-    for field, function in RULES.items():
+def apply_rule(rule: DataRule, batch: Batch) -> tuple[list[str], list[str]]:
+    """Return the texts that `rule` leaves, and for each document why it drops it, or nothing."""
+    for field in DataRule.kinds():
         settings = getattr(rule, field)
-        if settings is not None:
-            return function(settings, batch)
-    raise NotImplementedError(f"rule {rule.kind} is missing in RULES")
+        if settings is None:
+            continue
+        if field in BLOCKS:
+            return BLOCKS[field](settings, batch)
+        return batch.texts, RULES[field](settings, batch)
+    raise NotImplementedError(f"rule {rule.kind} is missing in RULES and BLOCKS")
 
 
 def rule_key(position: int, rule: DataRule) -> str:

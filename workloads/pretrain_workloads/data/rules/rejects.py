@@ -31,15 +31,28 @@ class Rejects:
 
     def __init__(self, record: Callable[[dict[str, Any]], None]) -> None:
         self.counts: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
+        """CPU-seconds of each rule."""
+        self.by_language: dict[str, dict[str, Counter[str]]] = {}
+        """Documents and bytes that each rule dropped, by language."""
         self._record = record
         self._samples: dict[str, list[tuple[int, _Sample]]] = {}
 
     def add(self, rule: str, batch: Batch, reasons: list[str]) -> None:
         """Record dropped documents, and keep the texts of those with the smallest hashes."""
         self.counts[rule] += len(batch)
+        losses = self.by_language.setdefault(rule, {})
+        for language, size in zip(batch.languages, batch.sizes.tolist(), strict=True):
+            counts = losses.setdefault(language, Counter())
+            counts["documents"] += 1
+            counts["bytes"] += size
         self._record(dropped_rows(rule, batch, reasons))
         for row, reason in enumerate(reasons):
             self._sample(rule, batch, row, reason)
+
+    def add_seconds(self, rule: str, seconds: float) -> None:
+        """Add the CPU time that a rule took for a batch."""
+        self.seconds[rule] = self.seconds.get(rule, 0.0) + seconds
 
     def _sample(self, rule: str, batch: Batch, row: int, reason: str) -> None:
         order = xxhash.xxh3_64_intdigest(f"{batch.origins[row]}\n{batch.texts[row][:200]}".encode())

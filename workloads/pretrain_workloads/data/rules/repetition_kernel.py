@@ -28,6 +28,9 @@ _MIN_LINES = 4
 _MIN_UNITS = 40
 """Units below which n-grams are not measured: a poem of eight lines may repeat words."""
 
+_MIN_TOP_UNITS = 200
+"""Units below which the most frequent n-gram is not measured: three uses are many in a sentence."""
+
 
 def measure(points: Points, offsets: Offsets) -> npt.NDArray[np.float64]:
     """Return the `COLUMNS` measures of each text, as shares from 0 to 1."""
@@ -161,6 +164,8 @@ def _measure_all(points: Any, offsets: Any, classes: Any, out: Any) -> Any:
         hashes, characters = np.empty(count, np.uint64), np.empty(count, np.int64)
         for n in range(2, _LONGEST + 1):
             entries = _hash_ngrams(units, lengths, count, n, hashes, characters)
+            if n <= _LONGEST_TOP and count < _MIN_TOP_UNITS:
+                continue
             if n <= _LONGEST_TOP:
                 out[document, n] = _top(hashes, characters, entries) / total
             else:
