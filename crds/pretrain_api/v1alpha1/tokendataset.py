@@ -48,10 +48,19 @@ class Validation(ApiModel):
     """Documents that are held out, to measure perplexity."""
 
     fraction: Annotated[float, Field(ge=0.0, le=0.5)] = 0.001
-    """Share of the documents, by a hash of their id, that never enters training."""
+    """Share of the texts, by their hash, that never enters training: whatever ids their copies
+    have, in all parts and pipelines, with their near-duplicates."""
 
     max_tokens: Quantity = 10_000_000
     """Most tokens of the validation set."""
+
+
+class Reuse(ApiModel):
+    """How often documents may be used."""
+
+    max_uses: PositiveCount = 4
+    """Uses of a document, on average over its part, above which the status warns. Models learn
+    little from more (Muennighoff et al. 2023)."""
 
 
 class TokenDatasetSpec(ApiModel):
@@ -72,6 +81,9 @@ class TokenDatasetSpec(ApiModel):
 
     sequence_length: Annotated[int, Field(ge=8, le=16_777_216)]
     """Tokens of a sequence."""
+
+    reuse: Reuse = Reuse()
+    """How often documents may be used."""
 
     validation: Validation = Validation()
     """Documents that are held out."""
@@ -134,6 +146,9 @@ class DatasetSummary(ApiModel):
 
     parts: list[PartSummary] = []
     """The parts of the mixture, in order."""
+
+    warnings: Annotated[list[str], Field(max_length=20)] = []
+    """What people should know: parts with texts in common, parts that repeat too often."""
 
 
 class TokenDatasetStatus(DataStatus):

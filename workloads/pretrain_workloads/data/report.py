@@ -21,6 +21,7 @@ from pretrain_workloads.data.files import (
     documents,
 )
 from pretrain_workloads.data.reporting.details import duplicate_examples, report_details
+from pretrain_workloads.data.reporting.losses import loss_warnings, losses_by_step
 from pretrain_workloads.data.reporting.page import render_page
 from pretrain_workloads.data.reporting.summary import summarise
 from pretrain_workloads.data.shards import read_columns
@@ -69,10 +70,12 @@ def _complete(
     prepared = [folder.read_json(names.prepared(rank)) for rank in tasks]
     decided = folder.read_json(names.decided)
     index = _index(folder, run.tasks)
+    losses = losses_by_step(prepared, decided)
     summary = summarise(run.spec.rules, prepared, decided, index)
+    summary = summary.model_copy(update={"warnings": loss_warnings(losses, prepared)})
     shards = [names.shard(rank) for rank in tasks]
     duplicates = duplicate_examples(folder, shards, decided["examples"])
-    details = report_details(summary, prepared, decided, duplicates)
+    details = report_details(summary, prepared, decided, duplicates) | {"losses": losses}
     files = [
         *(_written(folder, names, rank) for rank in tasks),
         [_write_index(folder, index)],

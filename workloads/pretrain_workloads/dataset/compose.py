@@ -14,17 +14,23 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary, PartSummary, TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
-from pretrain_workloads.data.documents import id_hashes
 from pretrain_workloads.dataset.files import VALIDATION, DatasetFiles
+from pretrain_workloads.dataset.holding_out import (
+    content_groups,
+    content_hashes,
+    first_of_groups,
+    hold_out,
+)
 from pretrain_workloads.dataset.inputs import matching, open_inputs, tokenizer_summary
-from pretrain_workloads.dataset.ledger import write_ledger
+from pretrain_workloads.dataset.ledger import LedgerUses, write_ledger
 from pretrain_workloads.dataset.lengths import (
     block_sequences,
     dataset_sequences,
     stream_tokens,
     validation_sequences,
 )
-from pretrain_workloads.dataset.mixture import USE, Numbers, Part, hold_out, plan_uses
+from pretrain_workloads.dataset.mixture import USE, Numbers, Part, plan_uses
+from pretrain_workloads.dataset.overlaps import mixture_warnings
 from pretrain_workloads.dataset.plan import StreamPlan
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair, read_documents
 from pretrain_workloads.failures import UserError
@@ -47,21 +53,26 @@ def compose(run: DatasetRun) -> ExitReport:
     spec = run.spec
     documents, firsts = read_documents(folder, names, run.tasks)
     lengths: Numbers = documents["tokens"].to_numpy()
-    hashes = id_hashes(documents)
+    hashes = content_hashes(documents)
+    artifacts, clusters = (documents[name].to_numpy() for name in ("artifact", "cluster"))
+    groups = content_groups(hashes, artifacts, clusters)
     masks = _part_masks(run, documents)
     candidates = np.flatnonzero(np.logical_or.reduce(masks))
     min_tokens = stream_tokens(1, spec.sequence_length)
-    held_out = hold_out(candidates, lengths, hashes, spec.validation.fraction, min_tokens)
+    held_out = hold_out(candidates, lengths, groups, spec.validation.fraction, min_tokens)
     parts = _parts(spec, masks, held_out)
     total = stream_tokens(dataset_sequences(spec), spec.sequence_length)
     plan = StreamPlan(firsts, lengths, plan_uses(parts, lengths, hashes, total, spec.seed))
-    validation = _validation_uses(spec, held_out, lengths)
+    validation = _validation_uses(spec, first_of_groups(held_out, groups), lengths)
     tokenizer = tokenizer_summary(run)
     files = _write_validation(run, tokenizer, folder, plan, validation)
     block_tokens = block_sequences(spec) * spec.sequence_length
-    files.append(write_ledger(folder, documents, plan.uses, validation, block_tokens))
+    uses = LedgerUses(plan.uses, validation, [folder.uri for folder in open_inputs(run).folders])
+    files.append(write_ledger(folder, documents, uses, block_tokens))
     plan.write(folder, names.plan)
     summary = _summary(spec, tokenizer.vocabulary_size, parts, plan, validation)
+    warnings = mixture_warnings(spec, summary.parts, [part.documents for part in parts], hashes)
+    summary = summary.model_copy(update={"warnings": warnings})
     done = {
         "summary": summary.model_dump(by_alias=True),
         "files": [file.model_dump(by_alias=True) for file in files],

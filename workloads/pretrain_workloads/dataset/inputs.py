@@ -38,6 +38,8 @@ class RowGroup:
     path: str
     group: int
     bytes: int
+    first_row: int
+    """Rows of the shard before it."""
 
 
 def tokenizer_summary(run: DatasetRun) -> TokenizerSummary:
@@ -120,7 +122,9 @@ def row_groups_of(run: DatasetRun, inputs: MixtureInputs, rank: int) -> list[Row
 def _row_groups(folder: Folder, artifact: int, path: str) -> list[RowGroup]:
     with folder.open(path) as stream:
         footer = pq.ParquetFile(stream).metadata
-    return [
-        RowGroup(artifact, path, group, footer.row_group(group).total_byte_size)
-        for group in range(footer.num_row_groups)
-    ]
+    groups, first_row = [], 0
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        groups.append(RowGroup(artifact, path, number, group.total_byte_size, first_row))
+        first_row += group.num_rows
+    return groups

@@ -1,5 +1,6 @@
 """`ledger.parquet`: every use of every document, in training stream and validation set."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,29 +13,45 @@ from pretrain_workloads.dataset.files import LEDGER
 from pretrain_workloads.storage import Folder
 
 
+@dataclass(frozen=True)
+class LedgerUses:
+    """The uses of documents, and the artifacts that these lie in."""
+
+    training: npt.NDArray[Any]
+    """The training stream (`mixture.USE`)."""
+
+    validation: npt.NDArray[Any]
+    """The uses of the validation set; their part is -1."""
+
+    artifacts: list[str]
+    """URIs of the artifacts of documents."""
+
+
 def write_ledger(
-    folder: Folder,
-    documents: pa.Table,
-    uses: npt.NDArray[Any],
-    validation: npt.NDArray[Any],
-    block_tokens: int,
+    folder: Folder, documents: pa.Table, uses: LedgerUses, block_tokens: int
 ) -> ArtifactFile:
     """Write one row for each use: the document, its part and epoch, its position in the stream.
+
+    Artifact, shard and row identify a document; ids may occur twice.
 
     Args:
         folder: Folder of the artifact.
         documents: The tokenized documents (`tokenize.DOCUMENTS`).
-        uses: The training stream (`mixture.USE`).
-        validation: The uses of the validation set; their part is -1.
+        uses: The uses.
         block_tokens: Tokens of a full block.
     """
-    both = np.concatenate((uses, validation))
-    starts = np.concatenate([np.cumsum(u["tokens"]) - u["tokens"] for u in (uses, validation)])
+    streams = (uses.training, uses.validation)
+    both = np.concatenate(streams)
+    starts = np.concatenate([np.cumsum(u["tokens"]) - u["tokens"] for u in streams])
     used = documents.take(pa.array(both["document"]))
     split = np.where(both["part"] < 0, "validation", "train")
+    artifacts = pa.DictionaryArray.from_arrays(used["artifact"].combine_chunks(), uses.artifacts)
     table = pa.table(
         {
             "id": used["id"],
+            "artifact": artifacts.cast(pa.string()),
+            "shard": used["shard"],
+            "row": used["row"],
             "language": used["language"],
             "domain": used["domain"],
             "source": used["source"],

@@ -66,7 +66,7 @@ def plan_uses(
     Args:
         parts: The mixture; each part has at least one document.
         lengths: Tokens of each document.
-        hashes: Hash of the id of each document.
+        hashes: Hash of the text of each document.
         total: Tokens of the stream.
         seed: Each seed gives another order.
     """
@@ -103,23 +103,3 @@ def _uses_of_part(
         uses["tokens"][-1] = budget - before[len(uses) - 1]
     chosen: npt.NDArray[Any] = uses
     return chosen
-
-
-def hold_out(
-    candidates: Numbers, lengths: Numbers, hashes: Hashes, fraction: float, min_tokens: int
-) -> Numbers:
-    """Return the documents that are never trained on, in the order of their hashes.
-
-    They are those with the smallest hashes: `fraction` of them, and more until they have
-    `min_tokens` tokens, but at most half of all tokens.
-    """
-    if fraction <= 0:
-        return np.empty(0, np.int64)
-    salted = mix(hashes[candidates], 0x5EED)
-    order = np.lexsort((candidates, salted))
-    ordered, salted = candidates[order], salted[order]
-    tokens = np.cumsum(lengths[ordered])
-    of_fraction = int(np.searchsorted(salted, np.uint64(fraction * 2**64)))
-    enough = int(np.searchsorted(tokens, min_tokens)) + 1
-    half = int(np.searchsorted(tokens, tokens[-1] // 2)) if len(tokens) else 0
-    return ordered[: max(of_fraction, min(enough, half))]

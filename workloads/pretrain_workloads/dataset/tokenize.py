@@ -37,13 +37,21 @@ DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
         ("artifact", pa.int32()),
+        ("shard", pa.string()),
+        ("row", pa.int64()),
+        ("hash", pa.binary(16)),
+        ("cluster", pa.int64()),
         ("language", pa.string()),
         ("domain", pa.string()),
         ("source", pa.string()),
         ("tokens", pa.int64()),
     ]
 )
-"""A tokenized document; `tokens` includes the end of the document."""
+"""A tokenized document: where it lies (artifact, shard, row), the hash of its text, the cluster of
+its near-duplicates in the artifact, and its tokens, the end of the document included."""
+
+_COLUMNS = ("id", "hash", "cluster")
+"""Columns that are copied from the documents, beside `inputs.FIELDS`."""
 
 
 def tokenize(run: DatasetRun, rank: int) -> ExitReport:
@@ -82,13 +90,15 @@ def _tokenize(
     tables = [DOCUMENTS.empty_table()]
     with folder.publish(names.tokens(rank)) as publication:
         with publication.local.open("wb") as stream:
-            for table, artifact in _selected(run, inputs, rank):
+            for table in _selected(run, inputs, rank):
                 lengths = [np.empty(0, np.int64)]
                 for batch in table.to_batches(_BATCH):
                     ids = processor.encode(batch["text"].to_pylist(), add_eos=True, num_threads=1)
                     lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
                     _flat(ids, int(lengths[-1].sum()), dtype).tofile(stream)
-                tables.append(_described(table, artifact, np.concatenate(lengths)))
+                described = table.drop_columns(["text"])
+                described = described.append_column("tokens", pa.array(np.concatenate(lengths)))
+                tables.append(described.select(DOCUMENTS.names).cast(DOCUMENTS))
     with folder.publish(names.documents(rank)) as publication:
         pq.write_table(pa.concat_tables(tables), publication.local, compression="zstd")
 
@@ -97,24 +107,19 @@ def _flat(ids: list[list[int]], total: int, dtype: np.dtype[Any]) -> Any:
     return np.fromiter(chain.from_iterable(ids), dtype, total)
 
 
-def _selected(run: DatasetRun, inputs: MixtureInputs, rank: int) -> Iterator[tuple[pa.Table, int]]:
-    """Yield the documents of the task that any part of the mixture selects, and their artifact."""
+def _selected(run: DatasetRun, inputs: MixtureInputs, rank: int) -> Iterator[pa.Table]:
+    """Yield the documents of the task that any part of the mixture selects, and where they lie."""
     for group in row_groups_of(run, inputs, rank):
         with inputs.folders[group.artifact].open(group.path) as stream:
             file = pq.ParquetFile(stream)
-            table = file.read_row_group(group.group, columns=["id", *FIELDS, "text"])
+            table = file.read_row_group(group.group, columns=[*_COLUMNS, *FIELDS, "text"])
         selected = np.zeros(table.num_rows, np.bool_)
         for part, artifact in zip(run.spec.mixture, inputs.part_artifact, strict=True):
             if artifact == group.artifact:
                 selected |= matching(table, part.where)
-        yield table.filter(pa.array(selected)), group.artifact
-
-
-def _described(table: pa.Table, artifact: int, lengths: Any) -> pa.Table:
-    columns = {
-        "id": table["id"],
-        "artifact": pa.array(np.full(table.num_rows, artifact, np.int32)),
-        **{field: table[field] for field in FIELDS},
-        "tokens": pa.array(lengths),
-    }
-    return pa.table(columns, schema=DOCUMENTS)
+        rows = np.arange(group.first_row, group.first_row + table.num_rows)
+        artifacts = np.full(table.num_rows, group.artifact, np.int32)
+        table = table.append_column("row", pa.array(rows))
+        table = table.append_column("artifact", pa.array(artifacts))
+        table = table.append_column("shard", pa.array([group.path] * table.num_rows, pa.string()))
+        yield table.filter(pa.array(selected))

@@ -1,5 +1,9 @@
 """Summary of a DataPipeline's artifact: what was read, dropped and kept."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from pretrain_api.meta import ApiModel, Count
 
 
@@ -39,3 +43,6 @@ class PipelineSummary(ApiModel):
 
     languages: dict[str, LanguageSummary] = {}
     """Kept documents by language."""
+
+    warnings: Annotated[list[str], Field(max_length=20)] = []
+    """What people should look at: rules that removed much of a language, damaged files."""

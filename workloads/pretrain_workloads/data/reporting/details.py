@@ -42,6 +42,8 @@ def report_details(
         "firstUnreadable": [bad for task in prepared for bad in task["first_bad"]][:1],
         "rejects": merge_samples([task["samples"] for task in prepared]),
         "curve": decided["curve"],
+        "similarity": decided["similarity"],
+        "clusterSizes": decided["sizes"],
         "duplicates": duplicates,
     }
 

@@ -20,7 +20,9 @@ def render_page(name: str, report: dict[str, Any]) -> str:
     title = escape(name)
     body = [
         _funnel(report["summary"]),
+        _warnings(report["summary"]["warnings"]),
         _languages(report),
+        _losses(report),
         _quarantine(report),
         *(_rejects(rule, shown) for rule, shown in report["rejects"].items()),
         _duplicates(report),
@@ -74,6 +76,33 @@ def _languages(report: dict[str, Any]) -> str:
         )
     head = ("language", "read", "kept", "MB read", "MB kept", "kept")
     return "<h2>Languages</h2>" + _table(head, rows)
+
+
+def _warnings(warnings: list[str]) -> str:
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<h2>Warnings</h2><ul class="why">{items}</ul>' if warnings else ""
+
+
+def _losses(report: dict[str, Any]) -> str:
+    """Return what each step removed of each language, relative to what was read of it."""
+    read = report["readByLanguage"]
+    rows = [
+        (
+            escape(step),
+            escape(language),
+            f"{counts['documents']:,}",
+            f"{counts['documents'] / max(1, read['documents'].get(language, 0)):.1%}",
+            f"{counts['bytes'] / 1e6:,.2f}",
+            f"{counts['bytes'] / max(1, read['bytes'].get(language, 0)):.1%}",
+            _bar(counts["bytes"] / max(1, read["bytes"].get(language, 0))),
+        )
+        for step, by_language in report["losses"].items()
+        for language, counts in by_language.items()
+    ]
+    if not rows:
+        return ""
+    head = ("step", "language", "documents", "of those read", "MB", "of the bytes read", "")
+    return "<h2>What each step removed</h2>" + _table(head, rows)
 
 
 def _quarantine(report: dict[str, Any]) -> str:

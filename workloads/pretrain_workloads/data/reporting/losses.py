@@ -1,0 +1,59 @@
+"""What each step removed of each language, and the warnings that follow from it."""
+
+from collections import Counter
+from typing import Any
+
+from pretrain_workloads.data.reporting.summary import read_by_language
+
+_WARN_SHARE = 0.3
+"""Share of the bytes of a language, read by the pipeline, above which a step is warned about."""
+
+_WARN_BYTES = 10_000
+"""Bytes of a language below which nobody is warned: a few documents have no distribution."""
+
+MOST_WARNINGS = 20
+
+type Losses = dict[str, dict[str, dict[str, int]]]
+"""Documents and bytes that each step removed, by step and language, in the order of the steps."""
+
+
+def losses_by_step(prepared: list[dict[str, Any]], decided: dict[str, Any]) -> Losses:
+    """Return what rules and deduplication removed.
+
+    Args:
+        prepared: Results of all tasks of `prepare`.
+        decided: Result of `decide`.
+    """
+    sums: dict[str, dict[str, Counter[str]]] = {}
+    steps = [task["rejectedByLanguage"] for task in prepared]
+    for step, by_language in (item for task in steps for item in task.items()):
+        _add(sums.setdefault(step, {}), by_language)
+    ordered = sorted(sums, key=lambda step: (int(step.partition("-")[0]), step))
+    for step in ("exact", "near"):
+        if decided["dropped"][step]:
+            _add(sums.setdefault(f"{step} duplicates", {}), decided["dropped"][step])
+            ordered.append(f"{step} duplicates")
+    return {step: {name: dict(sums[step][name]) for name in sorted(sums[step])} for step in ordered}
+
+
+def _add(sums: dict[str, Counter[str]], by_language: dict[str, dict[str, int]]) -> None:
+    for language, counts in by_language.items():
+        sums.setdefault(language, Counter()).update(counts)
+
+
+def loss_warnings(losses: Losses, prepared: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence for each step that removed much of a language, and for damaged files."""
+    read = read_by_language(prepared, "bytes")
+    warnings = []
+    for step, by_language in losses.items():
+        for language, counts in by_language.items():
+            share = counts["bytes"] / max(1, read[language])
+            if share > _WARN_SHARE and read[language] >= _WARN_BYTES:
+                name = step if step.endswith("duplicates") else f"rule {step}"
+                warnings.append(
+                    f"{name} removed {share:.0%} of the bytes in {language}: look at its examples"
+                )
+    damaged = [file for task in prepared for file in task["damaged"]]
+    if damaged:
+        warnings.append(f"{len(damaged)} files are damaged, the first: {damaged[0]}")
+    return warnings[:MOST_WARNINGS]
