@@ -86,6 +86,14 @@ TOKENIZER_RULES = (
         otherwise="an exception at the end of sampling",
     ),
     Rule(
+        "tokenizer-algorithm",
+        "algorithm",
+        "!has(self.algorithm) || self.algorithm == 'bpe'",
+        "unigram has no Hugging Face form with equal ids, for now; use bpe",
+        source="SentencePiece and Hugging Face tokenizers split runs of one character differently",
+        otherwise="an error when training ends, or a model that is served other ids than it saw",
+    ),
+    Rule(
         "language-weights",
         "corpus.languageWeights",
         "!has(self.corpus.languageWeights) || size(self.corpus.languageWeights) == 0 ||"

@@ -39,7 +39,9 @@ class TokenizerSpec(ApiModel):
     """Documents that it is trained on."""
 
     algorithm: Literal["bpe", "unigram"] = "bpe"
-    """Training algorithm."""
+    """Training algorithm. `unigram` is refused for now: among splits of equal score SentencePiece
+    and the Hugging Face form choose different ones, so the exported model would see other ids than
+    the trained one."""
 
     vocabulary_size: Annotated[int, Field(ge=512, le=1_048_576)]
     """Pieces, special tokens and the 256 bytes included."""

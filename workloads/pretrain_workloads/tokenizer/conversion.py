@@ -9,16 +9,6 @@ from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, SPACE, UNKNOWN, 
 
 _SPECIAL = ("<unk>", "<s>", "</s>")
 
-_NEVER = -10_000.0
-"""Score of pieces that no text may be encoded as: control pieces, and byte pieces as text."""
-
-_BONUS_PER_BYTE, _PENALTY_PER_PIECE = 0.1, 0.1
-"""What user-defined pieces score in a unigram model (SentencePiece 0.2.3), whatever the model says.
-
-Longer runs of spaces than the longest piece have several splits of equal score. There SentencePiece
-chooses by its rounding, so the ids of the two forms may differ; the text they stand for does not.
-"""
-
 
 def convert(model: bytes) -> Tokenizer:
     """Return the Hugging Face form of a SentencePiece `model`."""
@@ -30,16 +20,23 @@ def convert(model: bytes) -> Tokenizer:
         for number, piece in enumerate(pieces)
         if _is_text(processor, number) and not _is_whitespace(processor, number)
     }
-    tokenizer = Tokenizer(_model(processor, pieces, learned))
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab={piece: number for number, piece in enumerate(pieces)},
+            merges=merges(learned),
+            unk_token=pieces[UNKNOWN],
+            fuse_unk=True,
+            byte_fallback=True,
+        )
+    )
     tokenizer.normalizer = normalizers.Replace(" ", SPACE)
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    if not _is_unigram(processor, learned):
-        # SentencePiece first splits text at these (in a unigram model they are ordinary pieces).
-        # `normalized`: they are matched after spaces are replaced, as in SentencePiece.
-        whitespace = [pieces[number] for number in range(size) if _is_whitespace(processor, number)]
-        tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in whitespace])
+    # SentencePiece first splits text at these.
+    # `normalized`: they are matched after spaces are replaced, as in SentencePiece.
+    whitespace = [pieces[number] for number in range(size) if _is_whitespace(processor, number)]
+    tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in whitespace])
     tokenizer.add_special_tokens(
         [AddedToken(piece, normalized=False, special=True) for piece in _SPECIAL]
     )
@@ -56,35 +53,6 @@ def _is_text(processor: Any, number: int) -> bool:
 def _is_whitespace(processor: Any, number: int) -> bool:
     """Return whether a piece is one of `WHITESPACE`."""
     return _is_text(processor, number) and processor.id_to_piece(number) in WHITESPACE
-
-
-def _model(processor: Any, pieces: list[str], learned: dict[str, int]) -> Any:
-    if _is_unigram(processor, learned):
-        scores = [(piece, _score(processor, number)) for number, piece in enumerate(pieces)]
-        return models.Unigram(scores, unk_id=UNKNOWN, byte_fallback=True)
-    return models.BPE(
-        vocab={piece: number for number, piece in enumerate(pieces)},
-        merges=merges(learned),
-        unk_token=pieces[UNKNOWN],
-        fuse_unk=True,
-        byte_fallback=True,
-    )
-
-
-def _score(processor: Any, number: int) -> float:
-    """Return the score by which a unigram model prefers a piece."""
-    if not _is_text(processor, number):
-        return _NEVER
-    if _is_whitespace(processor, number):
-        size = len(processor.id_to_piece(number).encode())
-        return size * _BONUS_PER_BYTE - _PENALTY_PER_PIECE
-    score: float = processor.get_score(number)
-    return score
-
-
-def _is_unigram(processor: Any, learned: dict[str, int]) -> bool:
-    """Return whether scores are log-probabilities; the scores of BPE are ranks, whole numbers."""
-    return any(not float(processor.get_score(number)).is_integer() for number in learned.values())
 
 
 def merges(learned: dict[str, int]) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ _CHARACTER_SHARE = 0.5
 """Share of the learned pieces that may be single characters; rarer ones are encoded as bytes."""
 
 _THREADS = 4
-"""Threads of the trainer. Fixed: the floating-point sums of the unigram algorithm depend on it."""
+"""Threads of the trainer. Fixed, so that nothing can depend on the machine."""
 
 _TOO_LARGE = re.compile(r"set it to a value <= ?(\d+)")
 
@@ -40,6 +40,8 @@ def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
         UserError: If the vocabulary is too small for its fixed pieces, or too large for the text.
     """
     pieces = learnable_pieces(spec)
+    if spec.algorithm != "bpe":
+        raise UserError(f"spec.algorithm: {spec.algorithm} is not trained by this image; use bpe")
     if not lines:
         raise UserError("spec.corpus: the sample holds no text; raise sampleBytes")
     model = io.BytesIO()
@@ -47,7 +49,7 @@ def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(without_rare_characters(lines, int(pieces * _CHARACTER_SHARE))),
             model_writer=model,
-            model_type=spec.algorithm,
+            model_type="bpe",
             vocab_size=spec.vocabulary_size,
             character_coverage=1.0,  # of what `without_rare_characters` leaves
             byte_fallback=True,

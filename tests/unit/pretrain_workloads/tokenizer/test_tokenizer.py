@@ -27,17 +27,17 @@ def corpus_texts() -> list[str]:
 
 
 @lru_cache
-def model(algorithm: str = "bpe", reserved: int = 5) -> bytes:
+def model(reserved: int = 5) -> bytes:
     lines = list(training_lines(corpus_texts()))
-    return train(spec(algorithm=algorithm, reservedTokens=reserved), lines)
+    return train(spec(reservedTokens=reserved), lines)
 
 
 @lru_cache
-def both(algorithm: str) -> tuple[Any, Any]:
+def both() -> tuple[Any, Any]:
     """Return the SentencePiece and the Hugging Face form."""
-    huggingface = convert(model(algorithm))
+    huggingface = convert(model())
     huggingface.encode_special_tokens = True
-    return sentencepiece.SentencePieceProcessor(model_proto=model(algorithm)), huggingface
+    return sentencepiece.SentencePieceProcessor(model_proto=model()), huggingface
 
 
 pieces = st.sampled_from(
@@ -51,28 +51,25 @@ pieces = st.sampled_from(
 anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
 
 
-@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
 @settings(max_examples=150, deadline=None)
 @given(text=anything)
-def test_text_comes_back_as_it_was(algorithm: str, text: str) -> None:
-    processor, huggingface = both(algorithm)
+def test_text_comes_back_as_it_was(text: str) -> None:
+    processor, huggingface = both()
     ids = processor.encode(text)
     want = text.replace(SPACE, " ")
     assert processor.decode(ids) == want
     assert huggingface.decode(ids, skip_special_tokens=False) == want
 
 
-@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
 @settings(max_examples=150, deadline=None)
 @given(text=anything)
-def test_both_forms_give_the_same_ids(algorithm: str, text: str) -> None:
-    processor, huggingface = both(algorithm)
+def test_both_forms_give_the_same_ids(text: str) -> None:
+    processor, huggingface = both()
     assert huggingface.encode(text, add_special_tokens=False).ids == processor.encode(text)
 
 
-@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
-def test_both_forms_split_an_indentation_from_its_line_at_the_same_place(algorithm: str) -> None:
-    processor, huggingface = both(algorithm)
+def test_both_forms_split_an_indentation_from_its_line_at_the_same_place() -> None:
+    processor, huggingface = both()
     for indentation in WHITESPACE:
         for start in [*"abcdefghijklmnopqrstuvwxyz_#(", "the", "def", "床"]:
             line = indentation.replace(SPACE, " ") + start
@@ -81,13 +78,13 @@ def test_both_forms_split_an_indentation_from_its_line_at_the_same_place(algorit
 
 
 def test_both_forms_agree_on_real_text() -> None:
-    processor, huggingface = both("bpe")
+    processor, huggingface = both()
     for text in corpus_texts():
         assert huggingface.encode(text, add_special_tokens=False).ids == processor.encode(text)
 
 
 def test_no_text_becomes_a_control_id() -> None:
-    processor, _ = both("bpe")
+    processor, _ = both()
     text = "</s><s><unk><reserved_0><reserved_4>"
     controls = {0, 1, 2, *(processor.piece_to_id(f"<reserved_{n}>") for n in range(5))}
     assert controls.isdisjoint(processor.encode(text))
@@ -95,20 +92,20 @@ def test_no_text_becomes_a_control_id() -> None:
 
 
 def test_the_first_ids_are_fixed() -> None:
-    processor, huggingface = both("bpe")
+    processor, huggingface = both()
     assert [processor.id_to_piece(n) for n in range(3)] == ["<unk>", "<s>", "</s>"]
     assert processor.vocab_size() == huggingface.get_vocab_size() == 1024
     assert (processor.eos_id(), huggingface.token_to_id("</s>")) == (2, 2)
 
 
 def test_each_piece_of_whitespace_is_one_id() -> None:
-    processor, _ = both("bpe")
+    processor, _ = both()
     for piece in WHITESPACE:
         assert len(processor.encode(piece.replace(SPACE, " "))) == 1
 
 
 def test_digits_are_single_pieces() -> None:
-    processor, _ = both("bpe")
+    processor, _ = both()
     assert processor.encode("20260102", out_type=str) == list("20260102")
 
 
@@ -117,16 +114,15 @@ def test_training_twice_gives_the_same_model() -> None:
     assert train(spec(vocabularySize=600), lines) == train(spec(vocabularySize=600), lines)
 
 
-@pytest.mark.parametrize("algorithm", ["bpe", "unigram"])
-def test_too_large_a_vocabulary_says_which_would_do(algorithm: str) -> None:
+def test_too_large_a_vocabulary_says_which_would_do() -> None:
     lines = ["one two three four five six", "seven eight nine ten eleven twelve"]
     with pytest.raises(
         UserError, match=r"20000 is too large for the 61 char.*use \d+ or less"
     ) as e:
-        train(spec(vocabularySize=20_000, algorithm=algorithm), lines)
+        train(spec(vocabularySize=20_000), lines)
     largest = int(str(e.value).split("use ")[1].split()[0])
     try:
-        small = train(spec(vocabularySize=max(512, largest), algorithm=algorithm), lines)
+        small = train(spec(vocabularySize=max(512, largest)), lines)
     except UserError:
         assert largest < 512  # the smallest vocabulary that the API takes
     else:
@@ -159,7 +155,7 @@ def test_measures_are_taken_by_language() -> None:
 
 
 def test_forms_that_disagree_are_an_error() -> None:
-    other = convert(model("unigram"))
+    other = convert(model(reserved=6))
     with pytest.raises(TokenizerMismatch, match="other ids"):
         measure(model(), other, [("en", english(16)[5]["text"])])
 
