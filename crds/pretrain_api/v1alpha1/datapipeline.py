@@ -9,6 +9,7 @@ from pretrain_api.quantities import Quantity
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
+from pretrain_api.v1alpha1.pipeline.scrub import Scrub
 from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 
@@ -24,6 +25,9 @@ class DataPipelineSpec(ApiModel):
 
     rules: Annotated[list[DataRule], Field(max_length=128)] = []
     """Rules that a document must pass, in this order; the first that drops it is reported."""
+
+    scrub: Scrub = Scrub()
+    """Personal data and secrets that are masked, after the rules and before deduplication."""
 
     deduplication: Deduplication = Deduplication()
     """Which duplicates are dropped."""

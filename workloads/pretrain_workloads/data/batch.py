@@ -104,6 +104,10 @@ class Batch:
         """Return the same documents with other texts."""
         return self if texts is self.texts else replace(self, texts=texts)
 
+    def with_prompts(self, prompts: npt.NDArray[np.int32]) -> "Batch":
+        """Return the same documents with other lengths of their prompts."""
+        return replace(self, prompts=prompts)
+
     def with_languages(self, languages: list[str], scores: npt.NDArray[np.float32]) -> "Batch":
         """Return the same documents with their languages, and the confidence in each."""
         return replace(self, languages=languages, scores=scores)

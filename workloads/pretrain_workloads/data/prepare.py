@@ -1,6 +1,6 @@
 """`prepare`: each task reads its pieces, and writes the documents that pass the rules.
 
-    read ─► normalise ─► language ─► rules ─► hash and sign ─► shard
+    read ─► normalise ─► language ─► rules ─► scrub ─► hash and sign ─► shard
 
 Batches of documents pass through these steps, one after the other.
 """
@@ -21,7 +21,9 @@ from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.batch import Batch
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.rules.apply import apply_rules
+from pretrain_workloads.data.rules.registry import SCRUB_KEY
 from pretrain_workloads.data.rules.rejects import Rejects
+from pretrain_workloads.data.scrub.scrubber import Scrubber
 from pretrain_workloads.data.shards import DROPPED, PREPARED, ShardWriter, hash_column, text_column
 from pretrain_workloads.data.sources.pieces import Piece, read_share
 from pretrain_workloads.data.sources.quarantine import Quarantine
@@ -65,11 +67,13 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
         bad = stack.enter_context(folder.publish(names.quarantine(rank))).local
         stream = stack.enter_context(bad.open("wb"))
         quarantine = Quarantine(stream, run.spec.max_bad_fraction)
+        scrubber = Scrubber(run.spec.scrub)
         reader = SourceReader(run.spec, _folders(run, pieces), quarantine)
         for batch in reader.read_batches(pieces):
             batch = _labelled(batch.with_texts(normalise_all(batch.texts)))
             _count(batch, read)
             batch = apply_rules(run.spec.rules, batch, rejects)
+            batch = _scrubbed(batch, scrubber, rejects)
             hashes = _hashes(batch)
             signer(batch, hashes)
             shard.add(_columns(batch, hashes))
@@ -80,6 +84,8 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
         "rejectedByLanguage": rejects.by_language,
         "ruleSeconds": rejects.seconds,
         "samples": rejects.samples,
+        "scrubbed": dict(sorted(scrubber.counts.items())),
+        "scrubSamples": scrubber.samples,
         "quarantined": quarantine.counts(),
         "first_bad": quarantine.first,
         "damaged": quarantine.damaged,
@@ -100,6 +106,17 @@ def _labelled(batch: Batch) -> Batch:
     for row, language in zip(unknown.tolist(), found, strict=True):
         languages[row] = language
     return batch.with_languages(languages, scores)
+
+
+def _scrubbed(batch: Batch, scrubber: Scrubber, rejects: Rejects) -> Batch:
+    """Return the documents without personal data, and without those that are dropped for it."""
+    if scrubber.is_idle:
+        return batch
+    batch, rows, reasons = scrubber.scrub(batch)
+    if len(rows):
+        rejects.add(SCRUB_KEY, batch.select(rows), reasons)
+        batch = batch.select(np.delete(np.arange(len(batch)), rows))
+    return batch
 
 
 def _count(batch: Batch, read: dict[str, Counter[str]]) -> None:

@@ -1,6 +1,7 @@
 """A folder in storage: the same operations on a mounted volume and on S3."""
 
 import hashlib
+import io
 import os
 import shutil
 import uuid
@@ -15,6 +16,9 @@ from pydantic_core import from_json, to_json
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_workloads.storage.errors import translate_errors
 from pretrain_workloads.storage.local_paths import scratch_path
+
+_BUFFER_BYTES = 1 << 20
+"""Buffer of a file that is read from S3, beside the blocks that its client fetches."""
 
 PARTIAL = ".partial"
 """Suffix of a file on a volume while it is being written."""
@@ -113,8 +117,11 @@ class Folder:
             UserError: If there is none, or it may not be read.
         """
         with translate_errors(self.uri_of(path), self._opener):
-            stream: IO[bytes] = self._filesystem.open(self._at(path), "rb")
-            return stream
+            if self.is_local:
+                return Path(self._at(path)).open("rb")
+            # fsspec's files read no line of limited length; Python's own buffer does.
+            stream = self._filesystem.open(self._at(path), "rb")
+            return io.BufferedReader(stream, _BUFFER_BYTES)
 
     def read_bytes(self, path: str) -> bytes:
         """Return the content of a file.

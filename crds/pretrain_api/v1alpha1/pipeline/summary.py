@@ -38,6 +38,9 @@ class PipelineSummary(ApiModel):
     near_duplicates: Count = 0
     """Documents dropped as near-duplicates."""
 
+    scrubbed: dict[str, Count] = {}
+    """Pieces of personal data that were masked, or dropped their document, by kind."""
+
     quarantined: Count = 0
     """Records that could not be read as a document; they lie in the artifact's `quarantine/`."""
 

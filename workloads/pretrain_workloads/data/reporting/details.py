@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_workloads.data.reporting.summary import add_counts, read_by_language
 from pretrain_workloads.data.rules.rejects import merge_samples
+from pretrain_workloads.data.scrub.scrubber import merge_samples as merge_scrub_samples
 from pretrain_workloads.data.shards import read_columns
 from pretrain_workloads.storage import Folder
 
@@ -41,6 +42,7 @@ def report_details(
         "quarantined": dict(sorted(add_counts(prepared, "quarantined").items())),
         "firstUnreadable": [bad for task in prepared for bad in task["first_bad"]][:1],
         "rejects": merge_samples([task["samples"] for task in prepared]),
+        "scrubSamples": merge_scrub_samples([task["scrubSamples"] for task in prepared]),
         "curve": decided["curve"],
         "similarity": decided["similarity"],
         "clusterSizes": decided["sizes"],

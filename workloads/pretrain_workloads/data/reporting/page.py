@@ -24,6 +24,7 @@ def render_page(name: str, report: dict[str, Any]) -> str:
         _languages(report),
         _losses(report),
         _quarantine(report),
+        _scrubbed(report),
         *(_rejects(rule, shown) for rule, shown in report["rejects"].items()),
         _duplicates(report),
     ]
@@ -114,6 +115,18 @@ def _quarantine(report: dict[str, Any]) -> str:
         where = escape(f"{bad['source']}, {bad['path']}, {bad['position']}: {bad['reason']}")
         page += f"<p>The first: {where}</p><pre>{escape(bad['record'][:400])}</pre>"
     return page + "<p>All of them lie in <code>quarantine/</code>.</p>"
+
+
+def _scrubbed(report: dict[str, Any]) -> str:
+    rows = [(escape(kind), f"{count:,}") for kind, count in report["summary"]["scrubbed"].items()]
+    if not rows:
+        return ""
+    items = "".join(
+        f"<p><b>{escape(kind)}</b></p>" + "".join(f"<pre>{escape(place)}</pre>" for place in places)
+        for kind, places in report["scrubSamples"].items()
+    )
+    table = _table(("kind", "found"), rows)
+    return f"<h2>Scrubbed</h2>{table}<details><summary>masked places</summary>{items}</details>"
 
 
 def _rejects(rule: str, shown: list[dict[str, Any]]) -> str:

@@ -50,6 +50,10 @@ def apply_rule(rule: DataRule, batch: Batch) -> tuple[list[str], list[str]]:
     raise NotImplementedError(f"rule {rule.kind} is missing in RULES and BLOCKS")
 
 
+SCRUB_KEY = "999-scrub"
+"""Name of scrubbing in counts: it drops documents after all rules."""
+
+
 def rule_key(position: int, rule: DataRule) -> str:
     """Return the name of a rule in counts: its position in the spec from 1, and its kind."""
     return f"{position}-{rule.kind}"

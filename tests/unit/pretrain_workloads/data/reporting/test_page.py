@@ -10,8 +10,10 @@ REPORT: dict[str, Any] = {
         "exactDuplicates": 1,
         "nearDuplicates": 1,
         "languages": {"zh": {"documents": 6, "characters": 9, "bytes": 27}},
+        "scrubbed": {"emails": 3},
         "warnings": ["rule 1-length removed 50% of the bytes in zh: <look>"],
     },
+    "scrubSamples": {"emails": ["write to <email> today"]},
     "losses": {"1-length": {"zh": {"documents": 2, "bytes": 18}}},
     "readByLanguage": {"documents": {"zh": 10}, "characters": {"zh": 12}, "bytes": {"zh": 36}},
     "quarantined": {"invalid JSON": 1},
@@ -46,6 +48,7 @@ def test_the_page_shows_warnings_and_what_each_step_removed_of_each_language() -
     assert "removed 50% of the bytes in zh: &lt;look&gt;" in page
     row = "<td>1-length</td><td>zh</td><td>2</td><td>20.0%</td><td>0.00</td><td>50.0%</td>"
     assert row in page
+    assert "write to &lt;email&gt; today" in page
     assert "Warnings" not in render_page("web", REPORT | {"summary": SILENT})
 
 
