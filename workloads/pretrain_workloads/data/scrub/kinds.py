@@ -22,7 +22,7 @@ _TITLES = "先生|女士|小姐|太太|老师|教授|博士|医生|律师|经理
 
 
 @dataclass(frozen=True)
-class Kind:
+class PersonalDataKind:
     """One kind of personal data."""
 
     mask: str
@@ -41,7 +41,7 @@ def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
 
 
 KINDS = {
-    "keys": Kind(
+    "keys": PersonalDataKind(
         "<key>",
         _compiled(
             r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[\s\S]+?"
@@ -53,7 +53,7 @@ KINDS = {
             r"(?<![A-Za-z0-9_])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{10,}",
         ),
     ),
-    "assigned keys": Kind(
+    "assigned keys": PersonalDataKind(
         "<key>",
         _compiled(
             r"(?i:api[_-]?key|secret(?:[_-]?key)?|access[_-]?token|auth[_-]?token|passw(?:or)?d)"
@@ -62,14 +62,14 @@ KINDS = {
         1,
         checks.is_random,
     ),
-    "emails": Kind(
+    "emails": PersonalDataKind(
         "<email>",
         _compiled(
             r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.)+"
             r"(?!(?:png|jpe?g|gif|svg|webp|css|js|py)(?![A-Za-z]))[A-Za-z]{2,24}(?![A-Za-z0-9])"
         ),
     ),
-    "id_cards": Kind(
+    "id_cards": PersonalDataKind(
         "<id-card>",
         _compiled(
             r"(?<![\dA-Za-z])[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -77,21 +77,21 @@ KINDS = {
         ),
         check=checks.is_id_card,
     ),
-    "bank_cards": Kind(
+    "bank_cards": PersonalDataKind(
         "<bank-card>",
         _compiled(
             r"(?<![\dA-Za-z.-])\d{4}([ -]?)\d{4}(?:\1\d{4}){2}(?:\1?\d{1,3})?(?![\dA-Za-z-])"
         ),
         check=checks.is_bank_card,
     ),
-    "phone_numbers": Kind(
+    "phone_numbers": PersonalDataKind(
         "<phone>",
         _compiled(
             r"(?<![\dA-Za-z.+])(?:\+?86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}(?![\dA-Za-z]|\.\d)",
             r"(?<![\dA-Za-z.-])(?:0\d{2,3}-|\(0\d{2,3}\) ?)[2-9]\d{6,7}(?![\dA-Za-z-])",
         ),
     ),
-    "international numbers": Kind(
+    "international numbers": PersonalDataKind(
         "<phone>",
         _compiled(
             r"(?<![\dA-Za-z.+])\+[1-9]\d{0,2}(?:[ -]?\(\d{1,4}\))?(?:[ -]?\d{2,4}){2,5}"
@@ -99,7 +99,7 @@ KINDS = {
         ),
         check=checks.is_international_number,
     ),
-    "ip_addresses": Kind(
+    "ip_addresses": PersonalDataKind(
         "<ip>",
         _compiled(
             rf"(?<![\dA-Za-z.-]){_BYTE}(?:\.{_BYTE}){{3}}(?![\dA-Za-z]|\.\d|-[\dA-Za-z])",
@@ -107,17 +107,17 @@ KINDS = {
         ),
         check=checks.is_address,
     ),
-    "plates": Kind(
+    "plates": PersonalDataKind(
         "<plate>",
         _compiled(rf"[{_PROVINCES}][A-HJ-NP-Z][·•. -]?[A-HJ-NP-Z0-9]{{5,6}}(?![A-Za-z0-9])"),
         check=checks.has_digit,
     ),
-    "passports": Kind(
+    "passports": PersonalDataKind(
         "<passport>",
         _compiled(r"(?<![A-Za-z0-9])[A-Z]{1,2}\d{7,8}(?![A-Za-z0-9])"),
         check=checks.follows_passport,
     ),
-    "titled_names": Kind(
+    "titled_names": PersonalDataKind(
         "<name>",
         _compiled(
             rf"(?:(?<![{_HAN}])|(?<=[{_BEFORE_NAMES}]))"

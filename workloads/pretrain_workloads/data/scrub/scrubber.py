@@ -10,7 +10,7 @@ import numpy as np
 
 from pretrain_api.v1alpha1.pipeline.scrub import Scrub
 from pretrain_workloads.data.batch import Batch, Rows
-from pretrain_workloads.data.scrub.kinds import ACTIONS, KINDS, Kind
+from pretrain_workloads.data.scrub.kinds import ACTIONS, KINDS, PersonalDataKind
 from pretrain_workloads.data.scrub.prefilter import prefilter
 
 _SAMPLES = 5
@@ -37,11 +37,11 @@ _LAST_PART = 0.5
 
 
 @dataclass(frozen=True)
-class Search:
+class KindSearch:
     """One pattern of a kind that is not kept."""
 
     name: str
-    kind: Kind
+    kind: PersonalDataKind
     pattern: re.Pattern[str]
     drops: bool
     """Whether a match drops the document."""
@@ -63,7 +63,7 @@ class Scrubber:
         self._spec = spec
         actions = {name: getattr(spec, ACTIONS.get(name, name)) for name in KINDS}
         self._searches = [
-            Search(name, KINDS[name], pattern, actions[name] == "drop")
+            KindSearch(name, KINDS[name], pattern, actions[name] == "drop")
             for name in KINDS
             if actions[name] != "keep"
             for pattern in KINDS[name].patterns
@@ -115,7 +115,7 @@ class Scrubber:
             self._count("names", count)
         return self._without_boilerplate(text), dropped
 
-    def _masked(self, search: Search, text: str) -> tuple[str, int]:
+    def _masked(self, search: KindSearch, text: str) -> tuple[str, int]:
         """Return a text without what a pattern finds, and how much that was."""
         kind, count = search.kind, 0
 
