@@ -60,13 +60,31 @@ def verified(files: SignatureFiles, pairs: Pairs, banding: Banding, band: int) -
     left, right = unpack(pairs)
     numbers = np.unique(np.concatenate((left, right)))
     rows = files.rows(numbers)
-    similarity = np.empty(len(pairs), np.float32)
     places = np.searchsorted(numbers, left), np.searchsorted(numbers, right)
-    _compare(rows, *places, banding.rows, band, similarity)
+    similarity = compare(rows, places, banding.rows, band)
     similar = similarity >= np.float32(banding.floor)
     edges = np.empty(int(similar.sum()), EDGE)
     edges["pair"], edges["similarity"] = pairs[similar], similarity[similar]
     return edges
+
+
+def compare(
+    rows: Signatures,
+    places: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    band_rows: int,
+    band: int,
+) -> npt.NDArray[np.float32]:
+    """Return the similarity of each pair, or -1 for a pair that shares an earlier band.
+
+    Args:
+        rows: Signatures.
+        places: Places in `rows` of the left and of the right document of each pair.
+        band_rows: Minima in a band.
+        band: Number of the band that has found the pairs.
+    """
+    similarity = np.empty(len(places[0]), np.float32)
+    _compare(rows, *places, band_rows, band, similarity)
+    return similarity
 
 
 def similarities(left: Signatures, right: Signatures) -> npt.NDArray[np.float32]:
