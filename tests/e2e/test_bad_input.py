@@ -41,7 +41,7 @@ def bad_place(place: Place) -> Place:
     """Give a place with files that are wrong."""
     raw = place.data / "raw"
     packed = gzip.compress((raw / "zh.jsonl").read_bytes())
-    (raw / "corrupt.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (raw / "corrupt.jsonl.gz").write_bytes(packed[:12])
     (raw / "empty.jsonl").write_text("")
     (raw / "page.docx").write_bytes(b"PK\x03\x04")
     return place

@@ -247,7 +247,7 @@ BAD = "file:///pretrain/data"
     ("what", "stage", "want"),
     [
         ("glob", "list", f"{BAD}/raw/zh/\\*.csv: no file matches"),
-        ("gzip", "prepare", r"file:///pretrain/data/raw/zh/bad.jsonl.gz: is damaged near byte \d+"),
+        ("gzip", "decide", r"bad.jsonl.gz, the rest: file is damaged: is damaged near byte \d+"),
         ("rules", "decide", r"spec.rules: no document is left of \d+: 1-length dropped \d+"),
         ("secret", "list", "Secret absent: is not mounted"),
         ("empty", "list", "all 1 files are empty"),
@@ -264,8 +264,9 @@ def test_what_the_user_must_correct_is_named(
         case "glob":
             source["uri"] = f"{BAD}/raw/zh/*.csv"
         case "gzip":
+            source["uri"] = f"{BAD}/raw/zh/*.gz"
             packed = gzip.compress((folder / "good.jsonl").read_bytes())
-            (folder / "bad.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+            (folder / "bad.jsonl.gz").write_bytes(packed[:12])
         case "rules":
             rules = [{"length": {"minCharacters": 10**6}}]
         case "secret":
@@ -280,6 +281,26 @@ def test_what_the_user_must_correct_is_named(
             break
         run = run.model_copy(update={"artifact": report.artifact or run.artifact})
     assert re.search(want, report.message), report.message
+
+
+def test_what_is_left_of_a_damaged_file_is_kept_and_the_damage_is_told(runner: StageRunner) -> None:
+    folder = runner.data / "raw"
+    many = [{"id": str(n), "text": f"Text {n}: {n * 7919 % 1000003} words"} for n in range(9000)]
+    write_jsonl(folder / "whole.jsonl.gz", many)
+    packed = (folder / "whole.jsonl.gz").read_bytes()
+    (folder / "whole.jsonl.gz").rename(folder / "b.jsonl.gz")
+    (folder / "b.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    source = {"name": "texts", "uri": f"{BAD}/raw/*"}
+    report = runner.run_pipeline(
+        pipeline_run("", f"{BAD}/artifacts", sources=[source], rules=[], deduplication={}, tasks=1)
+    )
+    assert report.pipeline is not None
+    assert report.pipeline.kept > 2000
+    assert report.pipeline.quarantined == 1
+    (warning,) = report.pipeline.warnings
+    assert warning.startswith(
+        "1 files are damaged, the first: file:///pretrain/data/raw/b.jsonl.gz"
+    )
 
 
 def test_a_part_of_the_mixture_without_documents_is_named(runner: StageRunner) -> None:

@@ -67,7 +67,7 @@ def compose(run: DatasetRun) -> ExitReport:
     tokenizer = tokenizer_summary(run)
     files = _write_validation(run, tokenizer, folder, plan, validation)
     block_tokens = block_sequences(spec) * spec.sequence_length
-    uses = LedgerUses(plan.uses, validation, [folder.uri for folder in open_inputs(run).folders])
+    uses = LedgerUses(plan.uses, validation, open_inputs(run).digests)
     files.append(write_ledger(folder, documents, uses, block_tokens))
     plan.write(folder, names.plan)
     summary = _summary(spec, tokenizer.vocabulary_size, parts, plan, validation)

@@ -26,6 +26,9 @@ class MixtureInputs:
     folders: list[Folder]
     """Folder of each artifact, once."""
 
+    digests: list[str]
+    """Digest of each artifact."""
+
     part_artifact: list[int]
     """For each part of the mixture, the index of its artifact."""
 
@@ -39,7 +42,7 @@ class RowGroup:
     group: int
     bytes: int
     first_row: int
-    """Rows of the shard before it."""
+    """Rows of the artifact before it; rows are numbered as in its index, whatever its shards."""
 
 
 def tokenizer_summary(run: DatasetRun) -> TokenizerSummary:
@@ -60,6 +63,7 @@ def open_inputs(run: DatasetRun) -> MixtureInputs:
     first = {documents.uri: documents for documents in reversed(run.documents)}
     return MixtureInputs(
         [open_artifact(first[uri]) for uri in uris],
+        [first[uri].digest for uri in uris],
         [uris.index(documents.uri) for documents in run.documents],
     )
 
@@ -106,8 +110,7 @@ def row_groups_of(run: DatasetRun, inputs: MixtureInputs, rank: int) -> list[Row
     groups = [
         group
         for artifact, folder in enumerate(inputs.folders)
-        for path in document_shards(folder)
-        for group in _row_groups(folder, artifact, path)
+        for group in _row_groups(folder, artifact)
     ]
     total = sum(group.bytes for group in groups)
     share, before = [], 0
@@ -119,12 +122,14 @@ def row_groups_of(run: DatasetRun, inputs: MixtureInputs, rank: int) -> list[Row
     return share
 
 
-def _row_groups(folder: Folder, artifact: int, path: str) -> list[RowGroup]:
-    with folder.open(path) as stream:
-        footer = pq.ParquetFile(stream).metadata
+def _row_groups(folder: Folder, artifact: int) -> list[RowGroup]:
+    """Return the row groups of all shards of an artifact, in the order of its index."""
     groups, first_row = [], 0
-    for number in range(footer.num_row_groups):
-        group = footer.row_group(number)
-        groups.append(RowGroup(artifact, path, number, group.total_byte_size, first_row))
-        first_row += group.num_rows
+    for path in document_shards(folder):
+        with folder.open(path) as stream:
+            footer = pq.ParquetFile(stream).metadata
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            groups.append(RowGroup(artifact, path, number, group.total_byte_size, first_row))
+            first_row += group.num_rows
     return groups

@@ -24,7 +24,7 @@ class LedgerUses:
     """The uses of the validation set; their part is -1."""
 
     artifacts: list[str]
-    """URIs of the artifacts of documents."""
+    """Digests of the artifacts of documents."""
 
 
 def write_ledger(
@@ -32,7 +32,8 @@ def write_ledger(
 ) -> ArtifactFile:
     """Write one row for each use: the document, its part and epoch, its position in the stream.
 
-    Artifact, shard and row identify a document; ids may occur twice.
+    Artifact and row identify a document, by the digest of the one and by the row of its index; ids
+    may occur twice.
 
     Args:
         folder: Folder of the artifact.
@@ -50,7 +51,6 @@ def write_ledger(
         {
             "id": used["id"],
             "artifact": artifacts.cast(pa.string()),
-            "shard": used["shard"],
             "row": used["row"],
             "language": used["language"],
             "domain": used["domain"],

@@ -37,7 +37,6 @@ DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
         ("artifact", pa.int32()),
-        ("shard", pa.string()),
         ("row", pa.int64()),
         ("hash", pa.binary(16)),
         ("cluster", pa.int64()),
@@ -47,8 +46,8 @@ DOCUMENTS = pa.schema(
         ("tokens", pa.int64()),
     ]
 )
-"""A tokenized document: where it lies (artifact, shard, row), the hash of its text, the cluster of
-its near-duplicates in the artifact, and its tokens, the end of the document included."""
+"""A tokenized document: where it lies (artifact, row of its index), the hash of its text, the
+cluster of its near-duplicates in the artifact, and its tokens, the end of the document included."""
 
 _COLUMNS = ("id", "hash", "cluster")
 """Columns that are copied from the documents, beside `inputs.FIELDS`."""
@@ -121,5 +120,4 @@ def _selected(run: DatasetRun, inputs: MixtureInputs, rank: int) -> Iterator[pa.
         artifacts = np.full(table.num_rows, group.artifact, np.int32)
         table = table.append_column("row", pa.array(rows))
         table = table.append_column("artifact", pa.array(artifacts))
-        table = table.append_column("shard", pa.array([group.path] * table.num_rows, pa.string()))
         yield table.filter(pa.array(selected))
