@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e cluster bench-planner clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,27 @@ cluster: install ## Start Kubernetes on this machine; `python -m pretrain_local 
 
 bench-planner: install ## Score the planner on measured runs (TIME_ROWS=a.csv MEMORY_ROWS=b.csv)
 	$(BIN)/python benchmarks/planner.py $(if $(TIME_ROWS),--time-rows $(TIME_ROWS)) $(if $(MEMORY_ROWS),--memory-rows $(MEMORY_ROWS))
+
+CORPUS ?= .corpus
+DOCUMENTS ?= 800000 5000000
+
+corpus: install ## Build real text for benchmarks in CORPUS (SMALL=1: the redistributable core)
+	PYTHONPATH=benchmarks $(BIN)/python -m corpus_builder $(CORPUS) $(if $(SMALL),--small)
+
+bench-data: install ## MB of text per CPU-second of each data stage, next to datatrove (CORPUS=FOLDER)
+	$(BIN)/python benchmarks/data_stages.py $(CORPUS)
+
+bench-dedup: install ## Cost of deduplication over many documents (DOCUMENTS="800000 5000000")
+	$(BIN)/python benchmarks/dedup_scale.py $(DOCUMENTS)
+
+bench-languages: install ## Score the detection of languages (CORPUS=FOLDER)
+	$(BIN)/python benchmarks/languages.py $(CORPUS)/zh.jsonl $(CORPUS)/en.jsonl $(CORPUS)/code.jsonl
+
+bench-rules: install ## What recommended rules drop of good text and of junk (CORPUS=FOLDER)
+	$(BIN)/python benchmarks/rules.py $(CORPUS)
+
+bench-scrub: install ## Precision, recall and speed of scrubbing (CORPUS=FOLDER)
+	$(BIN)/python benchmarks/scrub.py $(CORPUS)
 
 clean: ## Remove the virtual environment, the demo's files and caches
 	-[ ! -x $(BIN)/python ] || $(BIN)/python -m pretrain_local.demo --down
