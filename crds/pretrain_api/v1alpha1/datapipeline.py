@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pretrain_api.meta import ApiModel, Fraction, Location, Positive, Reference
 from pretrain_api.quantities import Quantity
 from pretrain_api.v1alpha1.data_status import DataStatus
+from pretrain_api.v1alpha1.pipeline.decontamination import Decontamination
 from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_api.v1alpha1.pipeline.scrub import Scrub
@@ -28,6 +29,9 @@ class DataPipelineSpec(ApiModel):
 
     scrub: Scrub = Scrub()
     """Personal data and secrets that are masked, after the rules and before deduplication."""
+
+    decontaminate: Decontamination | None = None
+    """Drop documents that hold text of benchmarks. Unset means that none is looked for."""
 
     deduplication: Deduplication = Deduplication()
     """Which duplicates are dropped."""

@@ -5,6 +5,7 @@ Pods of a data stage live for seconds; without this each would compile for some.
 
 import numpy as np
 
+from pretrain_workloads.data.decontamination.ngrams import first_hits, make_table, ngram_hashes
 from pretrain_workloads.data.dedup.exact import first_copies
 from pretrain_workloads.data.dedup.groups import candidate_pairs
 from pretrain_workloads.data.dedup.minhash import signatures
@@ -24,6 +25,8 @@ def compile_kernels() -> None:
     points, offsets = code_points(_TEXTS)
     for kernel in (utf8_offsets, script_counts, code_scores, features, measure, character_counts):
         kernel(points, offsets)
+    grams, starts = ngram_hashes(points, offsets, 2)
+    first_hits(grams, starts, make_table(grams, np.zeros(len(grams), np.uint32)))
     rows = signatures(points, offsets)
     numbers = np.arange(len(_TEXTS), dtype=np.uint64)
     pairs = candidate_pairs(np.ones(len(_TEXTS), np.uint64), numbers, np.zeros(len(_TEXTS)))

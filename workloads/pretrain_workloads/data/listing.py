@@ -70,9 +70,18 @@ def list_inputs(run: PipelineRun) -> ExitReport:
 def _artifact(run: PipelineRun, files: list[Piece]) -> ArtifactRef:
     """Return the artifact that the spec and the input files determine."""
     content = content_of(run.spec, leave_out=("output",), with_defaults=True)
-    name = digest(FORMAT_VERSION, content, [_identity(run.spec, file) for file in files])
+    known = [_identity(run.spec, file) for file in files]
+    name = digest(FORMAT_VERSION, content, known, _benchmark_files(run.spec))
     uri = artifact_uri(run.spec.output.uri, "DataPipeline", run.name, name)
     return ArtifactRef(uri=uri, digest=name)
+
+
+def _benchmark_files(spec: DataPipelineSpec) -> list[list[Any]]:
+    """Return what identifies the files of benchmarks: other ones would drop other documents."""
+    if spec.decontaminate is None:
+        return []
+    listed = [(source, list_matching(source)[1]) for source in spec.decontaminate.against]
+    return [[s.name, file.path, file.size, file.version] for s, files in listed for file in files]
 
 
 def _identity(spec: DataPipelineSpec, file: Piece) -> list[Any]:

@@ -1,6 +1,6 @@
 """`prepare`: each task reads its pieces, and writes the documents that pass the rules.
 
-    read ─► normalise ─► language ─► rules ─► scrub ─► hash and sign ─► shard
+    read ─► normalise ─► language ─► rules ─► decontaminate ─► scrub ─► hash and sign ─► shard
 
 Batches of documents pass through these steps, one after the other.
 """
@@ -19,6 +19,7 @@ import xxhash
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.batch import Batch
+from pretrain_workloads.data.decontamination.benchmarks import CONTAMINATION_KEY, BenchmarkIndex
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.rules.apply import apply_rules
 from pretrain_workloads.data.rules.registry import SCRUB_KEY
@@ -68,11 +69,13 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
         stream = stack.enter_context(bad.open("wb"))
         quarantine = Quarantine(stream, run.spec.max_bad_fraction)
         scrubber = Scrubber(run.spec.scrub)
+        benchmarks = _benchmarks(run)
         reader = SourceReader(run.spec, _folders(run, pieces), quarantine)
         for batch in reader.read_batches(pieces):
             batch = _labelled(batch.with_texts(normalise_all(batch.texts)))
             _count(batch, read)
             batch = apply_rules(run.spec.rules, batch, rejects)
+            batch = _decontaminated(batch, benchmarks, rejects)
             batch = _scrubbed(batch, scrubber, rejects)
             hashes = _hashes(batch)
             signer(batch, hashes)
@@ -106,6 +109,23 @@ def _labelled(batch: Batch) -> Batch:
     for row, language in zip(unknown.tolist(), found, strict=True):
         languages[row] = language
     return batch.with_languages(languages, scores)
+
+
+def _benchmarks(run: PipelineRun) -> BenchmarkIndex | None:
+    if run.spec.decontaminate is None:
+        return None
+    return BenchmarkIndex(run.spec)
+
+
+def _decontaminated(batch: Batch, benchmarks: BenchmarkIndex | None, rejects: Rejects) -> Batch:
+    """Return the documents that hold no text of a benchmark; before masks could hide it."""
+    if benchmarks is None:
+        return batch
+    rows, reasons = benchmarks.contaminated(batch)
+    if len(rows):
+        rejects.add(CONTAMINATION_KEY, batch.select(rows), reasons)
+        batch = batch.select(np.delete(np.arange(len(batch)), rows))
+    return batch
 
 
 def _scrubbed(batch: Batch, scrubber: Scrubber, rejects: Rejects) -> Batch:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_api.v1alpha1.pipeline.summary import LanguageSummary, PipelineSummary
-from pretrain_workloads.data.rules.registry import SCRUB_KEY, rule_key
+from pretrain_workloads.data.rules.registry import rule_key
 
 
 def summarise(
@@ -23,8 +23,7 @@ def summarise(
     """
     rejected = add_counts(prepared, "rejected")
     keys = [rule_key(position, rule) for position, rule in enumerate(rules, 1)]
-    if rejected[SCRUB_KEY]:
-        keys.append(SCRUB_KEY)
+    keys += sorted(rejected.keys() - set(keys))  # decontamination and scrubbing
     return PipelineSummary(
         read=sum(read_by_language(prepared, "documents").values()),
         kept=index.num_rows,
