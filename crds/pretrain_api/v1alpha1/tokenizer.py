@@ -7,6 +7,7 @@ from pydantic import Field
 from pretrain_api.meta import (
     ApiModel,
     Count,
+    Fraction,
     Language,
     Location,
     NonNegative,
@@ -32,6 +33,29 @@ class TokenizerCorpus(ApiModel):
     """Shares of the sample. Languages not named have weight 1 if the map is empty, else 0."""
 
 
+class CharactersPerToken(ApiModel):
+    """Acceptable range of Unicode characters for each token."""
+
+    min: Annotated[float, Field(ge=0.0)] | None = None
+    """Fewest. Unset means no limit."""
+
+    max: Annotated[float, Field(ge=0.0)] | None = None
+    """Most. Unset means no limit."""
+
+
+class Acceptance(ApiModel):
+    """What a trained tokenizer must reach, measured on documents that it was not trained on.
+
+    A tokenizer that does not is not published: no run can use it.
+    """
+
+    characters_per_token: Annotated[dict[Language, CharactersPerToken], Field(max_length=64)] = {}
+    """Range by language."""
+
+    max_byte_fallback: Fraction | None = None
+    """Largest share of tokens that are single bytes. Unset means no limit."""
+
+
 class TokenizerSpec(ApiModel):
     """A SentencePiece tokenizer with byte fallback, trained on documents."""
 
@@ -51,6 +75,15 @@ class TokenizerSpec(ApiModel):
 
     reserved_tokens: NonNegative = 0
     """Spare ids (`<reserved_0>`, …) for later alignment stages, within `vocabularySize`."""
+
+    business_tokens: Annotated[
+        list[Annotated[str, Field(min_length=2, max_length=64, pattern=r"^\S+$")]],
+        Field(max_length=10_000),
+    ] = []
+    """Texts that are always one token each, wherever they stand; they have no white space."""
+
+    acceptance: Acceptance = Acceptance()
+    """What the trained tokenizer must reach."""
 
     output: Location
     """Folder that gets the artifact, below `tokenizer-<name>/<digest>/`."""

@@ -8,6 +8,7 @@ from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.data.documents import read_index
 from pretrain_workloads.storage import open_artifact, open_output, read_manifest, seal_manifest
+from pretrain_workloads.tokenizer.acceptance import check_acceptance
 from pretrain_workloads.tokenizer.conversion import configuration, convert
 from pretrain_workloads.tokenizer.files import CONFIGURATION, HUGGING_FACE, MODEL
 from pretrain_workloads.tokenizer.measure import measure
@@ -22,7 +23,7 @@ def build(run: TokenizerRun) -> ExitReport:
     """Build the tokenizer, unless that is done.
 
     Raises:
-        UserError: If the documents do not fit the spec.
+        UserError: If the documents do not fit the spec, or the tokenizer is not acceptable.
     """
     folder = open_output(run)
     if manifest := read_manifest(folder):
@@ -34,8 +35,9 @@ def build(run: TokenizerRun) -> ExitReport:
     lines = list(training_lines(text for _, text in texts(documents, sample.uses, TRAIN)))
     model = train(run.spec, lines)
     log.info("trained %s pieces", run.spec.vocabulary_size)
-    huggingface = convert(model)
+    huggingface = convert(model, run.spec.business_tokens)
     measures = measure(model, huggingface, texts(documents, sample.uses, EVALUATE))
+    check_acceptance(run.spec.acceptance, measures)
     summary = TokenizerSummary(
         vocabulary_size=run.spec.vocabulary_size,
         end_of_document=END,

@@ -1,5 +1,6 @@
 """Convert a SentencePiece model to a Hugging Face tokenizer that gives the same ids."""
 
+from collections.abc import Collection
 from typing import Any
 
 import sentencepiece
@@ -10,15 +11,21 @@ from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, SPACE, UNKNOWN, 
 _SPECIAL = ("<unk>", "<s>", "</s>")
 
 
-def convert(model: bytes) -> Tokenizer:
-    """Return the Hugging Face form of a SentencePiece `model`."""
+def convert(model: bytes, business_tokens: Collection[str] = ()) -> Tokenizer:
+    """Return the Hugging Face form of a SentencePiece `model`.
+
+    Args:
+        model: The SentencePiece model.
+        business_tokens: Pieces that are never part of another one, beside those for white space.
+    """
+    fixed = {*WHITESPACE, *business_tokens}
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     size = processor.vocab_size()
     pieces = [processor.id_to_piece(number) for number in range(size)]
     learned = {
         piece: number
         for number, piece in enumerate(pieces)
-        if _is_text(processor, number) and not _is_whitespace(processor, number)
+        if _is_text(processor, number) and piece not in fixed
     }
     tokenizer = Tokenizer(
         models.BPE(
@@ -35,8 +42,8 @@ def convert(model: bytes) -> Tokenizer:
     )
     # SentencePiece first splits text at these.
     # `normalized`: they are matched after spaces are replaced, as in SentencePiece.
-    whitespace = [pieces[number] for number in range(size) if _is_whitespace(processor, number)]
-    tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in whitespace])
+    own = [piece for piece in pieces if piece in fixed]
+    tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in own])
     tokenizer.add_special_tokens(
         [AddedToken(piece, normalized=False, special=True) for piece in _SPECIAL]
     )
@@ -48,11 +55,6 @@ def _is_text(processor: Any, number: int) -> bool:
     return not (
         processor.is_control(number) or processor.is_unknown(number) or processor.is_byte(number)
     )
-
-
-def _is_whitespace(processor: Any, number: int) -> bool:
-    """Return whether a piece is one of `WHITESPACE`."""
-    return _is_text(processor, number) and processor.id_to_piece(number) in WHITESPACE
 
 
 def merges(learned: dict[str, int]) -> list[tuple[str, str]]:

@@ -63,7 +63,7 @@ def train(spec: TokenizerSpec, lines: list[str]) -> bytes:
             eos_id=END,
             pad_id=-1,
             control_symbols=reserved_tokens(spec.reserved_tokens),
-            user_defined_symbols=list(WHITESPACE),
+            user_defined_symbols=[*WHITESPACE, *dict.fromkeys(spec.business_tokens)],
             max_sentence_length=4 * _LINE_CHARACTERS + 1,
             num_threads=_THREADS,
             minloglevel=2,

@@ -31,12 +31,14 @@ def learnable_pieces(spec: TokenizerSpec) -> int:
     Raises:
         UserError: If it is too small.
     """
-    fixed = 3 + spec.reserved_tokens + len(WHITESPACE) + BYTES
+    business = len(set(spec.business_tokens))
+    fixed = 3 + spec.reserved_tokens + business + len(WHITESPACE) + BYTES
     left = spec.vocabulary_size - fixed
     if left < _MIN_LEARNED:
         raise UserError(
             f"spec.vocabularySize: {spec.vocabulary_size} leaves {max(0, left)} pieces to learn "
             f"beside {fixed} fixed ones ({BYTES} bytes, {spec.reserved_tokens} reserved, "
-            f"{3 + len(WHITESPACE)} others); use {fixed + _MIN_LEARNED} or more, or reserve fewer"
+            f"{business} business tokens, {3 + len(WHITESPACE)} others); use "
+            f"{fixed + _MIN_LEARNED} or more, or reserve fewer"
         )
     return left

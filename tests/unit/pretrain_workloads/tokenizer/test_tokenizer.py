@@ -104,6 +104,28 @@ def test_each_piece_of_whitespace_is_one_id() -> None:
         assert len(processor.encode(piece.replace(SPACE, " "))) == 1
 
 
+BUSINESS = ["阿莫西林", "ai.listen.music", "C++17"]
+
+
+def test_business_tokens_are_one_id_wherever_they_stand_in_both_forms() -> None:
+    trained = train(spec(businessTokens=BUSINESS), list(training_lines(corpus_texts())))
+    processor = sentencepiece.SentencePieceProcessor(model_proto=trained)
+    huggingface = convert(trained, BUSINESS)
+    for token in BUSINESS:
+        number = processor.piece_to_id(token)
+        for text in (
+            token,
+            f"服用{token}片",
+            f"the{token}s",
+            f" {token}\n{token}",
+            f"{token}{token}",
+        ):
+            ids = processor.encode(text)
+            assert ids.count(number) == text.count(token), text
+            assert huggingface.encode(text, add_special_tokens=False).ids == ids
+            assert processor.decode(ids) == text
+
+
 def test_digits_are_single_pieces() -> None:
     processor, _ = both()
     assert processor.encode("20260102", out_type=str) == list("20260102")

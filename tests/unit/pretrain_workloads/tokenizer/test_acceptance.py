@@ -1,0 +1,39 @@
+from typing import Any
+
+import pytest
+
+from pretrain_api.v1alpha1.tokenizer import Acceptance
+from pretrain_workloads.failures import UserError
+from pretrain_workloads.tokenizer.acceptance import check_acceptance
+from pretrain_workloads.tokenizer.measure import TokenizerMeasures
+
+MEASURES = TokenizerMeasures({"zh": 1.2, "en": 4.5}, 0.01)
+
+
+@pytest.mark.parametrize(
+    "acceptance",
+    [
+        {},
+        {"charactersPerToken": {"zh": {"min": 1.0, "max": 1.5}, "en": {"min": 4}}},
+        {"maxByteFallback": 0.01},
+    ],
+)
+def test_a_tokenizer_within_its_limits_is_accepted(acceptance: dict[str, Any]) -> None:
+    check_acceptance(Acceptance.model_validate(acceptance), MEASURES)
+
+
+def test_every_failed_gate_is_named_with_what_was_measured_and_what_would_do() -> None:
+    limits = {"zh": {"min": 1.3}, "en": {"max": 4}, "code": {"min": 2}}
+    acceptance = {"charactersPerToken": limits, "maxByteFallback": 0.005}
+    with pytest.raises(UserError) as refused:
+        check_acceptance(Acceptance.model_validate(acceptance), MEASURES)
+    code, english, chinese, fallback = _parts(refused)
+    assert "code: there are no documents to measure; languages are en, zh" in code
+    assert "en.max: 4.5 characters a token, more than 4" in english
+    assert "zh.min: 1.2 characters a token, fewer than 1.3; raise vocabularySize" in chinese
+    assert "maxByteFallback: 0.01 of the tokens are single bytes, more than 0.005" in fallback
+
+
+def _parts(refused: Any) -> list[str]:
+    """Return the message of each gate."""
+    return [f"spec.{part}" for part in str(refused.value).split("spec.")[1:]]
