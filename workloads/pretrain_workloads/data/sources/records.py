@@ -52,7 +52,7 @@ def make_record(source: Source, position: str, fields: Mapping[str, Any]) -> Sou
     size = 0
     if prompt_field is not None:
         prompt: Any = fields.get(prompt_field)
-        if problem := text_problem(prompt, prompt_field, fields):
+        if prompt != "" and (problem := text_problem(prompt, prompt_field, fields)):
             return problem
         # Normalised apart, so that the number of characters stays right.
         prompt = normalise(prompt)

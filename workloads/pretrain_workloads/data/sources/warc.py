@@ -4,9 +4,9 @@ fastwarc parses the archive, and resiliparse extracts the main content of a page
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
-from pretrain_workloads.data.sources.content import opened
+from pretrain_workloads.data.sources.content import Damage, opened
 from pretrain_workloads.data.sources.reading import PieceReading
 from pretrain_workloads.data.sources.records import SourceRecord
 
@@ -19,11 +19,8 @@ def read_warc(reading: PieceReading) -> Iterator[SourceRecord]:
 
     A page's id is its URL. Pages without text are skipped, too: most are empty frames.
     """
-    from fastwarc.warc import ArchiveIterator, WarcRecordType
-
     with opened(reading.folder, reading.piece) as stream:
-        pages = ArchiveIterator(stream, record_types=WarcRecordType.response, parse_http=True)
-        for number, page in enumerate(pages):
+        for number, page in enumerate(_responses(stream)):
             if not _is_html(page):
                 continue
             position = f"record-{number}"
@@ -36,6 +33,22 @@ def read_warc(reading: PieceReading) -> Iterator[SourceRecord]:
             if text.strip():
                 url = page.headers.get("WARC-Target-URI") or ""
                 yield SourceRecord(position, url.strip("<>"), text)
+
+
+def _responses(stream: IO[bytes]) -> Iterator[Any]:
+    """Yield the responses of an archive.
+
+    Raises:
+        Damage: If it is none, or broken from here on.
+    """
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    try:
+        yield from ArchiveIterator(stream, record_types=WarcRecordType.response, parse_http=True)
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the network or the disk failed; the file may be good
+        raise Damage(f"is no WARC file, or damaged ({error})") from error
 
 
 def _is_html(page: Any) -> bool:

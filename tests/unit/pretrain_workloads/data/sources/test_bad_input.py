@@ -230,6 +230,23 @@ def test_the_pages_of_a_web_archive_become_documents(tmp_path: Path) -> None:
         assert found == [("http://a/1", first), ("http://a/4", second)]
 
 
+def test_a_file_that_is_no_archive_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.warc.gz").write_bytes(gzip.compress(b"not an archive at all " * 1000))
+    documents, bad = read(tmp_path, "a.warc.gz")
+    assert documents == []
+    assert bad[0]["reason"].startswith("file is damaged: is no WARC file, or damaged")
+
+
+def test_a_record_may_have_an_empty_prompt_but_no_empty_completion(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        '{"prompt": "", "completion": "one"}\n{"prompt": "two", "completion": ""}\n'
+    )
+    (batch,), bad = read_all(tmp_path, "a.jsonl", {})
+    assert batch.texts == ["one"]
+    assert batch.prompts.tolist() == [0]
+    assert bad[0]["reason"] == "completion is empty"
+
+
 def archived(url: str, status: int, kind: str, body: bytes) -> bytes:
     """Return a response record of a WARC file."""
     answer = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n\r\n".encode() + body
