@@ -63,16 +63,15 @@ def signature_writer(
 
 
 def _write_columns(rows: Path, target: Path, width: int) -> None:
-    """Write the table in `rows` column by column."""
+    """Write the table in `rows` column by column; it need not fit into memory."""
     count = rows.stat().st_size // (8 * width)
-    if not count:
-        target.touch()
-        return
-    table = np.memmap(rows, np.uint64, "r", shape=(count, width))
-    turned = np.memmap(target, np.uint64, "w+", shape=(width, count))
-    for start in range(0, count, _COPIED_ROWS):
-        turned[:, start : start + _COPIED_ROWS] = table[start : start + _COPIED_ROWS].T
-    turned.flush()
+    with rows.open("rb") as source, target.open("wb") as columns:
+        for start in range(0, count, _COPIED_ROWS):
+            content = source.read(8 * width * _COPIED_ROWS)
+            block = np.frombuffer(content, np.uint64).reshape(-1, width)
+            for column in range(width):
+                columns.seek(8 * (column * count + start))
+                columns.write(block[:, column].tobytes())
 
 
 class SignatureFiles:
