@@ -43,7 +43,7 @@ class Batch:
     """Confidence of the detected language, from 0 to 1; 1 where the source states it."""
 
     prompts: npt.NDArray[np.int32]
-    """Characters at the start of each text that are a prompt: the model is not trained on them."""
+    """Characters at the start of each text that are a prompt."""
 
     features: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """Numbers that scorers add, by name: `quality`, …"""

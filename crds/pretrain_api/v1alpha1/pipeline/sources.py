@@ -46,7 +46,8 @@ class Source(Location):
     has first, or `prompt` and `completion` together."""
 
     prompt_field: FieldName | None = None
-    """Column or JSON key of a prompt that precedes the text; the model is not trained on it. Unset
+    """Column or JSON key of a prompt that precedes the text. Documents record how many of their
+    characters it is (column `prompt`); the trainer does not leave it out of the loss yet. Unset
     means that there is none, except for records with `prompt` and `completion`."""
 
     id_field: FieldName = "id"
