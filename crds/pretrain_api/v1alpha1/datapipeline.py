@@ -43,7 +43,7 @@ class DataPipelineSpec(ApiModel):
     max_bad_fraction: Fraction = 0.01
     """Share of records that may be unreadable; with more the pipeline fails, as soon as that is
     clear. Up to 10 bad records are always allowed, unless they are most of all records. A damaged
-    file counts as one; what could be read of it stays."""
+    file counts as one; what could be read of it stays. Records without text do not count."""
 
     tasks: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Tasks that the input is divided into (completions of the Indexed Job).

@@ -18,6 +18,9 @@ MAX_RECORD_BYTES = 2000
 ALLOWED_RECORDS = 10
 """Bad records that never fail a pipeline, unless they are most of all."""
 
+EMPTY = " is empty"
+"""End of the kinds of records that hold no text: they are well-formed, and fail no pipeline."""
+
 _KINDS = 40
 """Kinds of problems that are counted apart."""
 
@@ -98,13 +101,14 @@ class Quarantine:
 def check_fraction(
     good: int, kinds: Counter[str], first: list[dict[str, Any]], max_fraction: float
 ) -> None:
-    """Check the share of bad records.
+    """Check the share of bad records, empty ones aside.
 
     Raises:
         BadData: If it is above `max_fraction`, and there are more than a few.
     """
+    total = good + kinds.total()
+    kinds = Counter({kind: n for kind, n in kinds.items() if not kind.endswith(EMPTY)})
     bad = kinds.total()
-    total = good + bad
     most = bad > total / 2 and max_fraction < 0.5
     if bad <= max_fraction * total or (bad <= ALLOWED_RECORDS and not most):
         return

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pretrain_api.v1alpha1.pipeline.sources import Source
+from pretrain_workloads.data.sources.quarantine import EMPTY
 from pretrain_workloads.data.text.normalisation import normalise
 
 _LANGUAGE = re.compile("[a-z]{2,8}")
@@ -79,7 +80,7 @@ def used_fields(source: Source) -> list[str]:
 def text_problem(text: Any, field: str, fields: Mapping[str, Any]) -> str:
     """Return why a record's text is unusable, or an empty string."""
     if isinstance(text, str):
-        return "" if text and not text.isspace() else f"{field} is empty"
+        return "" if text and not text.isspace() else f"{field}{EMPTY}"
     if field not in fields:
         names = ", ".join(sorted(map(str, fields))[:8]) or "none"
         return f"no field {field}; the fields are {names}: set textField of the source"

@@ -149,6 +149,12 @@ def test_a_few_bad_records_fail_nothing(tmp_path: Path) -> None:
     assert len(read(tmp_path, "a.jsonl", max_bad_fraction=0.0)[0]) == 1200
 
 
+def test_records_without_text_are_quarantined_but_fail_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": ""}\n' * 1500 + GOOD * 600)
+    documents, bad = read(tmp_path, "a.jsonl", max_bad_fraction=0.01)
+    assert (len(documents), len(bad)) == (1200, 1500)
+
+
 @pytest.mark.parametrize("end", ["", ".gz", ".zst"])
 def test_a_line_that_is_too_long_is_never_held_in_memory(tmp_path: Path, end: str) -> None:
     long = b'{"text": "' + b"x" * (300 << 20) + b'"}\n'
