@@ -43,8 +43,8 @@ def prepare(run: PipelineRun, rank: int) -> ExitReport:
     """Run task `rank` of the stage, unless it is done.
 
     Raises:
-        BadData: If a file is damaged.
-        UserError: If a file has changed, or lacks the text column.
+        BadData: If too many records are unreadable, or a benchmark's file is damaged.
+        UserError: If a file has changed, lacks the text column, or a rule cannot be applied.
     """
     folder, names = open_output(run), PipelineFiles(run.tasks)
     if not folder.exists(names.prepared(rank)):
