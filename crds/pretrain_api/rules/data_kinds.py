@@ -30,6 +30,10 @@ def _storage(path: str, stricter: str = "") -> Rule:
     )
 
 
+def _reachable(path: str) -> str:
+    return f"{path}.all(s, s.uri.startsWith('s3://') || s.uri.startsWith('file:///pretrain/'))"
+
+
 _NO_STORAGE = "Megatron-core's configuration has no storage locations"
 
 STORAGE_RULES = (
@@ -43,11 +47,54 @@ PIPELINE_RULES = (
     Rule(
         "source-uris",
         "sources",
-        "self.sources.all(s, s.uri.startsWith('s3://') || s.uri.startsWith('file:///pretrain/'))",
+        _reachable("self.sources"),
         "%s: every uri starts with s3:// or file:///pretrain/",
         ("self.sources.map(s, s.uri)",),
         source="our own storage module",
         otherwise="the first stage fails after it was scheduled",
+    ),
+    Rule(
+        "benchmark-uris",
+        "decontaminate.against",
+        "!has(self.decontaminate) || " + _reachable("self.decontaminate.against"),
+        "%s: every uri starts with s3:// or file:///pretrain/",
+        ("self.decontaminate.against.map(s, s.uri)",),
+        source="our own storage module",
+        otherwise="the first stage fails after it was scheduled",
+    ),
+    *(
+        Rule(
+            f"sample-uris-{path.rpartition('.')[2]}",
+            path,
+            f"!({present(path)}) || " + _reachable(f"self.{path}"),
+            "%s: every uri starts with s3:// or file:///pretrain/",
+            (f"self.{path}.map(s, s.uri)",),
+            source="our own storage module",
+            otherwise="the first stage fails after it was scheduled",
+        )
+        for path in ("models.quality.good", "models.quality.bad", "models.domain.samples")
+    ),
+    _storage("models.quality.onnx"),
+    Rule(
+        "quality-floors",
+        "models.quality.keep",
+        f"!({present('models.quality.keep')}) || self.models.quality.keep.all(k,"
+        " has(k.minimum) != has(k.fraction))",
+        "each entry sets exactly one of minimum and fraction",
+        source="our own",
+        otherwise="an entry that keeps everything, or one of two limits that nobody chose",
+    ),
+    Rule(
+        "quality-samples",
+        "models.quality",
+        f"!({present('models.quality')}) || ("
+        "(has(self.models.quality.good) && size(self.models.quality.good) > 0) =="
+        " (has(self.models.quality.bad) && size(self.models.quality.bad) > 0)"
+        " && !(has(self.models.quality.onnx) && has(self.models.quality.good)"
+        " && size(self.models.quality.good) > 0))",
+        "set good and bad, or onnx, or none of them for the model that comes with the software",
+        source="our own",
+        otherwise="a model that cannot be trained",
     ),
     Rule(
         "source-names",

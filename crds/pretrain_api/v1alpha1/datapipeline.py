@@ -9,6 +9,7 @@ from pretrain_api.quantities import Quantity
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pipeline.decontamination import Decontamination
 from pretrain_api.v1alpha1.pipeline.deduplication import Deduplication
+from pretrain_api.v1alpha1.pipeline.models import TextModels
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_api.v1alpha1.pipeline.scrub import Scrub
 from pretrain_api.v1alpha1.pipeline.sources import Source
@@ -29,6 +30,9 @@ class DataPipelineSpec(ApiModel):
 
     scrub: Scrub = Scrub()
     """Personal data and secrets that are masked, after the rules and before deduplication."""
+
+    models: TextModels = TextModels()
+    """Models that score the quality of documents and tell their domain, after the rules."""
 
     decontaminate: Decontamination | None = None
     """Drop documents that hold text of benchmarks. Unset means that none is looked for."""
@@ -63,6 +67,11 @@ class DataPipelineSpec(ApiModel):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"sources: the names {twice} occur more than once; give each its own")
         return self
+
+    @property
+    def other_sources(self) -> list[Source]:
+        """Return the sources that are no input: benchmarks, and samples of models."""
+        return [*(self.decontaminate.against if self.decontaminate else []), *self.models.sources]
 
 
 class DataPipelineStatus(DataStatus):

@@ -112,6 +112,10 @@ class Batch:
         """Return the same documents with their languages, and the confidence in each."""
         return replace(self, languages=languages, scores=scores)
 
+    def with_domains(self, domains: list[str]) -> "Batch":
+        """Return the same documents with other domains."""
+        return replace(self, domains=domains)
+
     def with_feature(self, name: str, values: npt.NDArray[np.float32]) -> "Batch":
         """Return the same documents with one more feature."""
         return replace(self, features=self.features | {name: values})

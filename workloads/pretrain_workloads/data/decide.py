@@ -44,13 +44,14 @@ def _decide(run: PipelineRun, folder: Folder, names: PipelineFiles) -> dict[str,
     spec = run.spec.deduplication
     shards = PreparedShards(folder, names, run.tasks)
     thresholds = _thresholds(run)
-    table = read_table(shards, spec.exact or spec.near is not None, thresholds)
+    floors = run.spec.models.quality.keep if run.spec.models.quality else []
+    table = read_table(shards, spec.exact or spec.near is not None, thresholds, floors)
     deduplicator = Deduplicator(table, _edges(run, folder, names), thresholds)
     similarity = None if spec.near is None else spec.near.similarity
     if spec.budget is not None and thresholds is not None:
         similarity = deduplicator.within_budget(spec.budget.tokens, thresholds.lowest)
     clusters = deduplicator.clusters(similarity)
-    dropped: dict[str, dict[str, Counter[str]]] = {"exact": {}, "near": {}}
+    dropped: dict[str, dict[str, Counter[str]]] = {"quality": {}, "exact": {}, "near": {}}
     start = 0
     for rank, shard in enumerate(shards.columns("language", "bytes")):
         decisions = clusters.decisions[start : start + shard.num_rows]
@@ -58,6 +59,7 @@ def _decide(run: PipelineRun, folder: Folder, names: PipelineFiles) -> dict[str,
         write_array(folder, names.decisions(rank), decisions)
         _count(dropped, decisions, shard["language"].to_pylist(), shard["bytes"].to_numpy())
     return {
+        "quality": int(table.below.sum()),
         "exact": clusters.exact,
         "near": clusters.near,
         "kept": int(clusters.decisions["keep"].sum()),
@@ -92,9 +94,11 @@ def _count(
     languages: list[str],
     sizes: AnyArray,
 ) -> None:
-    """Add the documents and bytes that are dropped as duplicates, by kind and language."""
+    """Add the documents and bytes that are dropped, by reason and language."""
+    from pretrain_workloads.data.dedup.clusters import reason_of
+
     for row in np.flatnonzero(~decisions["keep"]).tolist():
-        kind = "exact" if decisions["exact"][row] else "near"
+        kind = reason_of(decisions[row])
         counts = dropped[kind].setdefault(languages[row], Counter())
         counts["documents"] += 1
         counts["bytes"] += int(sizes[row])

@@ -3,6 +3,10 @@
 INDEX = "index.parquet"
 """All documents of the artifact, without their text."""
 
+QUALITY_MODEL = "models/quality.npz"
+DOMAIN_MODEL = "models/domain.npz"
+"""Models that were trained for the artifact."""
+
 REPORT = "report.json"
 PAGE = "report.html"
 
@@ -26,8 +30,8 @@ INDEX_COLUMNS = (
 """Columns of a document except `text`. `origin` (`<source>/<path>#<position>`) is unique, `id` is
 what the source gives; `prompt` counts the characters at the start that are a prompt; `hash` is
 XXH3-128 of the text; `cluster` is the smallest number of its near-duplicates;
-`copies` is the size of its cluster, a name that stays because it is in artifacts; `quality` is
-empty as long as nothing scores documents."""
+`copies` is the size of its cluster, a name that stays because it is in artifacts; `quality` is a
+score from 0 to 1, empty where no model gives one."""
 
 
 def documents(rank: int) -> str:
@@ -56,6 +60,7 @@ class PipelineFiles:
         self._root = f"{WORK}/tasks-{tasks}"
         self.inputs = f"{self._root}/inputs.json"
         self.decided = f"{self._root}/decide/done.json"
+        self.models = f"{WORK}/models.json"
 
     def _of(self, stage: str, rank: int, extension: str) -> str:
         return f"{self._root}/{stage}/{rank:05d}.{extension}"

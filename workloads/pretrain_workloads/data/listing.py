@@ -12,6 +12,7 @@ from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.models.build import build_models
 from pretrain_workloads.data.sources.compression import compression_of
 from pretrain_workloads.data.sources.formats import FORMATS, format_of
 from pretrain_workloads.data.sources.pieces import Piece, share_out, write_shares
@@ -36,7 +37,8 @@ def list_inputs(run: PipelineRun) -> ExitReport:
     """Write down the inputs of `run`, and return the artifact that they determine.
 
     Raises:
-        UserError: If a source matches nothing, cannot be read, or is empty.
+        UserError: If a source matches nothing, cannot be read, or is empty, or the samples of a
+            model are too few.
     """
     listed = [list_matching(source) for source in run.spec.sources]
     files = _files(run.spec, [stored for _, stored in listed])
@@ -58,6 +60,7 @@ def list_inputs(run: PipelineRun) -> ExitReport:
         for piece in FORMATS[file.format].cut(listed[file.source][0], file, target)
     ]
     write_shares(folder, PipelineFiles(run.tasks).inputs, share_out(pieces, run.tasks))
+    build_models(run.spec, folder, PipelineFiles(run.tasks))
     counts = {
         "files": len(files),
         "bytes": sum(file.size for file in files),
@@ -71,17 +74,22 @@ def _artifact(run: PipelineRun, files: list[Piece]) -> ArtifactRef:
     """Return the artifact that the spec and the input files determine."""
     content = content_of(run.spec, leave_out=("output",), with_defaults=True)
     known = [_identity(run.spec, file) for file in files]
-    name = digest(FORMAT_VERSION, content, known, _benchmark_files(run.spec))
+    name = digest(FORMAT_VERSION, content, known, _other_files(run.spec))
     uri = artifact_uri(run.spec.output.uri, "DataPipeline", run.name, name)
     return ArtifactRef(uri=uri, digest=name)
 
 
-def _benchmark_files(spec: DataPipelineSpec) -> list[list[Any]]:
-    """Return what identifies the files of benchmarks: other ones would drop other documents."""
-    if spec.decontaminate is None:
-        return []
-    listed = [(source, list_matching(source)[1]) for source in spec.decontaminate.against]
-    return [[s.name, file.path, file.size, file.version] for s, files in listed for file in files]
+def _other_files(spec: DataPipelineSpec) -> list[list[Any]]:
+    """Return what identifies the files of benchmarks, samples and models.
+
+    With other ones, other documents would stay.
+    """
+    listed = [(source.name, list_matching(source)[1]) for source in spec.other_sources]
+    if spec.models.quality is not None and spec.models.quality.onnx is not None:
+        onnx = spec.models.quality.onnx
+        files = onnx.model_copy(update={"uri": f"{onnx.uri.rstrip('/')}/*"})
+        listed.append(("onnx", list_matching(files)[1]))
+    return [[name, file.path, file.size, file.version] for name, files in listed for file in files]
 
 
 def _identity(spec: DataPipelineSpec, file: Piece) -> list[Any]:

@@ -1,6 +1,6 @@
 """`prepare`: each task reads its pieces, and writes the documents that pass the rules.
 
-    read ─► normalise ─► language ─► rules ─► decontaminate ─► scrub ─► hash and sign ─► shard
+    read ─► normalise ─► language ─► rules ─► models ─► decontaminate ─► scrub ─► sign ─► shard
 
 Batches of documents pass through these steps, one after the other.
 """
@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import xxhash
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
-from pretrain_workloads.data.batch import Batch
+from pretrain_workloads.data.batch import Batch, Rows
 from pretrain_workloads.data.decontamination.benchmarks import CONTAMINATION_KEY, BenchmarkIndex
 from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.models.scoring import QUALITY, TextScorer
+from pretrain_workloads.data.quality_floors import QUALITY_KEY
 from pretrain_workloads.data.rules.apply import apply_rules
 from pretrain_workloads.data.rules.registry import SCRUB_KEY
 from pretrain_workloads.data.rules.rejects import Rejects
@@ -70,11 +73,13 @@ def _prepare(run: PipelineRun, folder: Folder, names: PipelineFiles, rank: int) 
         quarantine = Quarantine(stream, run.spec.max_bad_fraction)
         scrubber = Scrubber(run.spec.scrub)
         benchmarks = _benchmarks(run)
+        scorer = TextScorer(run.spec.models, folder)
         reader = SourceReader(run.spec, _folders(run, pieces), quarantine)
         for batch in reader.read_batches(pieces):
             batch = _labelled(batch.with_texts(normalise_all(batch.texts)))
             _count(batch, read)
             batch = apply_rules(run.spec.rules, batch, rejects)
+            batch = _scored(batch, scorer, rejects)
             batch = _decontaminated(batch, benchmarks, rejects)
             batch = _scrubbed(batch, scrubber, rejects)
             hashes = _hashes(batch)
@@ -111,6 +116,20 @@ def _labelled(batch: Batch) -> Batch:
     return batch.with_languages(languages, scores)
 
 
+def _scored(batch: Batch, scorer: TextScorer, rejects: Rejects) -> Batch:
+    """Return the documents with domain and quality, without those below the least score."""
+    batch = scorer.score(batch)
+    return _without(batch, QUALITY_KEY, *scorer.below_minimum(batch), rejects)
+
+
+def _without(batch: Batch, key: str, rows: Rows, reasons: list[str], rejects: Rejects) -> Batch:
+    """Return `batch` without `rows`, which are recorded as dropped by the step `key`."""
+    if not len(rows):
+        return batch
+    rejects.add(key, batch.select(rows), reasons)
+    return batch.select(np.delete(np.arange(len(batch)), rows))
+
+
 def _benchmarks(run: PipelineRun) -> BenchmarkIndex | None:
     if run.spec.decontaminate is None:
         return None
@@ -121,11 +140,7 @@ def _decontaminated(batch: Batch, benchmarks: BenchmarkIndex | None, rejects: Re
     """Return the documents that hold no text of a benchmark; before masks could hide it."""
     if benchmarks is None:
         return batch
-    rows, reasons = benchmarks.contaminated(batch)
-    if len(rows):
-        rejects.add(CONTAMINATION_KEY, batch.select(rows), reasons)
-        batch = batch.select(np.delete(np.arange(len(batch)), rows))
-    return batch
+    return _without(batch, CONTAMINATION_KEY, *benchmarks.contaminated(batch), rejects)
 
 
 def _scrubbed(batch: Batch, scrubber: Scrubber, rejects: Rejects) -> Batch:
@@ -133,10 +148,7 @@ def _scrubbed(batch: Batch, scrubber: Scrubber, rejects: Rejects) -> Batch:
     if scrubber.is_idle:
         return batch
     batch, rows, reasons = scrubber.scrub(batch)
-    if len(rows):
-        rejects.add(SCRUB_KEY, batch.select(rows), reasons)
-        batch = batch.select(np.delete(np.arange(len(batch)), rows))
-    return batch
+    return _without(batch, SCRUB_KEY, rows, reasons, rejects)
 
 
 def _count(batch: Batch, read: dict[str, Counter[str]]) -> None:
@@ -167,7 +179,7 @@ def _signer(
     with signature_writer(folder, names, rank, banding(run.spec.deduplication)) as writer:
 
         def sign(batch: Batch, hashes: Digests) -> None:
-            quality = batch.features.get("quality", np.full(len(batch), np.nan, np.float32))
+            quality = batch.features.get(QUALITY, np.full(len(batch), np.nan, np.float32))
             scores = scores_of(near.keep, batch.characters.astype(float), quality.astype(float))
             rows = signatures(batch.points, batch.offsets, near.collapse_digits)
             writer.add(rows, hashes.view(np.uint64).reshape(-1, 2)[:, 0], scores)
@@ -192,12 +204,19 @@ def _columns(batch: Batch, hashes: Digests) -> dict[str, Any]:
         "language": batch.languages,
         "domain": batch.domains,
         "source": batch.sources,
-        "quality": batch.features.get("quality", [None] * len(batch)),
+        "quality": _nullable(batch.features.get(QUALITY), len(batch)),
         "bytes": batch.sizes,
         "characters": batch.characters,
         "prompt": batch.prompts,
         "hash": hash_column(hashes),
     }
+
+
+def _nullable(values: npt.NDArray[np.float32] | None, count: int) -> pa.Array:
+    """Return a column that is empty where there is no value."""
+    if values is None:
+        return pa.nulls(count, pa.float32())
+    return pa.array(values, pa.float32(), from_pandas=True)
 
 
 def _folders(run: PipelineRun, pieces: list[Piece]) -> dict[int, Folder]:

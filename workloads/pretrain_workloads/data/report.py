@@ -71,13 +71,15 @@ def _complete(
     decided = folder.read_json(names.decided)
     index = _index(folder, run.tasks)
     losses = losses_by_step(prepared, decided)
-    summary = summarise(run.spec.rules, prepared, decided, index)
+    models = folder.read_json(names.models)
+    summary = summarise(run.spec.rules, models["summary"], prepared, decided, index)
     summary = summary.model_copy(update={"warnings": loss_warnings(losses, prepared)})
     shards = [names.shard(rank) for rank in tasks]
     duplicates = duplicate_examples(folder, shards, decided["examples"])
     details = report_details(summary, prepared, decided, duplicates) | {"losses": losses}
     files = [
         *(_written(folder, names, rank) for rank in tasks),
+        [ArtifactFile.model_validate(file) for file in models["files"]],
         [_write_index(folder, index)],
         [folder.write_json(REPORT, details)],
         [folder.write_bytes(PAGE, render_page(run.name, details).encode())],

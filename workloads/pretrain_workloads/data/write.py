@@ -11,6 +11,7 @@ from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.files import PipelineFiles, documents, dropped, quarantine
+from pretrain_workloads.data.quality_floors import QUALITY_KEY
 from pretrain_workloads.data.shards import (
     DOCUMENT,
     DROPPED,
@@ -48,7 +49,7 @@ def _write(folder: Folder, names: PipelineFiles, tasks: int, rank: int) -> dict[
                 part = decisions[start : start + group.num_rows]
                 start += group.num_rows
                 shard.add_table(_kept(group, part))
-                losses.add_table(_duplicates(group, part, origins))
+                losses.add_table(_dropped(group, part, origins))
     files = [publication.file for publication in publications if publication.file is not None]
     if unreadable := folder.read_bytes(names.quarantine(rank)):
         files.append(folder.write_bytes(quarantine(rank), unreadable))
@@ -69,17 +70,24 @@ def _kept(group: pa.Table, decisions: AnyArray) -> pa.Table:
     return table.select(DOCUMENT.names)
 
 
-def _duplicates(group: pa.Table, decisions: AnyArray, origins: dict[int, str]) -> pa.Table:
-    """Return the duplicates of a row group as rows of `shards.DROPPED`."""
+def _dropped(group: pa.Table, decisions: AnyArray, origins: dict[int, str]) -> pa.Table:
+    """Return the documents of a row group that `decide` drops, as rows of `shards.DROPPED`."""
     lost = np.flatnonzero(~decisions["keep"])
     table = group.select([name for name in DROPPED.names if name in group.column_names]).take(lost)
     part = decisions[lost]
-    exact = pa.array(part["exact"])
+    below, exact = pa.array(part["below"]), pa.array(part["exact"])
+    kept = pa.array([origins[number] for number in part["kept"].tolist()], pa.string())
     columns = {
-        "rule": pc.if_else(exact, "exact", "near"),
-        "reason": pc.if_else(exact, "the same text", "similar text"),
-        "kept": pa.array([origins[number] for number in part["kept"].tolist()], pa.string()),
-        "similarity": pa.array(part["similarity"]),
+        "rule": pc.if_else(below, QUALITY_KEY, pc.if_else(exact, "exact", "near")),
+        "reason": pc.if_else(
+            below,
+            "not in the share of best documents that stays",
+            pc.if_else(exact, "the same text", "similar text"),
+        ),
+        "kept": pc.if_else(below, pa.scalar(None, pa.string()), kept),
+        "similarity": pc.if_else(
+            below, pa.scalar(None, pa.float32()), pa.array(part["similarity"])
+        ),
     }
     for name, values in columns.items():
         table = table.append_column(name, values)

@@ -20,6 +20,19 @@ class LanguageSummary(ApiModel):
     """Bytes of UTF-8."""
 
 
+class ModelSummary(ApiModel):
+    """A model that was trained on labelled samples, measured on a tenth that it never saw."""
+
+    samples: Count = 0
+    """Different samples, held-out ones included."""
+
+    accuracy: dict[str, float] = {}
+    """Share of the held-out samples of each class that the model tells right."""
+
+    calibration_error: float = 0.0
+    """Mean distance between the model's confidence and its accuracy, on held-out samples."""
+
+
 class PipelineSummary(ApiModel):
     """Content of a DataPipeline's artifact, and what was dropped."""
 
@@ -40,6 +53,9 @@ class PipelineSummary(ApiModel):
 
     scrubbed: dict[str, Count] = {}
     """Pieces of personal data that were masked, or dropped their document, by kind."""
+
+    models: dict[str, ModelSummary] = {}
+    """Models that were trained: `quality`, `domain`."""
 
     quarantined: Count = 0
     """Records that could not be read as a document; they lie in the artifact's `quarantine/`."""

@@ -105,7 +105,11 @@ def _pipeline_chain(item: DataObject, spec: DataPipelineSpec, placement: Placeme
         )
 
     def secrets(stage: str) -> tuple[str, ...]:
-        sources: Sequence[Location] = spec.sources if stage in _READS_SOURCES else ()
+        sources: Sequence[Location] = ()
+        if stage in _READS_SOURCES:
+            quality = spec.models.quality
+            onnx = [quality.onnx] if quality and quality.onnx else []
+            sources = [*spec.sources, *spec.other_sources, *onnx]
         return secret_names(spec.output, *sources)
 
     return Chain(

@@ -1,6 +1,5 @@
 """The index of all benchmarks of a spec, and the documents of a batch that hold text of one."""
 
-import io
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,10 @@ from pretrain_api.v1alpha1.pipeline.decontamination import Decontamination
 from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.batch import Batch, Rows
 from pretrain_workloads.data.decontamination.ngrams import first_hits, make_table, ngram_hashes
-from pretrain_workloads.data.sources.compression import compression_of
-from pretrain_workloads.data.sources.content import Damage
-from pretrain_workloads.data.sources.formats import FORMATS, format_of
-from pretrain_workloads.data.sources.pieces import Piece
-from pretrain_workloads.data.sources.quarantine import Quarantine
-from pretrain_workloads.data.sources.reading import PieceReading
+from pretrain_workloads.data.sources.reader import read_source
 from pretrain_workloads.data.text.normalisation import normalise
 from pretrain_workloads.data.text.units import code_points
-from pretrain_workloads.failures import BadData, UserError
-from pretrain_workloads.storage import list_matching
+from pretrain_workloads.failures import UserError
 
 CONTAMINATION_KEY = "998-decontamination"
 """Name of decontamination in counts: it comes after all rules."""
@@ -79,22 +72,4 @@ def _table(texts: list[str], size: int) -> Any:
 
 def _texts(source: Source, limit: int) -> list[tuple[str, str]]:
     """Return (name of the record, its text) of all records of a benchmark."""
-    folder, files = list_matching(source)
-    found = []
-    for file in files:
-        name = format_of(file.path) if source.format == "auto" else source.format
-        if name is None:
-            raise UserError(
-                f"{folder.uri_of(file.path)}: the name does not tell the format; set format of "
-                f"benchmark {source.name}"
-            )
-        known = (file.path, name, compression_of(file.path), file.size, file.version)
-        piece = Piece(0, *known, source.encoding)
-        reading = PieceReading(source, folder, piece, Quarantine(io.BytesIO()), limit)
-        try:
-            for record in FORMATS[name].read(reading):
-                place = f"{source.name}/{file.path}#{record.position}"
-                found.append((place, normalise(record.text)))
-        except Damage as error:
-            raise BadData(f"{folder.uri_of(file.path)}: {error}; upload it again") from error
-    return found
+    return [(origin, normalise(record.text)) for origin, record in read_source(source, limit)]

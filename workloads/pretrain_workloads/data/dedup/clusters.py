@@ -21,6 +21,7 @@ from pretrain_workloads.data.dedup.thresholds import Thresholds
 DECISION = np.dtype(
     [
         ("keep", np.bool_),
+        ("below", np.bool_),
         ("exact", np.bool_),
         ("cluster", np.uint32),
         ("copies", np.uint32),
@@ -28,10 +29,10 @@ DECISION = np.dtype(
         ("similarity", np.float32),
     ]
 )
-"""For each document: whether it stays; whether its text is that of an earlier one; the smallest
-number in its cluster, and the size of that cluster, exact duplicates included; for which document
-it is dropped (itself if it stays), and their similarity (1 to itself). A cluster is what chains of
-similar pairs connect; several of its documents may stay."""
+"""For each document: whether it stays; whether it is dropped for its quality; whether its text is
+that of an earlier one; the smallest number in its cluster, and the size of that cluster, exact
+duplicates included; for which document it is dropped (itself if it stays), and their similarity (1
+to itself). A cluster is what chains of similar pairs connect; several of its documents may stay."""
 
 _STEP = 0.05
 """Distance of the thresholds in the curve."""
@@ -83,13 +84,17 @@ class Deduplicator:
         scores = table.scores[self._near.documents]
         self._order = np.argsort(-scores, kind="stable")  # among equals the first
         first = table.first == np.arange(len(table.first), dtype=np.uint32)
+        self._exact = int((~first & ~table.below).sum())
+        first &= ~table.below
         self._unique = int(first.sum())
         self._unique_tokens = float(table.tokens[first].sum(dtype=np.float64))
 
     def _limits(self, similarity: float) -> npt.NDArray[np.float32]:
         assert self._thresholds is not None
-        limits = self._thresholds.limits(similarity)
-        return limits[self._table.thresholds[self._near.documents]]
+        documents = self._near.documents
+        limits = self._thresholds.limits(similarity)[self._table.thresholds[documents]]
+        limits[self._table.below[documents]] = np.inf  # similar to nothing: they are gone
+        return limits
 
     def _select(self, similarity: float) -> Selection:
         return select(self._near, self._order, self._limits(similarity))
@@ -137,19 +142,31 @@ class Deduplicator:
             kept[dropped], values[dropped] = stays, selection.similarities[places]
             roots[documents] = documents[components(self._near, self._limits(similarity))]
             shown = _spread(stays, dropped, selection.similarities[places], examples)
-        decisions = _decisions(first, kept[first], roots[first])
+        decisions = _decisions(first, kept[first], roots[first], self._table.below)
         decisions["similarity"] = np.where(kept[first] == first, 1, values[first])
-        exact = len(first) - self._unique
-        return Clusters(decisions, exact, near, similarity, self.curve(), _sizes(decisions), shown)
+        return Clusters(
+            decisions, self._exact, near, similarity, self.curve(), _sizes(decisions), shown
+        )
+
+
+def reason_of(decision: Any) -> str:
+    """Return why a document is dropped: `quality`, `exact` or `near`."""
+    if decision["below"]:
+        return "quality"
+    return "exact" if decision["exact"] else "near"
 
 
 def _decisions(
-    first: npt.NDArray[np.uint32], kept: npt.NDArray[np.uint32], roots: npt.NDArray[np.uint32]
+    first: npt.NDArray[np.uint32],
+    kept: npt.NDArray[np.uint32],
+    roots: npt.NDArray[np.uint32],
+    below: npt.NDArray[np.bool_],
 ) -> npt.NDArray[Any]:
     numbers = np.arange(len(first), dtype=np.uint32)
     decisions = np.empty(len(first), DECISION)
-    decisions["keep"] = kept == numbers
-    decisions["exact"] = first != numbers
+    decisions["keep"] = (kept == numbers) & ~below
+    decisions["below"] = below
+    decisions["exact"] = (first != numbers) & ~below
     decisions["cluster"] = roots
     decisions["copies"] = np.bincount(roots, minlength=len(first))[roots]
     decisions["kept"] = kept

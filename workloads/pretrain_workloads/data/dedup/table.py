@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pretrain_api.v1alpha1.pipeline.models import QualityFloor
 from pretrain_workloads.data.dedup.exact import FirstCopies, first_copies
 from pretrain_workloads.data.dedup.thresholds import Thresholds, tokens_per_character
 from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.quality_floors import beyond_fraction, floor_of
 from pretrain_workloads.data.shards import read_columns
 from pretrain_workloads.storage import Folder
 
@@ -43,6 +45,9 @@ class DocumentTable:
     tokens: npt.NDArray[np.float32]
     """Estimated tokens."""
 
+    below: npt.NDArray[np.bool_]
+    """Whether the document, and every copy of its text, is dropped for its quality."""
+
     thresholds: npt.NDArray[np.uint8]
     """Place of the document's threshold in `Thresholds.limits`."""
 
@@ -62,18 +67,26 @@ def scores_of(keep: str, characters: Scores, quality: Scores) -> Scores:
     return np.zeros_like(characters)
 
 
-def read_table(shards: PreparedShards, exact: bool, thresholds: Thresholds | None) -> DocumentTable:
+def read_table(
+    shards: PreparedShards,
+    exact: bool,
+    thresholds: Thresholds | None,
+    floors: list[QualityFloor],
+) -> DocumentTable:
     """Return the table of all documents.
 
     Args:
         shards: The prepared shards.
         exact: Whether exact copies count as such.
         thresholds: Thresholds of near-duplicates, if they are dropped.
+        floors: Least quality by language and domain.
     """
     first = _first_copies(shards, exact)
     scores = np.empty(len(first), np.float32)
     tokens = np.empty(len(first), np.float32)
     codes = np.zeros(len(first), np.uint8)
+    qualities = np.empty(len(first), np.float32)
+    entries = np.empty(len(first), np.int8)
     keep, start = thresholds.near.keep if thresholds else "first", 0
     for table in shards.columns("language", "domain", "characters", "quality"):
         rows = slice(start, start + table.num_rows)
@@ -83,10 +96,13 @@ def read_table(shards: PreparedShards, exact: bool, thresholds: Thresholds | Non
         scores[rows] = scores_of(keep, characters, quality)
         languages = table["language"].to_pylist()
         factors = {name: tokens_per_character(name) for name in set(languages)}
+        qualities[rows] = quality
+        entries[rows] = floor_of(floors, languages, table["domain"].to_pylist())
         tokens[rows] = characters * [factors[name] for name in languages]
         if thresholds is not None and thresholds.near.per_domain:
             codes[rows] = thresholds.codes(table["domain"].to_numpy(zero_copy_only=False))
-    return DocumentTable(first, scores, tokens, codes)
+    below = beyond_fraction(floors, entries, first, qualities)
+    return DocumentTable(first, scores, tokens, below, codes)
 
 
 def _first_copies(shards: PreparedShards, exact: bool) -> FirstCopies:

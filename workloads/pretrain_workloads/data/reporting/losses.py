@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from pretrain_workloads.data.quality_floors import QUALITY_KEY
 from pretrain_workloads.data.reporting.summary import read_by_language
 
 _WARN_SHARE = 0.3
@@ -28,6 +29,8 @@ def losses_by_step(prepared: list[dict[str, Any]], decided: dict[str, Any]) -> L
     steps = [task["rejectedByLanguage"] for task in prepared]
     for step, by_language in (item for task in steps for item in task.items()):
         _add(sums.setdefault(step, {}), by_language)
+    if decided["dropped"]["quality"]:
+        _add(sums.setdefault(QUALITY_KEY, {}), decided["dropped"]["quality"])
     ordered = sorted(sums, key=lambda step: (int(step.partition("-")[0]), step))
     for step in ("exact", "near"):
         if decided["dropped"][step]:

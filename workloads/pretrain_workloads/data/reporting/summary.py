@@ -7,23 +7,29 @@ import pyarrow as pa
 
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_api.v1alpha1.pipeline.summary import LanguageSummary, PipelineSummary
+from pretrain_workloads.data.quality_floors import QUALITY_KEY
 from pretrain_workloads.data.rules.registry import rule_key
 
 
 def summarise(
-    rules: list[DataRule], prepared: list[dict[str, Any]], decided: dict[str, Any], index: pa.Table
+    rules: list[DataRule],
+    models: dict[str, Any],
+    prepared: list[dict[str, Any]],
+    decided: dict[str, Any],
+    index: pa.Table,
 ) -> PipelineSummary:
     """Return the summary of an artifact.
 
     Args:
         rules: The rules of the spec.
+        models: Summaries of the models that were trained.
         prepared: Results of all tasks of `prepare`.
         decided: Result of `decide`.
         index: The index of the kept documents.
     """
-    rejected = add_counts(prepared, "rejected")
+    rejected = add_counts(prepared, "rejected") + Counter({QUALITY_KEY: decided["quality"]})
     keys = [rule_key(position, rule) for position, rule in enumerate(rules, 1)]
-    keys += sorted(rejected.keys() - set(keys))  # decontamination and scrubbing
+    keys += sorted(rejected.keys() - set(keys))  # quality, decontamination and scrubbing
     return PipelineSummary(
         read=sum(read_by_language(prepared, "documents").values()),
         kept=index.num_rows,
@@ -32,6 +38,7 @@ def summarise(
         near_duplicates=decided["near"],
         scrubbed=dict(sorted(add_counts(prepared, "scrubbed").items())),
         quarantined=add_counts(prepared, "quarantined").total(),
+        models=models,
         languages=_languages(index),
     )
 

@@ -1,5 +1,6 @@
-"""Read the pieces of a task as batches of documents."""
+"""Read the pieces of a task as batches of documents, and small sources as a whole."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,14 +9,15 @@ import numpy as np
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.batch import Batch
+from pretrain_workloads.data.sources.compression import compression_of
 from pretrain_workloads.data.sources.content import Damage
-from pretrain_workloads.data.sources.formats import FORMATS
+from pretrain_workloads.data.sources.formats import FORMATS, format_of
 from pretrain_workloads.data.sources.pieces import Piece
 from pretrain_workloads.data.sources.quarantine import Quarantine
 from pretrain_workloads.data.sources.reading import PieceReading
 from pretrain_workloads.data.sources.records import SourceRecord
-from pretrain_workloads.failures import UserError
-from pretrain_workloads.storage import Folder
+from pretrain_workloads.failures import BadData, UserError
+from pretrain_workloads.storage import Folder, list_matching
 
 BATCH_DOCUMENTS = 2048
 """Most documents of a batch."""
@@ -59,6 +61,31 @@ class SourceReader:
                 yield _batch(reading.source, piece, chunk)
                 self.quarantine.check(good)
             self.quarantine.check(good)
+
+
+def read_source(source: Source, max_record_bytes: int) -> Iterator[tuple[str, SourceRecord]]:
+    """Yield (origin, record) of all readable records of a source that is not shared out.
+
+    Raises:
+        UserError: If it has no files, or the format of one is unknown.
+        BadData: If a file is damaged.
+    """
+    folder, files = list_matching(source)
+    for file in files:
+        name = format_of(file.path) if source.format == "auto" else source.format
+        if name is None:
+            raise UserError(
+                f"{folder.uri_of(file.path)}: the name does not tell the format; set format of "
+                f"source {source.name}"
+            )
+        known = (file.path, name, compression_of(file.path), file.size, file.version)
+        piece = Piece(0, *known, source.encoding)
+        reading = PieceReading(source, folder, piece, Quarantine(io.BytesIO()), max_record_bytes)
+        try:
+            for record in FORMATS[name].read(reading):
+                yield f"{source.name}/{file.path}#{record.position}", record
+        except Damage as error:
+            raise BadData(f"{folder.uri_of(file.path)}: {error}; upload it again") from error
 
 
 def _records(reading: PieceReading) -> Iterator[SourceRecord]:

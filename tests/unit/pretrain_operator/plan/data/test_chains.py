@@ -100,6 +100,18 @@ def test_a_dataset_refers_to_its_tokenizer_and_to_each_part_of_the_mixture() -> 
         assert (job.run.tokenizer, job.run.documents) == (TOKENS, [DOCUMENTS, DOCUMENTS])
 
 
+def test_secrets_of_benchmarks_samples_and_models_are_mounted_too() -> None:
+    def source(name: str) -> dict[str, Any]:
+        return {"name": name, "uri": f"s3://{name}/*", "credentialsSecretRef": {"name": name}}
+
+    onnx = {"uri": "s3://m/m", "credentialsSecretRef": {"name": "bert"}}
+    models = {"quality": {"onnx": onnx}, "domain": {"samples": [source("samples")]}}
+    spec = parsed_pipeline(decontaminate={"against": [source("benchmark")]}, models=models)
+    chain = plan_chain(DataObject(make_object("DataPipeline", "documents"), spec, {}), PLACEMENT)
+    for stage in ("list", "prepare"):
+        assert set(chain.job(stage, artifact()).secrets) >= {"benchmark", "samples", "bert"}
+
+
 def test_only_the_stages_that_read_sources_mount_their_secrets() -> None:
     owner = make_object("DataPipeline", "documents")
     source = {"name": "web", "uri": "s3://raw/*.jsonl", "credentialsSecretRef": {"name": "raw"}}

@@ -29,6 +29,7 @@ def deduplicator(size: int, pairs: list[Pair], **changes: Any) -> Deduplicator:
         np.array(changes.get("first") or range(size), np.uint32),
         np.array(changes.get("scores") or [0] * size, np.float32),
         np.array(changes.get("tokens") or [1] * size, np.float32),
+        np.array(changes.get("below") or [False] * size, np.bool_),
         thresholds.codes(domains),
     )
     return Deduplicator(table, edges(pairs), thresholds)
@@ -47,6 +48,19 @@ def kept(clusters: Clusters) -> list[int]:
     [
         ("the first of equals stays", [(0, 1, 0.9)], {}, [0, 2]),
         ("the highest score stays", [(0, 1, 0.9)], {"scores": [1, 5, 1]}, [1, 2]),
+        ("a document of low quality keeps nobody out", [(0, 1, 0.9)], {"below": [1, 0, 0]}, [1, 2]),
+        (
+            "nor does it join others",
+            [(0, 1, 0.9), (1, 2, 0.9)],
+            {"below": [0, 1, 0], "scores": [1, 5, 1]},
+            [0, 2],
+        ),
+        (
+            "its copies go with it",
+            [],
+            {"first": [0, 0, 2], "below": [1, 1, 0]},
+            [2],
+        ),
         ("a pair below the threshold is none", [(0, 1, 0.7)], {}, [0, 1, 2]),
         (
             "a pair takes the higher threshold",

@@ -41,7 +41,7 @@ def deduplicated(folder: Path, texts: list[str], similarity: float) -> list[int]
     size = len(texts)
     numbers, codes = np.arange(size, dtype=np.uint32), np.zeros(size, np.uint8)
     scores = lengths.astype(np.float32)
-    table = DocumentTable(numbers, scores, scores, codes)
+    table = DocumentTable(numbers, scores, scores, np.zeros(size, np.bool_), codes)
     deduplicator = Deduplicator(table, edges, Thresholds(spec.near, banding(spec).floor))
     kept: list[int] = deduplicator.clusters(similarity).decisions["kept"].tolist()
     return kept

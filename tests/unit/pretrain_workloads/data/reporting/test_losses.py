@@ -11,7 +11,9 @@ def prepared(size: int, removed: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-DECIDED = {"dropped": {"exact": {"en": {"documents": 1, "bytes": 9}}, "near": {}}}
+DECIDED: dict[str, Any] = {
+    "dropped": {"quality": {}, "exact": {"en": {"documents": 1, "bytes": 9}}, "near": {}}
+}
 
 
 def test_losses_of_all_tasks_are_added_and_stand_in_the_order_of_the_steps() -> None:
@@ -20,6 +22,15 @@ def test_losses_of_all_tasks_are_added_and_stand_in_the_order_of_the_steps() -> 
     losses = losses_by_step(tasks, DECIDED)
     assert list(losses) == ["2-repetition", "10-length", "exact duplicates"]
     assert losses["2-repetition"]["en"] == {"documents": 6, "bytes": 50}
+
+
+def test_what_quality_removes_in_two_stages_is_one_step() -> None:
+    by_minimum = {"996-quality": {"en": {"documents": 2, "bytes": 7}}}
+    by_fraction = {"quality": {"en": {"documents": 1, "bytes": 5}}, "exact": {}, "near": {}}
+    losses = losses_by_step(
+        [prepared(100, 0, rejectedByLanguage=by_minimum)], {"dropped": by_fraction}
+    )
+    assert losses == {"996-quality": {"en": {"documents": 3, "bytes": 12}}}
 
 
 def test_a_rule_that_removes_much_of_a_language_is_warned_about() -> None:
