@@ -135,8 +135,8 @@ TOKENIZER_RULES = (
     Rule(
         "tokenizer-algorithm",
         "algorithm",
-        "!has(self.algorithm) || self.algorithm == 'bpe'",
-        "unigram has no Hugging Face form with equal ids, for now; use bpe",
+        "!has(self.algorithm) || self.algorithm != 'unigram'",
+        "unigram has no Hugging Face form with equal ids, for now; use bpe or byteLevelBpe",
         source="SentencePiece and Hugging Face tokenizers split runs of one character differently",
         otherwise="an error when training ends, or a model that is served other ids than it saw",
     ),

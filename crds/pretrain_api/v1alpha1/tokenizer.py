@@ -57,21 +57,23 @@ class Acceptance(ApiModel):
 
 
 class TokenizerSpec(ApiModel):
-    """A SentencePiece tokenizer with byte fallback, trained on documents."""
+    """A tokenizer that encodes any text without loss, trained on documents."""
 
     corpus: TokenizerCorpus
     """Documents that it is trained on."""
 
-    algorithm: Literal["bpe", "unigram"] = "bpe"
-    """Training algorithm. `unigram` is refused for now: among splits of equal score SentencePiece
-    and the Hugging Face form choose different ones, so the exported model would see other ids than
-    the trained one."""
+    algorithm: Literal["bpe", "unigram", "byteLevelBpe"] = "bpe"
+    """Training algorithm. `bpe` is SentencePiece's, with bytes for rare characters; `byteLevelBpe`
+    merges bytes, and splits text before it as Qwen2 and Llama 3 do. `unigram` is refused for now:
+    among splits of equal score SentencePiece and the Hugging Face form choose different ones, so
+    the exported model would see other ids than the trained one."""
 
     vocabulary_size: Annotated[int, Field(ge=512, le=1_048_576)]
     """Pieces, special tokens and the 256 bytes included."""
 
     split_digits: bool = True
-    """Whether every digit is a piece of its own."""
+    """Whether every digit is a piece of its own. If not, pieces of `byteLevelBpe` have up to three
+    digits."""
 
     reserved_tokens: NonNegative = 0
     """Spare ids (`<reserved_0>`, …) for later alignment stages, within `vocabularySize`."""
@@ -100,6 +102,10 @@ class TokenizerSummary(ApiModel):
 
     end_of_document: Count
     """Id that ends every document."""
+
+    encoder: str = "sentencepiece"
+    """Package that encodes documents: `sentencepiece`; or `gigatoken`, if it gave the ids of
+    `tokenizers` for all texts that the tokenizer was measured on; or `tokenizers`."""
 
     sampled_bytes: Count = 0
     """Bytes of text that it was trained on."""

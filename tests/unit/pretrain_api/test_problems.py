@@ -60,7 +60,7 @@ LINES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a value that is none of the choices": (
         "Tokenizer",
         {"algorithm": "wordpiece"},
-        "spec.algorithm: 'wordpiece': input should be 'bpe' or 'unigram'",
+        "spec.algorithm: 'wordpiece': input should be 'bpe', 'unigram' or 'byteLevelBpe'",
     ),
     "a name with capitals": (
         "Tokenizer",

@@ -9,11 +9,11 @@ from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.data.documents import read_index
 from pretrain_workloads.storage import open_artifact, open_output, read_manifest, seal_manifest
 from pretrain_workloads.tokenizer.acceptance import check_acceptance
-from pretrain_workloads.tokenizer.conversion import configuration, convert
-from pretrain_workloads.tokenizer.files import CONFIGURATION, HUGGING_FACE, MODEL
+from pretrain_workloads.tokenizer.conversion import configuration
+from pretrain_workloads.tokenizer.files import CONFIGURATION
 from pretrain_workloads.tokenizer.measure import measure
 from pretrain_workloads.tokenizer.sample import EVALUATE, TRAIN, draw_sample, texts
-from pretrain_workloads.tokenizer.training import train, training_lines
+from pretrain_workloads.tokenizer.trained import train_tokenizer
 from pretrain_workloads.tokenizer.vocabulary import END
 
 log = logging.getLogger(__name__)
@@ -32,27 +32,25 @@ def build(run: TokenizerRun) -> ExitReport:
     documents = open_artifact(run.documents)
     sample = draw_sample(read_index(documents, ("id", "language", "bytes")), run.spec.corpus)
     log.info("training on %.1f MB", sample.train_bytes / 1e6)
-    lines = list(training_lines(text for _, text in texts(documents, sample.uses, TRAIN)))
-    model = train(run.spec, lines)
-    log.info("trained %s pieces", run.spec.vocabulary_size)
-    huggingface = convert(model, run.spec.business_tokens)
-    measures = measure(model, huggingface, texts(documents, sample.uses, EVALUATE))
+    train_texts = (text for _, text in texts(documents, sample.uses, TRAIN))
+    evaluation = list(texts(documents, sample.uses, EVALUATE))
+    trained = train_tokenizer(run.spec, train_texts, [text for _, text in evaluation])
+    log.info("trained %s pieces, encoded by %s", run.spec.vocabulary_size, trained.encoder)
+    measures = measure(trained.encode, trained.huggingface, trained.is_byte, evaluation)
     check_acceptance(run.spec.acceptance, measures)
     summary = TokenizerSummary(
         vocabulary_size=run.spec.vocabulary_size,
         end_of_document=END,
+        encoder=trained.encoder,
         sampled_bytes=sample.train_bytes,
         characters_per_token=measures.characters_per_token,
         byte_fallback=measures.byte_fallback,
     )
-    files = [
-        folder.write_bytes(MODEL, model),
-        folder.write_bytes(HUGGING_FACE, huggingface.to_str(pretty=True).encode()),
-        folder.write_json(CONFIGURATION, configuration()),
-    ]
+    files = [folder.write_bytes(path, content) for path, content in trained.files.items()]
+    files.append(folder.write_json(CONFIGURATION, configuration()))
     seal_manifest(
         folder,
-        ("sentencepiece", "tokenizers"),
+        ("sentencepiece", "tokenizers", "gigatoken"),
         kind="Tokenizer",
         name=run.name,
         digest=run.artifact.digest,

@@ -6,9 +6,14 @@ from typing import Any
 import sentencepiece
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
-from pretrain_workloads.tokenizer.vocabulary import BEGIN, END, SPACE, UNKNOWN, WHITESPACE
-
-_SPECIAL = ("<unk>", "<s>", "</s>")
+from pretrain_workloads.tokenizer.vocabulary import (
+    BEGIN,
+    END,
+    SPACE,
+    SPECIAL,
+    UNKNOWN,
+    WHITESPACE,
+)
 
 
 def convert(model: bytes, business_tokens: Collection[str] = ()) -> Tokenizer:
@@ -45,7 +50,7 @@ def convert(model: bytes, business_tokens: Collection[str] = ()) -> Tokenizer:
     own = [piece for piece in pieces if piece in fixed]
     tokenizer.add_tokens([AddedToken(p, normalized=True, special=False) for p in own])
     tokenizer.add_special_tokens(
-        [AddedToken(piece, normalized=False, special=True) for piece in _SPECIAL]
+        [AddedToken(piece, normalized=False, special=True) for piece in SPECIAL]
     )
     return tokenizer
 
@@ -80,9 +85,9 @@ def configuration() -> dict[str, Any]:
     """
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "unk_token": _SPECIAL[UNKNOWN],
-        "bos_token": _SPECIAL[BEGIN],
-        "eos_token": _SPECIAL[END],
+        "unk_token": SPECIAL[UNKNOWN],
+        "bos_token": SPECIAL[BEGIN],
+        "eos_token": SPECIAL[END],
         "add_bos_token": False,
         "add_eos_token": False,
         "clean_up_tokenization_spaces": False,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sentencepiece
+import numpy.typing as npt
 
+from pretrain_workloads.tokenizer.encoder import Encoder
 from pretrain_workloads.tokenizer.vocabulary import SPACE
 
 
@@ -26,22 +27,30 @@ class TokenizerMismatch(RuntimeError):
     """Decoded text or the ids of the two forms differ: a bug of ours, not an error of the user."""
 
 
-def measure(model: bytes, huggingface: Any, texts: Iterable[tuple[str, str]]) -> TokenizerMeasures:
+def measure(
+    encode: Encoder,
+    huggingface: Any,
+    is_byte: npt.NDArray[np.bool_],
+    texts: Iterable[tuple[str, str]],
+) -> TokenizerMeasures:
     """Return the measures over `texts`, pairs of language and text.
+
+    Args:
+        encode: The encoder of the tokenizer.
+        huggingface: Its Hugging Face form.
+        is_byte: For each id whether it is a single byte.
+        texts: Languages and texts.
 
     Raises:
         TokenizerMismatch: If decoding gives another text, or the Hugging Face form other ids.
     """
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    size = processor.vocab_size()
-    is_byte = np.fromiter(map(processor.is_byte, range(size)), np.bool_, size)
     characters: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     in_bytes: defaultdict[str, int] = defaultdict(int)
     huggingface.encode_special_tokens = True
     for language, text in texts:
-        ids = processor.encode(text)
-        _check(processor, huggingface, text, ids)
+        ids = encode([text])[0][:-1].tolist()
+        _check(huggingface, text, ids)
         characters[language] += len(text)
         tokens[language] += len(ids)
         in_bytes[language] += int(is_byte[ids].sum()) if ids else 0
@@ -51,8 +60,8 @@ def measure(model: bytes, huggingface: Any, texts: Iterable[tuple[str, str]]) ->
     )
 
 
-def _check(processor: Any, huggingface: Any, text: str, ids: list[int]) -> None:
-    if SPACE not in text and processor.decode(ids) != text:
-        raise TokenizerMismatch(f"the tokenizer does not give back {text[:80]!r}…")
+def _check(huggingface: Any, text: str, ids: list[int]) -> None:
     if huggingface.encode(text, add_special_tokens=False).ids != ids:
         raise TokenizerMismatch(f"the Hugging Face tokenizer gives other ids for {text[:80]!r}…")
+    if SPACE not in text and huggingface.decode(ids, skip_special_tokens=False) != text:
+        raise TokenizerMismatch(f"the tokenizer does not give back {text[:80]!r}…")

@@ -6,6 +6,9 @@ from pretrain_workloads.failures import UserError
 UNKNOWN, BEGIN, END = 0, 1, 2
 """Ids of `<unk>` (byte pieces make it unused), `<s>` and `</s>`, which ends every document."""
 
+SPECIAL = ("<unk>", "<s>", "</s>")
+"""The pieces of these ids."""
+
 BYTES = 256
 """Number of byte pieces, `<0x00>` … `<0xFF>`."""
 
@@ -32,13 +35,14 @@ def learnable_pieces(spec: TokenizerSpec) -> int:
         UserError: If it is too small.
     """
     business = len(set(spec.business_tokens))
-    fixed = 3 + spec.reserved_tokens + business + len(WHITESPACE) + BYTES
+    others = len(SPECIAL) + (len(WHITESPACE) if spec.algorithm == "bpe" else 0)
+    fixed = others + spec.reserved_tokens + business + BYTES
     left = spec.vocabulary_size - fixed
     if left < _MIN_LEARNED:
         raise UserError(
             f"spec.vocabularySize: {spec.vocabulary_size} leaves {max(0, left)} pieces to learn "
             f"beside {fixed} fixed ones ({BYTES} bytes, {spec.reserved_tokens} reserved, "
-            f"{business} business tokens, {3 + len(WHITESPACE)} others); use "
+            f"{business} business tokens, {others} others); use "
             f"{fixed + _MIN_LEARNED} or more, or reserve fewer"
         )
     return left

@@ -4,6 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from data_runs import code, english, poems, tokenizer_spec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.conversion import configuration, convert
+from pretrain_workloads.tokenizer.encoder import sentencepiece_encoder
 from pretrain_workloads.tokenizer.measure import TokenizerMismatch, measure
 from pretrain_workloads.tokenizer.training import train, training_lines, without_rare_characters
 from pretrain_workloads.tokenizer.vocabulary import SPACE, WHITESPACE
@@ -168,18 +170,23 @@ def test_long_lines_are_cut_and_line_ends_left_out() -> None:
     assert lines == ["a", "b", "x" * 1000, "x" * 1000, "x" * 500]
 
 
+NO_BYTES = np.zeros(1024, np.bool_)
+
+
 def test_measures_are_taken_by_language() -> None:
     texts = [("zh", poems()[0]["text"]), ("en", english(16)[5]["text"])]
-    measures = measure(model(), convert(model()), texts)
+    measures = measure(sentencepiece_encoder(model()), both()[1], NO_BYTES, texts)
     assert set(measures.characters_per_token) == {"zh", "en"}
     assert 0.5 < measures.characters_per_token["zh"] < measures.characters_per_token["en"] < 6
-    assert 0.0 <= measures.byte_fallback < 0.5
+    assert measures.byte_fallback == 0.0
+    all_bytes = measure(sentencepiece_encoder(model()), both()[1], ~NO_BYTES, texts)
+    assert all_bytes.byte_fallback == 1.0
 
 
 def test_forms_that_disagree_are_an_error() -> None:
     other = convert(model(reserved=6))
     with pytest.raises(TokenizerMismatch, match="other ids"):
-        measure(model(), other, [("en", english(16)[5]["text"])])
+        measure(sentencepiece_encoder(model()), other, NO_BYTES, [("en", english(16)[5]["text"])])
 
 
 def test_the_configuration_keeps_special_tokens_out_of_text() -> None:

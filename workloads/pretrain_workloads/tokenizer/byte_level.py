@@ -1,0 +1,86 @@
+"""Train a byte-level BPE tokenizer: its pieces are bytes, so no text lacks one.
+
+Text is first split as that of current models is: contractions, words with one leading space or
+symbol, digits, runs of symbols, line ends. The two patterns are those of Qwen2 (every digit alone)
+and of Llama 3 (up to three digits), which fast encoders know.
+"""
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
+from pretrain_workloads.failures import UserError
+from pretrain_workloads.tokenizer.vocabulary import SPECIAL, learnable_pieces, reserved_tokens
+
+_DIGITS = {True: r"\p{N}", False: r"\p{N}{1,3}"}
+
+_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+_PIECE_CHARACTERS = 64
+"""Bytes of the longest piece: a run of symbols or of Chinese has no other limit."""
+
+
+def train_byte_level(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
+    """Return a tokenizer trained on `texts`.
+
+    Its ids: `<unk>`, `<s>`, `</s>`, reserved tokens, business tokens, 256 bytes, learnt pieces.
+
+    Raises:
+        UserError: If the vocabulary is too small for its fixed pieces, or too large for the text.
+    """
+    learnable_pieces(spec)
+    special = [*SPECIAL, *reserved_tokens(spec.reserved_tokens)]
+    business = list(dict.fromkeys(spec.business_tokens))
+    tokenizer = Tokenizer(models.BPE())
+    pattern = _PATTERN.replace("DIGITS", _DIGITS[spec.split_digits])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=spec.vocabulary_size,
+            special_tokens=[*special, *business],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            max_token_length=_PIECE_CHARACTERS,
+            show_progress=False,
+        ),
+    )
+    found = tokenizer.get_vocab_size()
+    if found < spec.vocabulary_size:
+        raise UserError(
+            f"spec.vocabularySize: {spec.vocabulary_size} is too large for the sample, of which "
+            f"only {found} pieces can be learnt; use {found} or less, or more text"
+        )
+    return _with_added(tokenizer, special, business)
+
+
+def _with_added(tokenizer: Tokenizer, special: list[str], business: list[str]) -> Tokenizer:
+    """Return `tokenizer` with business tokens as text, not as special tokens like the trainer."""
+    described = json.loads(tokenizer.to_str())
+    described["added_tokens"] = []
+    made = Tokenizer.from_str(json.dumps(described))
+    made.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in special])
+    made.add_tokens([AddedToken(t, normalized=False, special=False) for t in business])
+    return made
+
+
+def byte_pieces(tokenizer: Tokenizer) -> npt.NDArray[np.bool_]:
+    """Return for each id whether it is one byte of a character that has several."""
+    plain = {chr(point) for point in range(0x21, 0x7F)} | {"Ġ", "Ċ", "ĉ"}
+    alphabet = set(pre_tokenizers.ByteLevel.alphabet()) - plain
+    found = np.zeros(tokenizer.get_vocab_size(), np.bool_)
+    for piece, number in tokenizer.get_vocab().items():
+        found[number] = piece in alphabet
+    return found
