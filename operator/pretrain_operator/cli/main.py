@@ -70,7 +70,8 @@ class Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=False)
+    # What manifests hold is printed as it stands, not as the markup of the library.
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
     try:
         code: int = options.run(options, console)
         return code

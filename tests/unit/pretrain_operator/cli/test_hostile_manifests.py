@@ -228,3 +228,13 @@ def test_no_value_of_any_field_makes_a_command_raise(kind: str, data: st.DataObj
         patch.setattr("sys.stderr", io.StringIO())
         code = main([command, "-f", "-", "-o", output])
     assert code in (ACCEPTED, REFUSED, UNUSABLE)
+
+
+def test_a_name_is_printed_as_it_stands_not_as_markup() -> None:
+    body = make_body("PretrainJob", "thing")
+    body["metadata"]["name"] = "[/bold] [red]x :smile:"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(body)))
+        patch.setattr("sys.stdout", out := io.StringIO())
+        assert main(["validate", "-f", "-"]) == REFUSED
+    assert "[/bold] [red]x :smile:" in out.getvalue()
