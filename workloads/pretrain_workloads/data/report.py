@@ -21,6 +21,7 @@ from pretrain_workloads.data.files import (
     documents,
 )
 from pretrain_workloads.data.reporting.details import duplicate_examples, report_details
+from pretrain_workloads.data.reporting.funnels import dropped_tables, funnels
 from pretrain_workloads.data.reporting.losses import loss_warnings, losses_by_step
 from pretrain_workloads.data.reporting.page import render_page
 from pretrain_workloads.data.reporting.summary import summarise
@@ -76,7 +77,10 @@ def _complete(
     summary = summary.model_copy(update={"warnings": loss_warnings(losses, prepared)})
     shards = [names.shard(rank) for rank in tasks]
     duplicates = duplicate_examples(folder, shards, decided["examples"])
-    details = report_details(summary, prepared, decided, duplicates) | {"losses": losses}
+    details = report_details(summary, prepared, decided, duplicates) | {
+        "losses": losses,
+        "funnels": funnels(index, dropped_tables(folder, run.tasks)),
+    }
     files = [
         *(_written(folder, names, rank) for rank in tasks),
         [ArtifactFile.model_validate(file) for file in models["files"]],

@@ -5,6 +5,7 @@ from typing import Any
 
 from pretrain_workloads.data.quality_floors import QUALITY_KEY
 from pretrain_workloads.data.reporting.summary import read_by_language
+from pretrain_workloads.data.rules.registry import step_title
 
 _WARN_SHARE = 0.3
 """Share of the bytes of a language, read by the pipeline, above which a step is warned about."""
@@ -52,7 +53,7 @@ def loss_warnings(losses: Losses, prepared: list[dict[str, Any]]) -> list[str]:
         for language, counts in by_language.items():
             share = counts["bytes"] / max(1, read[language])
             if share > _WARN_SHARE and read[language] >= _WARN_BYTES:
-                name = step if step.endswith("duplicates") else f"rule {step}"
+                name = step if step.endswith("duplicates") else step_title(step)
                 warnings.append(
                     f"{name} removed {share:.0%} of the bytes in {language}: look at its examples"
                 )

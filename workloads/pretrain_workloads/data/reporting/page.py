@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from pretrain_workloads.data.reporting.charts import bar_chart, line_chart
+from pretrain_workloads.data.reporting.funnels import DIMENSIONS
+from pretrain_workloads.data.rules.registry import step_title
+
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
@@ -11,7 +15,8 @@ table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;text-align:
 td:first-child,th:first-child{text-align:left}tr:nth-child(even){background:#f6f7f9}
 .bar{background:#4a7ebb;height:.8rem;display:inline-block}details{margin:.4rem 0}
 pre{white-space:pre-wrap;background:#f6f7f9;padding:.5rem;font-size:13px;margin:.2rem 0 .8rem}
-.why{color:#a33}.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}small{color:#777}
+svg{max-width:100%;height:auto;margin:.8rem 0}.why{color:#a33}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}small{color:#777}
 """
 
 
@@ -22,6 +27,8 @@ def render_page(name: str, report: dict[str, Any]) -> str:
         _funnel(report["summary"]),
         _warnings(report["summary"]["warnings"]),
         _languages(report),
+        *(_origins(dimension, report["funnels"][dimension]) for dimension in DIMENSIONS),
+        _distributions(report["funnels"]),
         _losses(report),
         _quarantine(report),
         _scrubbed(report),
@@ -46,7 +53,7 @@ def _funnel(summary: dict[str, Any]) -> str:
     read = summary["read"] or 1
     left, rows = summary["read"], [("documents read", "", f"{summary['read']:,}", _bar(1.0))]
     steps = [
-        *((f"rule {rule}", count) for rule, count in summary["rejected"].items()),
+        *((step_title(rule), count) for rule, count in summary["rejected"].items()),
         ("exact duplicates", summary["exactDuplicates"]),
         ("near-duplicates", summary["nearDuplicates"]),
     ]
@@ -77,6 +84,44 @@ def _languages(report: dict[str, Any]) -> str:
         )
     head = ("language", "read", "kept", "MB read", "MB kept", "kept")
     return "<h2>Languages</h2>" + _table(head, rows)
+
+
+def _origins(dimension: str, rows: dict[str, dict[str, Any]]) -> str:
+    """Return what became of the documents of each source or domain."""
+    table = []
+    for value, row in rows.items():
+        worst = max(row["dropped"].items(), key=lambda item: (item[1], item[0]), default=None)
+        cells = (
+            escape(value),
+            f"{row['read']:,}",
+            f"{row['kept']:,}",
+            f"{row['bytesRead'] / 1e6:,.2f}",
+            f"{row['bytesKept'] / 1e6:,.2f}",
+            f"{row['bytesKept'] / max(1, row['bytesRead']):.0%}",
+            f"{escape(worst[0])}: {worst[1]:,}" if worst else "",
+        )
+        table.append(cells)
+    head = (dimension, "read", "kept", "MB read", "MB kept", "kept", "dropped most by")
+    return f"<h2>By {dimension}</h2>" + _table(head, table)
+
+
+def _distributions(funnels: dict[str, Any]) -> str:
+    """Return charts of length before and after, and of quality."""
+    read, kept = funnels["lengths"]["read"], funnels["lengths"]["kept"]
+    used = [place for place, count in enumerate(read) if count]
+    if not used:
+        return ""
+    places = range(used[0], used[-1] + 1)
+    page = "<h2>Distributions</h2>" + bar_chart(
+        [f"{2**place:,}" for place in places],
+        [[read[place] for place in places], [kept[place] for place in places]],
+        "documents by length: read (light), kept (dark)",
+        "characters, up to",
+    )
+    if funnels["quality"]:
+        tenths = [f"{tenth / 10:.1f}" for tenth in range(10)]
+        page += bar_chart(tenths, [funnels["quality"]], "kept documents by quality", "score, from")
+    return page
 
 
 def _warnings(warnings: list[str]) -> str:
@@ -137,7 +182,7 @@ def _rejects(rule: str, shown: list[dict[str, Any]]) -> str:
         for item in shown
     )
     return (
-        f"<h2>Dropped by rule {escape(rule)}</h2><details><summary>{len(shown)} of them, "
+        f"<h2>Dropped by {escape(step_title(rule))}</h2><details><summary>{len(shown)} of them, "
         f"drawn at random</summary>{items}</details>"
     )
 
@@ -156,8 +201,14 @@ def _duplicates(report: dict[str, Any]) -> str:
         "</div>"
         for pair in report["duplicates"]
     )
+    chart = ""
+    if len(report["curve"]) > 1:
+        points = [(similarity, tokens / 1e6) for similarity, _, tokens in report["curve"]]
+        title = "million tokens left, about, by similarity threshold"
+        chart = line_chart(points, title, "similarity")
     return (
         "<h2>Near-duplicates</h2>"
+        + chart
         + _table(("similarity threshold", "documents left", "million tokens left, about"), rows)
         + f"<details><summary>examples</summary>{pairs}</details>"
     )

@@ -57,3 +57,13 @@ SCRUB_KEY = "999-scrub"
 def rule_key(position: int, rule: DataRule) -> str:
     """Return the name of a rule in counts: its position in the spec from 1, and its kind."""
     return f"{position}-{rule.kind}"
+
+
+_LAST_RULE = 128
+"""Rules that a spec may have; larger positions are those of steps after the rules."""
+
+
+def step_title(key: str) -> str:
+    """Return what people read for a key of counts: `rule 2-repetition`, or `quality`."""
+    position, _, name = key.partition("-")
+    return name if position.isdigit() and int(position) > _LAST_RULE else f"rule {key}"

@@ -1,4 +1,6 @@
+import re
 from typing import Any
+from xml.etree import ElementTree
 
 from pretrain_workloads.data.reporting.page import render_page
 
@@ -25,6 +27,20 @@ REPORT: dict[str, Any] = {
             {"id": "a", "language": "zh", "source": "s", "reason": "short", "text": "<script>"}
         ]
     },
+    "funnels": {
+        "source": {
+            "web<2>": {
+                "read": 10,
+                "kept": 6,
+                "bytesRead": 4_000_000,
+                "bytesKept": 1_000_000,
+                "dropped": {"1-length": 2, "near": 1},
+            }
+        },
+        "domain": {},
+        "lengths": {"read": [0, 0, 4, 6, 0], "kept": [0, 0, 1, 5, 0]},
+        "quality": [0, 0, 0, 1, 0, 0, 0, 2, 0, 3],
+    },
     "curve": [(1.0, 7, 700), (0.8, 6, 600)],
     "duplicates": [
         {"similarity": 0.9, "kept": {"id": "k", "text": "x"}, "dropped": {"id": "d", "text": "y"}}
@@ -50,6 +66,23 @@ def test_the_page_shows_warnings_and_what_each_step_removed_of_each_language() -
     assert row in page
     assert "write to &lt;email&gt; today" in page
     assert "Warnings" not in render_page("web", REPORT | {"summary": SILENT})
+
+
+def test_the_page_shows_sources_with_what_dropped_most() -> None:
+    page = render_page("web", REPORT)
+    row = "<td>web&lt;2&gt;</td><td>10</td><td>6</td><td>4.00</td><td>1.00</td><td>25%</td>"
+    assert f"{row}<td>1-length: 2</td>" in page
+
+
+def test_charts_are_drawn_in_the_page_and_are_well_formed() -> None:
+    page = render_page("web", REPORT)
+    charts = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(charts) == 3
+    for chart in charts:
+        ElementTree.fromstring(chart)
+    assert "http" not in page, "nothing is loaded from elsewhere"
+    silent = REPORT["funnels"] | {"lengths": {"read": [0], "kept": [0]}, "quality": []}
+    assert "Distributions" not in render_page("web", REPORT | {"funnels": silent})
 
 
 SILENT: dict[str, Any] = dict(REPORT["summary"], warnings=[])
