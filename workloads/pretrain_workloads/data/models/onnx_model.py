@@ -63,8 +63,17 @@ class OnnxScorer:
                 "token_type_ids": [encoding.type_ids for encoding in encodings],
             }
             feed = {name: np.asarray(given[name], np.int64) for name in self._inputs}
-            scores[rows] = self._probabilities(np.asarray(self._session.run(None, feed)[0]))
+            scores[rows] = self._probabilities(self._run(feed))
         return scores
+
+    def _run(self, feed: dict[str, npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
+        try:
+            return np.asarray(self._session.run(None, feed)[0])
+        except Exception as error:  # its errors have no common class
+            raise UserError(
+                f"spec.models.quality.onnx: {self._spec.uri} does not run on a batch of "
+                f"{len(feed['input_ids'])} documents with the ids of its tokenizer: {error}"
+            ) from error
 
     def _probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         spec = self._spec

@@ -87,3 +87,9 @@ def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
     write.write_bytes(b"not a model")
     with pytest.raises(UserError, match="no model that ONNX Runtime can load"):
         scores(tmp_path, ["x"])
+
+
+def test_a_model_that_does_not_fit_its_tokenizer_is_told(tmp_path: Path) -> None:
+    write_model(tmp_path, [[0.0, 0.0]] * 2, BOTH)  # ids 2 and 3 are beyond its table
+    with pytest.raises(UserError, match="does not run on a batch of 1 documents"):
+        scores(tmp_path, ["good"])
