@@ -11,7 +11,7 @@ from pretrain_workloads.data.dedup.groups import candidate_pairs
 from pretrain_workloads.data.dedup.minhash import signatures
 from pretrain_workloads.data.dedup.pairs import EDGE, compare
 from pretrain_workloads.data.dedup.selection import components, neighbours, select
-from pretrain_workloads.data.models.features import SLOTS, linear_scores, sparse_features
+from pretrain_workloads.data.models.features import SLOTS, linear_scores
 from pretrain_workloads.data.models.training import train
 from pretrain_workloads.data.rules.characters import character_counts
 from pretrain_workloads.data.rules.repetition_kernel import measure
@@ -28,7 +28,7 @@ def compile_kernels() -> None:
     for kernel in (utf8_offsets, script_counts, code_scores, features, measure, character_counts):
         kernel(points, offsets)
     linear_scores(points, offsets, np.zeros((2, SLOTS), np.float32))
-    train(sparse_features(points, offsets), np.arange(len(_TEXTS)) % 2, 2)
+    train(points, offsets, np.arange(len(_TEXTS)) % 2, 2)
     grams, starts = ngram_hashes(points, offsets, 2)
     first_hits(grams, starts, make_table(grams, np.zeros(len(grams), np.uint32)))
     rows = signatures(points, offsets)

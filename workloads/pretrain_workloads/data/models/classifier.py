@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain_workloads.data.models.calibration import Calibration, calibrate, calibration_error
-from pretrain_workloads.data.models.features import Values, linear_scores, sparse_features
+from pretrain_workloads.data.models.features import Values, linear_scores
 from pretrain_workloads.data.models.samples import SamplesOf
 from pretrain_workloads.data.models.training import Labels, train
 from pretrain_workloads.data.text.units import Offsets, Points, code_points
@@ -81,9 +81,9 @@ def train_classifier(samples: SamplesOf) -> tuple[Classifier, HeldOutScores]:
     texts = [text for _, _, text in labelled]
     trains = np.flatnonzero(part > 1)
     order = trains[np.random.default_rng(0).permutation(len(trains))]
-    rows = sparse_features(*code_points([texts[row] for row in order.tolist()]))
+    chosen = code_points([texts[row] for row in order.tolist()])
     # float16 is what the file holds: the model that is measured is the one that is used
-    weights = train(rows, labels[order], len(classes)).astype(np.float16).astype(np.float32)
+    weights = train(*chosen, labels[order], len(classes)).astype(np.float16).astype(np.float32)
     calibration = calibrate(_scores(texts, part == 1, weights), labels[part == 1])
     classifier = Classifier(classes, weights, calibration)
     chances = calibration.probabilities(_scores(texts, part == 0, weights))

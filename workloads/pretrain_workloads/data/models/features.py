@@ -25,36 +25,10 @@ _LARGEST_COUNT = 63
 
 _LOGARITHMS = np.log1p(np.arange(_LARGEST_COUNT + 1)).astype(np.float32)
 
-_MOST = 3 * WINDOW * WINDOWS + 8
+MOST = 3 * WINDOW * WINDOWS + 8
+"""Features of a text."""
 
-type Slots = npt.NDArray[np.int32]
 type Values = npt.NDArray[np.float32]
-
-
-def sparse_features(points: Points, offsets: Offsets) -> tuple[Slots, Values, Offsets]:
-    """Return the features of all texts as compressed rows.
-
-    Args:
-        points: Code points of all texts.
-        offsets: Offset of each text in `points`, and the end.
-
-    Returns:
-        The slots, their values, and the start of each text in both. Each row has length 1.
-    """
-    slots, values, starts = [], [], [0]
-    for text in range(len(offsets) - 1):
-        found, weights = np.empty(_MOST, np.int32), np.empty(_MOST, np.float32)
-        part = points[offsets[text] : offsets[text + 1]]
-        count = _features(part, *tables(), np.zeros(SLOTS, np.int32), found, weights)
-        slots.append(found[:count])
-        values.append(weights[:count])
-        starts.append(starts[-1] + count)
-    empty = np.empty(0, np.int32), np.empty(0, np.float32)
-    return (
-        np.concatenate([empty[0], *slots]),
-        np.concatenate([empty[1], *values]),
-        np.asarray(starts, np.int64),
-    )
 
 
 def linear_scores(points: Points, offsets: Offsets, weights: Values) -> Values:
@@ -136,7 +110,9 @@ def _grams(points: Any, begin: Any, end: Any, classes: Any, lower: Any, state: A
 
 
 @kernel
-def _features(points: Any, classes: Any, lower: Any, counts: Any, found: Any, values: Any) -> Any:
+def fill_features(
+    points: Any, classes: Any, lower: Any, counts: Any, found: Any, values: Any
+) -> Any:
     """Fill `found` and `values` with the features of a text; return their number.
 
     `counts` holds zeros, and does so afterwards.
@@ -176,9 +152,9 @@ def _features(points: Any, classes: Any, lower: Any, counts: Any, found: Any, va
 @kernel
 def _score_all(points: Any, offsets: Any, classes: Any, lower: Any, weights: Any, out: Any) -> Any:
     counts = np.zeros(SLOTS, np.int32)
-    found, values = np.empty(_MOST, np.int32), np.empty(_MOST, np.float32)
+    found, values = np.empty(MOST, np.int32), np.empty(MOST, np.float32)
     for text in range(offsets.shape[0] - 1):
         part = points[offsets[text] : offsets[text + 1]]
-        for i in range(_features(part, classes, lower, counts, found, values)):
+        for i in range(fill_features(part, classes, lower, counts, found, values)):
             for label in range(out.shape[1]):
                 out[text, label] += values[i] * weights[found[i], label]

@@ -10,14 +10,17 @@ from pretrain_workloads.data.sources.reader import read_source
 from pretrain_workloads.data.text.normalisation import normalise
 from pretrain_workloads.failures import UserError
 
-MOST = 20_000
-"""Samples of a class that are used."""
+MOST = 32_000
+"""Samples of all classes together that are used, the same number of each class."""
+
+MOST_CLASSES = 64
 
 LEAST = 50
 """Samples that a class must have."""
 
-_CHARACTERS = 1 << 16
-"""Characters of a sample that are kept; features are taken from windows of it."""
+_HALF = 1024
+"""Of a longer sample so many characters at the start and in the middle are kept: with `MOST`, this
+bounds the memory of training."""
 
 type Sample = tuple[int, str]
 """Hash of a text, and the text."""
@@ -37,20 +40,25 @@ def read_samples(
         limit: Bytes of the largest record.
 
     Raises:
-        UserError: If there are fewer than two classes, or too few samples of one.
+        UserError: If there are fewer than two classes or too many, or too few samples of one.
         BadData: If a file is damaged.
     """
     heaps: dict[str, list[tuple[int, str]]] = {}
     for label, source in labelled:
         for _, record in read_source(source, limit):
             name = label or record.domain or source.domain
-            text = normalise(record.text[:_CHARACTERS])
+            text = normalise(excerpt(record.text))
             heap = heaps.setdefault(name, [])
-            entry = (-xxhash.xxh3_64_intdigest(text.encode()), text)
-            if len(heap) < MOST:
-                heapq.heappush(heap, entry)
-            elif entry > heap[0]:
-                heapq.heapreplace(heap, entry)
+            if len(heaps) > MOST_CLASSES:
+                raise UserError(
+                    f"{field}: more than {MOST_CLASSES} classes, such as {name[:40]}; check domain "
+                    "and domainField of the sources"
+                )
+            heapq.heappush(heap, (-xxhash.xxh3_64_intdigest(text.encode()), text))
+            share = MOST // max(2, len(heaps))
+            for of in heaps.values() if len(heap) == 1 else (heap,):  # a new class: all get less
+                while len(of) > share:
+                    heapq.heappop(of)
     found = {name: sorted({(-key, text) for key, text in heap}) for name, heap in heaps.items()}
     few = [f"{name} has {len(of)}" for name, of in sorted(found.items()) if len(of) < LEAST]
     if len(found) < 2 or few:
@@ -60,3 +68,11 @@ def read_samples(
             " each"
         )
     return dict(sorted(found.items()))
+
+
+def excerpt(text: str) -> str:
+    """Return a text, or the start and the middle of a long one."""
+    if len(text) <= 2 * _HALF:
+        return text
+    middle = len(text) // 2
+    return f"{text[:_HALF]}\n{text[middle : middle + _HALF]}"

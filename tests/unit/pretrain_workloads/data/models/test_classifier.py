@@ -1,5 +1,4 @@
 import random
-from itertools import pairwise
 
 import numpy as np
 import xxhash
@@ -7,8 +6,9 @@ import xxhash
 from batches import points_of
 from pretrain_workloads.data.models.calibration import Calibration, calibrate, calibration_error
 from pretrain_workloads.data.models.classifier import Classifier, train_classifier
-from pretrain_workloads.data.models.features import SLOTS, linear_scores, sparse_features
+from pretrain_workloads.data.models.features import MOST, SLOTS, fill_features, linear_scores
 from pretrain_workloads.data.models.samples import SamplesOf
+from pretrain_workloads.data.text.units import tables
 
 SEA = "wave harbour sail tide anchor reef captain deck storm gull 海 船 浪 港".split()
 FARM = "plough barn wheat cattle orchard fence tractor hay goat soil 田 牛 麦 犁".split()
@@ -26,25 +26,31 @@ def samples(noise: float = 0.2, count: int = 600) -> SamplesOf:
     return found
 
 
-def test_a_text_scores_what_its_features_weigh() -> None:
-    texts = [
-        "The sea, the sea!\nAnd a ship.",
-        "床前明月光，疑是地上霜。",
-        "",
-        "x" * 20_000,
-        "\u3000 \t",
-    ]
+def features_of(text: str) -> dict[int, float]:
+    """Return the features of one text by slot."""
+    one = np.ones((1, SLOTS), np.float32)
+    total = linear_scores(*points_of([text]), one)[0, 0]
+    slots, values = np.empty(MOST, np.int32), np.empty(MOST, np.float32)
+    points, _ = points_of([text])
+    count = fill_features(points, *tables(), np.zeros(SLOTS, np.int32), slots, values)
+    assert abs(values[:count].sum() - total) < 1e-3
+    assert slots[:count].max(initial=0) < SLOTS
+    found: dict[int, float] = {}
+    for slot, value in zip(slots[:count].tolist(), values[:count].tolist(), strict=True):
+        found[slot] = found.get(slot, 0.0) + value
+    return found
+
+
+TEXTS = ["The sea, the sea!\nAnd a ship.", "床前明月光，疑是地上霜。", "", "x" * 20_000, "\u3000"]
+
+
+def test_a_text_scores_what_its_features_weigh_whatever_lies_beside() -> None:
     weights = np.random.default_rng(0).normal(size=(3, SLOTS)).astype(np.float32)
-    slots, values, starts = sparse_features(*points_of(texts))
-    want = [weights[:, slots[a:b]] @ values[a:b] for a, b in pairwise(starts)]
-    np.testing.assert_allclose(linear_scores(*points_of(texts), weights), want, atol=1e-4)
-
-
-def test_features_do_not_depend_on_the_texts_beside() -> None:
-    alone = sparse_features(*points_of(["床前明月光"]))
-    slots, values, starts = sparse_features(*points_of(["one two", "床前明月光", "three"]))
-    assert slots[starts[1] : starts[2]].tolist() == alone[0].tolist()
-    assert values[starts[1] : starts[2]].tolist() == alone[1].tolist()
+    want = [
+        sum((value * weights[:, slot] for slot, value in features_of(text).items()), np.zeros(3))
+        for text in TEXTS
+    ]
+    np.testing.assert_allclose(linear_scores(*points_of(TEXTS), weights), want, atol=1e-4)
 
 
 def test_two_subjects_are_told_apart_and_the_confidence_is_honest() -> None:

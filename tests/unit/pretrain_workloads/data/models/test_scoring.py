@@ -8,8 +8,10 @@ import pytest
 
 from batches import make_batch
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
+from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.models.build import build_models
+from pretrain_workloads.data.models.samples import excerpt, read_samples
 from pretrain_workloads.data.models.scoring import QUALITY, TextScorer
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_uri
@@ -94,6 +96,38 @@ def test_too_few_samples_are_told_with_their_number(tmp_path: Path, count: int) 
 def test_one_domain_is_no_choice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="sea is the only class"):
         scorer({"domain": {"samples": [write_samples(tmp_path, "sea")]}}, tmp_path)
+
+
+def test_a_wrong_field_does_not_make_every_sample_a_class(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"text {n}", "url": f"https://host/{n}"}) for n in range(5000)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    source = {"name": "a", "uri": f"file://{tmp_path}/a.jsonl", "domainField": "url"}
+    with pytest.raises(UserError, match="more than 64 classes, such as https://host/64"):
+        scorer({"domain": {"samples": [source]}}, tmp_path)
+
+
+def test_each_class_has_its_share_of_samples_whatever_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pretrain_workloads.data.models.samples.MOST", 360)
+    sea, farm = write_samples(tmp_path, "sea"), write_samples(tmp_path, "farm")
+    small = dict(write_samples(tmp_path, "sea", 0), name="port", domain="port")
+    small["uri"] = f"file://{tmp_path}/port.jsonl"
+    texts = [json.dumps({"text": f"pier and crane {n}"}) for n in range(60)]
+    (tmp_path / "port.jsonl").write_text("\n".join(texts), encoding="utf-8")
+    write_samples(tmp_path, "sea")
+    found = []
+    for order in ([sea, farm, small], [small, farm, sea]):
+        labelled = [(None, Source.model_validate(source)) for source in order]
+        found.append(read_samples("samples", labelled, 1 << 20))
+    assert found[0] == found[1]
+    assert {name: len(of) for name, of in found[0].items()} == {"farm": 120, "port": 60, "sea": 120}
+
+
+def test_of_a_long_sample_start_and_middle_are_kept() -> None:
+    text = "a" * 2000 + "b" * 4000 + "c" * 2000
+    assert excerpt(text) == "a" * 1024 + "\n" + "b" * 1024
+    assert excerpt("short") == "short"
 
 
 ZH = """今天早上，他沿着河边走了很久，想起了小时候和父亲一起钓鱼的日子。那时候的水很清，鱼也很多，
