@@ -64,7 +64,7 @@ def hf_encoder(content: str) -> Encoder:
 
 
 def gigatoken_encoder(content: str) -> Encoder:
-    """Return an encoder by the package `gigatoken`, of the same ids, ten times as fast.
+    """Return an encoder by the package `gigatoken`, of the same ids, many times as fast.
 
     Args:
         content: Content of `tokenizer.json`.

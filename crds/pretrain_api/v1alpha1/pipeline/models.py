@@ -13,8 +13,8 @@ SampleSources = Annotated[list[Source], Field(max_length=32)]
 class OnnxModel(Location):
     """A model in ONNX form, such as a BERT with a head for classification.
 
-    `uri` is a folder with `model.onnx` and `tokenizer.json` (Hugging Face). It runs on the CPU, a
-    thousand times slower than the linear models.
+    `uri` is a folder with `model.onnx` and `tokenizer.json` (Hugging Face). It runs on the CPU, far
+    slower than the linear models.
     """
 
     positive_class: NonNegative = 1

@@ -5,6 +5,7 @@ All documents that were read are either in the index or in the tables of dropped
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -48,10 +49,10 @@ def funnels(index: pa.Table, lost: Iterable[pa.Table]) -> dict[str, Any]:
     """
     counts: dict[str, dict[str, Counter[str]]] = {name: {} for name in DIMENSIONS}
     sizes: dict[str, dict[str, Counter[str]]] = {name: {} for name in DIMENSIONS}
-    lengths = {_KEPT: np.zeros(_LENGTHS, np.int64), "lost": np.zeros(_LENGTHS, np.int64)}
-    for table in _with_kept(index, lost):
-        is_kept = table.num_rows and table["rule"][0].as_py() == _KEPT
-        lengths[_KEPT if is_kept else "lost"] += _by_length(table)
+    kept = _by_length(index)
+    read = np.zeros_like(kept)
+    for table in chain([_as_step(index)], lost):
+        read += _by_length(table)
         for dimension in DIMENSIONS:
             groups = table.group_by([dimension, "rule"]).aggregate(
                 [("bytes", "count"), ("bytes", "sum")]
@@ -60,18 +61,17 @@ def funnels(index: pa.Table, lost: Iterable[pa.Table]) -> dict[str, Any]:
                 of, step = row[dimension], row["rule"]
                 counts[dimension].setdefault(of, Counter())[step] += row["bytes_count"]
                 sizes[dimension].setdefault(of, Counter())[step] += row["bytes_sum"]
-    kept = lengths[_KEPT]
     return {
         **{name: _rows(counts[name], sizes[name]) for name in DIMENSIONS},
-        "lengths": {"read": (kept + lengths["lost"]).tolist(), "kept": kept.tolist()},
+        "lengths": {"read": read.tolist(), "kept": kept.tolist()},
         "quality": _by_tenth(index),
     }
 
 
-def _with_kept(index: pa.Table, lost: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _as_step(index: pa.Table) -> pa.Table:
+    """Return the kept documents with the columns of dropped ones."""
     names = [name for name in _COLUMNS if name != "rule"]
-    yield index.select(names).append_column("rule", pa.array([_KEPT] * index.num_rows, pa.string()))
-    yield from lost
+    return index.select(names).append_column("rule", pa.repeat(_KEPT, index.num_rows))
 
 
 def _by_length(table: pa.Table) -> Any:
