@@ -30,6 +30,12 @@ def _storage(path: str, stricter: str = "") -> Rule:
     )
 
 
+_BYTE_LETTERS = "\u00a1-\u00ac\u00ae-\u0143"
+"""Letters by which byte-level tokenizers write bytes, beside those of ASCII."""
+
+_LOST_IN_BYTES = f"t.matches('^[!-~{_BYTE_LETTERS}]+$') && t.matches('[{_BYTE_LETTERS}]')"
+
+
 def _reachable(path: str) -> str:
     return f"{path}.all(s, s.uri.startsWith('s3://') || s.uri.startsWith('file:///pretrain/'))"
 
@@ -139,6 +145,27 @@ TOKENIZER_RULES = (
         "unigram has no Hugging Face form with equal ids, for now; use bpe or byteLevelBpe",
         source="SentencePiece and Hugging Face tokenizers split runs of one character differently",
         otherwise="an error when training ends, or a model that is served other ids than it saw",
+    ),
+    Rule(
+        "business-tokens",
+        "businessTokens",
+        "!has(self.businessTokens) || self.businessTokens.all(t,"
+        " !t.matches('^<(unk|s|/s|reserved_[0-9]+)>$'))",
+        "%s are names of special tokens: text that holds them would end a document; leave them out",
+        ("self.businessTokens.filter(t, t.matches('^<(unk|s|/s|reserved_[0-9]+)>$'))",),
+        source="SentencePiece refuses them; tokenizers takes them for the special tokens",
+        otherwise="a document that ends at its first </s>",
+    ),
+    Rule(
+        "business-tokens-latin",
+        "businessTokens",
+        "!has(self.algorithm) || self.algorithm != 'byteLevelBpe' || !has(self.businessTokens) ||"
+        f" self.businessTokens.all(t, !({_LOST_IN_BYTES}))",
+        "%s cannot be decoded by byteLevelBpe, which takes their letters for bytes; leave them out,"
+        " or use bpe",
+        (f"self.businessTokens.filter(t, {_LOST_IN_BYTES})",),
+        source="Hugging Face tokenizers, decoder ByteLevel",
+        otherwise="a model whose output lacks these letters",
     ),
     Rule(
         "language-weights",

@@ -6,7 +6,7 @@ and of Llama 3 (up to three digits), which fast encoders know.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,12 @@ _PATTERN = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
-_PIECE_CHARACTERS = 64
+_PIECE_BYTES = 64
 """Bytes of the longest piece: a run of symbols or of Chinese has no other limit."""
+
+_PART_CHARACTERS = 1000
+"""Longer texts are cut for training: its time grows with the square of a word's length, and a
+megabyte without a space is one word."""
 
 
 def train_byte_level(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
@@ -48,12 +52,12 @@ def train_byte_level(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
-        texts,
+        _parts(texts),
         trainers.BpeTrainer(
             vocab_size=spec.vocabulary_size,
             special_tokens=[*special, *business],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            max_token_length=_PIECE_CHARACTERS,
+            max_token_length=_PIECE_BYTES,
             show_progress=False,
         ),
     )
@@ -64,6 +68,12 @@ def train_byte_level(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
             f"only {found} pieces can be learnt; use {found} or less, or more text"
         )
     return _with_added(tokenizer, special, business)
+
+
+def _parts(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for start in range(0, len(text), _PART_CHARACTERS):
+            yield text[start : start + _PART_CHARACTERS]
 
 
 def _with_added(tokenizer: Tokenizer, special: list[str], business: list[str]) -> Tokenizer:

@@ -1,5 +1,6 @@
 """A byte-level tokenizer: nothing is lost, and the fast encoder gives the ids of the reference."""
 
+import random
 from functools import lru_cache
 from typing import Any
 
@@ -125,3 +126,12 @@ def test_it_is_measured_like_any_other() -> None:
     measures = measure(made.encode, made.huggingface, made.is_byte, texts)
     assert measures.characters_per_token["en"] > measures.characters_per_token["zh"] > 0.2
     assert 0 < measures.byte_fallback < 0.9
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("letters", ["a", "天地玄黄宇宙洪荒", "=-"])
+def test_a_megabyte_without_a_space_is_no_obstacle(letters: str) -> None:
+    run = "".join(random.Random(0).choices(letters, k=1_000_000))
+    made = train_tokenizer(spec(), [*corpus_texts(), run], [])
+    ids, _ = made.encode([run])
+    assert made.huggingface.decode(ids[:-1].tolist(), skip_special_tokens=False) == run
