@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from data_runs import code, english, poems, tokenizer_spec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
@@ -101,6 +102,17 @@ def test_business_tokens_are_one_id_wherever_they_stand() -> None:
             ids = trained().encode([text])[0].tolist()
             number = trained().huggingface.token_to_id(token)
             assert ids.count(number) == text.count(token)
+
+
+def test_the_letters_that_stand_for_bytes_are_those_that_admission_refuses() -> None:
+    """A token of such letters only, added as it is, would be decoded as bytes."""
+    letters = {c for c in pre_tokenizers.ByteLevel.alphabet() if ord(c) > 0x7E}
+    assert letters == {chr(n) for n in range(0xA1, 0x144) if n != 0xAD}
+    made = train_tokenizer(spec(businessTokens=["café", "咖é"]), corpus_texts(), [])
+    ids, _ = made.encode(["café"])
+    assert made.huggingface.decode(ids[:-1].tolist(), skip_special_tokens=False) != "café"
+    ids, _ = made.encode(["咖é"])
+    assert made.huggingface.decode(ids[:-1].tolist(), skip_special_tokens=False) == "咖é"
 
 
 def test_training_twice_gives_the_same_files() -> None:

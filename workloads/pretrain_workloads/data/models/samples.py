@@ -43,23 +43,21 @@ def read_samples(
         UserError: If there are fewer than two classes or too many, or too few samples of one.
         BadData: If a file is damaged.
     """
-    heaps: dict[str, list[tuple[int, str]]] = {}
+    classes: dict[str, _SmallestHashes] = {}
     for label, source in labelled:
         for _, record in read_source(source, limit):
             name = label or record.domain or source.domain
-            text = normalise(excerpt(record.text))
-            heap = heaps.setdefault(name, [])
-            if len(heaps) > MOST_CLASSES:
+            if name not in classes:
+                classes[name] = _SmallestHashes()
+                for samples in classes.values():
+                    samples.shrink(MOST // max(2, len(classes)))
+            if len(classes) > MOST_CLASSES:
                 raise UserError(
                     f"{field}: more than {MOST_CLASSES} classes, such as {name[:40]}; check domain "
                     "and domainField of the sources"
                 )
-            heapq.heappush(heap, (-xxhash.xxh3_64_intdigest(text.encode()), text))
-            share = MOST // max(2, len(heaps))
-            for of in heaps.values() if len(heap) == 1 else (heap,):  # a new class: all get less
-                while len(of) > share:
-                    heapq.heappop(of)
-    found = {name: sorted({(-key, text) for key, text in heap}) for name, heap in heaps.items()}
+            classes[name].add(normalise(excerpt(record.text)))
+    found = {name: samples.sorted() for name, samples in classes.items()}
     few = [f"{name} has {len(of)}" for name, of in sorted(found.items()) if len(of) < LEAST]
     if len(found) < 2 or few:
         problem = ", ".join(few) or f"{', '.join(found) or 'no'} is the only class"
@@ -68,6 +66,33 @@ def read_samples(
             " each"
         )
     return dict(sorted(found.items()))
+
+
+class _SmallestHashes:
+    """The different texts with the smallest hashes, of all that were added."""
+
+    def __init__(self) -> None:
+        self._largest_first: list[tuple[int, str]] = []
+        self._hashes: set[int] = set()
+        self._most = MOST
+
+    def add(self, text: str) -> None:
+        """Add a text, unless it is there already or larger than all of enough others."""
+        key = xxhash.xxh3_64_intdigest(text.encode())
+        if key not in self._hashes:
+            self._hashes.add(key)
+            heapq.heappush(self._largest_first, (-key, text))
+            self.shrink(self._most)
+
+    def shrink(self, most: int) -> None:
+        """Keep at most `most` texts, now and later."""
+        self._most = most
+        while len(self._largest_first) > most:
+            self._hashes.remove(-heapq.heappop(self._largest_first)[0])
+
+    def sorted(self) -> list[Sample]:
+        """Return the texts, the smallest hash first."""
+        return sorted((-key, text) for key, text in self._largest_first)
 
 
 def excerpt(text: str) -> str:

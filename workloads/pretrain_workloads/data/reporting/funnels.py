@@ -20,6 +20,11 @@ DIMENSIONS = ("source", "domain")
 _MOST_VALUES = 50
 """Sources or domains that are listed, the largest first."""
 
+_MOST_TRACKED = 10_000
+"""Values that are counted; further ones count as `OTHERS`: a domain may be a record's URL."""
+
+OTHERS = "(others)"
+
 _COLUMNS = ("source", "domain", "language", "rule", "bytes", "characters")
 
 _LENGTHS = 24
@@ -59,6 +64,8 @@ def funnels(index: pa.Table, lost: Iterable[pa.Table]) -> dict[str, Any]:
             )
             for row in groups.to_pylist():
                 of, step = row[dimension], row["rule"]
+                if of not in counts[dimension] and len(counts[dimension]) >= _MOST_TRACKED:
+                    of = OTHERS
                 counts[dimension].setdefault(of, Counter())[step] += row["bytes_count"]
                 sizes[dimension].setdefault(of, Counter())[step] += row["bytes_sum"]
     return {

@@ -124,6 +124,16 @@ def test_each_class_has_its_share_of_samples_whatever_comes_first(
     assert {name: len(of) for name, of in found[0].items()} == {"farm": 120, "port": 60, "sea": 120}
 
 
+def test_a_text_that_repeats_is_one_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pretrain_workloads.data.models.samples.MOST", 200)
+    sea, farm = write_samples(tmp_path, "sea"), write_samples(tmp_path, "farm")
+    lines = (tmp_path / "sea.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "sea.jsonl").write_text("\n".join(lines * 20), encoding="utf-8")
+    labelled = [(None, Source.model_validate(source)) for source in (sea, farm)]
+    found = read_samples("samples", labelled, 1 << 20)
+    assert {name: len(of) for name, of in found.items()} == {"farm": 100, "sea": 100}
+
+
 def test_of_a_long_sample_start_and_middle_are_kept() -> None:
     text = "a" * 2000 + "b" * 4000 + "c" * 2000
     assert excerpt(text) == "a" * 1024 + "\n" + "b" * 1024

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pretrain_workloads.data.reporting.charts import bar_chart, line_chart
-from pretrain_workloads.data.reporting.funnels import funnels
+from pretrain_workloads.data.reporting.funnels import OTHERS, funnels
 
 COLUMNS = {
     "source": pa.string(),
@@ -69,6 +69,17 @@ def test_nothing_kept_and_nothing_lost_are_no_errors() -> None:
     assert funnels(empty, [LOST])["source"]["web"]["kept"] == 0
     assert funnels(KEPT, [table([], rule=[])])["source"]["web"]["read"] == 2
     assert funnels(empty, [])["source"] == {}
+
+
+def test_as_many_domains_as_documents_are_counted_in_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pretrain_workloads.data.reporting.funnels._MOST_TRACKED", 3)
+    rows = [("web", f"https://host/{n}", "en", 1, 1) for n in range(40)]
+    found = funnels(KEPT, [table(rows, rule=["1-length"] * 40)])["domain"]
+    assert len(found) == 4
+    assert sum(row["read"] for row in found.values()) == 43
+    assert found[OTHERS]["read"] == 39
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [1.0, 1e12], [3.0]])
