@@ -86,3 +86,17 @@ def test_models_are_trained_and_their_scores_decide_what_stays(runner: StageRunn
         assert names == {"quality.npz", "domain.npz"}
         results.append((index, sorted(row["origin"] for row in below), summary))
     assert results[0] == results[1]
+
+
+def test_a_share_of_nothing_is_an_error_and_no_empty_artifact(runner: StageRunner) -> None:
+    write_corpus(runner.data / "raw")
+    write_samples(runner.data / "samples")
+    quality = {"good": samples("prose"), "bad": samples("disorder"), "keep": [{"fraction": 0.0}]}
+    spec = pipeline_spec(f"{ROOT}/raw", f"{ROOT}/out", tasks=1, models={"quality": quality})
+    run = PipelineRun.model_validate({"namespace": "default", "name": "documents", "spec": spec})
+    (listed,) = runner.run("data", "list", run)
+    run = run.model_copy(update={"artifact": listed.artifact})
+    for stage in ("prepare", "match"):
+        runner.run("data", stage, run)
+    (report,) = runner.run("data", "decide", run, code=64)
+    assert report.message.startswith("spec.models.quality.keep: no document is left of 232")

@@ -8,6 +8,7 @@ import numpy as np
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import PipelineRun
 from pretrain_workloads.data.files import PipelineFiles
+from pretrain_workloads.data.rules.registry import step_title
 from pretrain_workloads.data.sources.quarantine import check_fraction
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_output
@@ -51,6 +52,10 @@ def _decide(run: PipelineRun, folder: Folder, names: PipelineFiles) -> dict[str,
     if spec.budget is not None and thresholds is not None:
         similarity = deduplicator.within_budget(spec.budget.tokens, thresholds.lowest)
     clusters = deduplicator.clusters(similarity)
+    if not clusters.decisions["keep"].any():
+        raise UserError(
+            f"spec.models.quality.keep: no document is left of {len(table.below)}; raise fraction"
+        )
     dropped: dict[str, dict[str, Counter[str]]] = {"quality": {}, "exact": {}, "near": {}}
     start = 0
     for rank, shard in enumerate(shards.columns("language", "bytes")):
@@ -126,6 +131,7 @@ def check_documents_remain(prepared: list[dict[str, Any]]) -> None:
         return
     unreadable: Counter[str] = sum((Counter(task["quarantined"]) for task in prepared), Counter())
     rejected: Counter[str] = sum((Counter(task["rejected"]) for task in prepared), Counter())
+    titled = Counter({step_title(key): count for key, count in rejected.items()})
     read = rejected.total()
     if not read and not unreadable:
         raise UserError("spec.sources: the files hold no document at all; check their content")
@@ -137,7 +143,7 @@ def check_documents_remain(prepared: list[dict[str, Any]]) -> None:
             f"{first['position']}: {first['reason']}"
         )
     raise UserError(
-        f"spec.rules: no document is left of {read}: {_most_common(rejected)}; loosen these rules"
+        f"spec.rules: no document is left of {read}: {_most_common(titled)}; loosen these"
     )
 
 

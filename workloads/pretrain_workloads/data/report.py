@@ -22,7 +22,12 @@ from pretrain_workloads.data.files import (
 )
 from pretrain_workloads.data.reporting.details import duplicate_examples, report_details
 from pretrain_workloads.data.reporting.funnels import dropped_tables, funnels
-from pretrain_workloads.data.reporting.losses import loss_warnings, losses_by_step
+from pretrain_workloads.data.reporting.losses import (
+    MOST_WARNINGS,
+    loss_warnings,
+    losses_by_step,
+    model_warnings,
+)
 from pretrain_workloads.data.reporting.page import render_page
 from pretrain_workloads.data.reporting.summary import summarise
 from pretrain_workloads.data.shards import read_columns
@@ -74,7 +79,8 @@ def _complete(
     losses = losses_by_step(prepared, decided)
     models = folder.read_json(names.models)
     summary = summarise(run.spec.rules, models["summary"], prepared, decided, index)
-    summary = summary.model_copy(update={"warnings": loss_warnings(losses, prepared)})
+    warnings = [*model_warnings(models["summary"]), *loss_warnings(losses, prepared)]
+    summary = summary.model_copy(update={"warnings": warnings[:MOST_WARNINGS]})
     shards = [names.shard(rank) for rank in tasks]
     duplicates = duplicate_examples(folder, shards, decided["examples"])
     details = report_details(summary, prepared, decided, duplicates) | {

@@ -57,9 +57,16 @@ def test_chinese_needs_a_longer_passage(index: BenchmarkIndex) -> None:
     assert index.contaminated(batch)[0].tolist() == [0]
 
 
-def test_a_benchmark_without_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"other": "x"}\n')
-    with pytest.raises(UserError, match="benchmark bench holds no text"):
+@pytest.mark.parametrize(
+    ("content", "want"),
+    [
+        ('{"other": "x"}\n', "source bench: none of 1 records is readable; .*fields are other"),
+        ("\n", "spec.decontaminate: benchmark bench holds no text"),
+    ],
+)
+def test_a_benchmark_without_text_is_refused(tmp_path: Path, content: str, want: str) -> None:
+    (tmp_path / "a.jsonl").write_text(content)
+    with pytest.raises(UserError, match=want):
         BenchmarkIndex(spec(tmp_path))
 
 

@@ -72,4 +72,7 @@ def _table(texts: list[str], size: int) -> Any:
 
 def _texts(source: Source, limit: int) -> list[tuple[str, str]]:
     """Return (name of the record, its text) of all records of a benchmark."""
-    return [(origin, normalise(record.text)) for origin, record in read_source(source, limit)]
+    return [
+        (origin, normalise(record.text))
+        for origin, record in read_source("spec.decontaminate", source, limit)
+    ]

@@ -45,7 +45,7 @@ def read_samples(
     """
     classes: dict[str, _SmallestHashes] = {}
     for label, source in labelled:
-        for _, record in read_source(source, limit):
+        for _, record in read_source(field, source, limit):
             name = label or record.domain or source.domain
             if name not in classes:
                 classes[name] = _SmallestHashes()

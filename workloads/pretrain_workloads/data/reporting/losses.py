@@ -45,6 +45,28 @@ def _add(sums: dict[str, Counter[str]], by_language: dict[str, dict[str, int]]) 
         sums.setdefault(language, Counter()).update(counts)
 
 
+_CHANCE = 0.15
+"""A model that is not so much better than guessing is warned about."""
+
+
+def model_warnings(models: dict[str, Any]) -> list[str]:
+    """Return a sentence for each model that tells its own samples hardly better than chance.
+
+    Args:
+        models: Summaries of the models that were trained, by name.
+    """
+    warnings = []
+    for name, model in models.items():
+        shares = list(model["accuracy"].values())
+        mean, chance = sum(shares) / max(1, len(shares)), 1 / max(1, len(shares))
+        if mean < chance + _CHANCE:
+            warnings.append(
+                f"the {name} model tells {mean:.0%} of its held-out samples right, and guessing "
+                f"would tell {chance:.0%}: look at the samples"
+            )
+    return warnings
+
+
 def loss_warnings(losses: Losses, prepared: list[dict[str, Any]]) -> list[str]:
     """Return a sentence for each step that removed much of a language, and for damaged files."""
     read = read_by_language(prepared, "bytes")

@@ -1,6 +1,6 @@
 """Read the pieces of a task as batches of documents, and small sources as a whole."""
 
-import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from pretrain_workloads.data.sources.quarantine import Quarantine
 from pretrain_workloads.data.sources.reading import PieceReading
 from pretrain_workloads.data.sources.records import SourceRecord
 from pretrain_workloads.failures import BadData, UserError
-from pretrain_workloads.storage import Folder, list_matching
+from pretrain_workloads.storage import Folder, StoredFile, list_matching
 
 BATCH_DOCUMENTS = 2048
 """Most documents of a batch."""
@@ -63,29 +63,51 @@ class SourceReader:
             self.quarantine.check(good)
 
 
-def read_source(source: Source, max_record_bytes: int) -> Iterator[tuple[str, SourceRecord]]:
+def read_source(
+    field: str, source: Source, max_record_bytes: int
+) -> Iterator[tuple[str, SourceRecord]]:
     """Yield (origin, record) of all readable records of a source that is not shared out.
 
+    Args:
+        field: Field of the spec that holds the source, for messages.
+        source: The source.
+        max_record_bytes: Larger records are not readable.
+
     Raises:
-        UserError: If it has no files, or the format of one is unknown.
+        UserError: If it has no files, the format of one is unknown, or no record is readable.
         BadData: If a file is damaged.
     """
     folder, files = list_matching(source)
-    for file in files:
-        name = format_of(file.path) if source.format == "auto" else source.format
-        if name is None:
-            raise UserError(
-                f"{folder.uri_of(file.path)}: the name does not tell the format; set format of "
-                f"source {source.name}"
-            )
-        known = (file.path, name, compression_of(file.path), file.size, file.version)
-        piece = Piece(0, *known, source.encoding)
-        reading = PieceReading(source, folder, piece, Quarantine(io.BytesIO()), max_record_bytes)
-        try:
-            for record in FORMATS[name].read(reading):
+    with open(os.devnull, "wb") as nowhere:
+        quarantine, readable = Quarantine(nowhere), 0
+        for file in files:
+            for record in _records_of(source, folder, file, quarantine, max_record_bytes):
+                readable += 1
                 yield f"{source.name}/{file.path}#{record.position}", record
-        except Damage as error:
-            raise BadData(f"{folder.uri_of(file.path)}: {error}; upload it again") from error
+    if not readable and quarantine.first:
+        bad, count = quarantine.first[0], sum(quarantine.counts().values())
+        raise UserError(
+            f"{field}: source {source.name}: none of {count:,} records is readable; the first: "
+            f"{bad['path']}, {bad['position']}: {bad['reason']}"
+        )
+
+
+def _records_of(
+    source: Source, folder: Folder, file: StoredFile, quarantine: Quarantine, limit: int
+) -> Iterator[SourceRecord]:
+    """Yield the readable records of a whole file."""
+    name = format_of(file.path) if source.format == "auto" else source.format
+    if name is None:
+        raise UserError(
+            f"{folder.uri_of(file.path)}: the name does not tell the format; set format of "
+            f"source {source.name}"
+        )
+    known = (file.path, name, compression_of(file.path), file.size, file.version)
+    reading = PieceReading(source, folder, Piece(0, *known, source.encoding), quarantine, limit)
+    try:
+        yield from FORMATS[name].read(reading)
+    except Damage as error:
+        raise BadData(f"{reading.uri}: {error}; upload it again") from error
 
 
 def _records(reading: PieceReading) -> Iterator[SourceRecord]:

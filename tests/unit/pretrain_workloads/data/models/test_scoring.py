@@ -124,6 +124,20 @@ def test_each_class_has_its_share_of_samples_whatever_comes_first(
     assert {name: len(of) for name, of in found[0].items()} == {"farm": 120, "port": 60, "sea": 120}
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"body": "a"}\n' * 70, "the fields are body: set textField"),
+        (b"\x00\xff{" * 70 + b"\n", "invalid JSON"),
+    ],
+)
+def test_samples_that_cannot_be_read_say_why(tmp_path: Path, content: bytes, reason: str) -> None:
+    good, bad = write_samples(tmp_path, "sea"), write_samples(tmp_path, "farm")
+    (tmp_path / "sea.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=f"source sea: none of .*{reason}"):
+        scorer({"quality": {"good": [good], "bad": [bad]}}, tmp_path)
+
+
 def test_a_text_that_repeats_is_one_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pretrain_workloads.data.models.samples.MOST", 200)
     sea, farm = write_samples(tmp_path, "sea"), write_samples(tmp_path, "farm")

@@ -1,6 +1,11 @@
 from typing import Any
 
-from pretrain_workloads.data.reporting.losses import MOST_WARNINGS, loss_warnings, losses_by_step
+from pretrain_workloads.data.reporting.losses import (
+    MOST_WARNINGS,
+    loss_warnings,
+    losses_by_step,
+    model_warnings,
+)
 
 
 def prepared(size: int, removed: int, **changes: Any) -> dict[str, Any]:
@@ -49,3 +54,11 @@ def test_damaged_files_are_named_and_warnings_are_bounded() -> None:
     assert loss_warnings({}, [task]) == ["2 files are damaged, the first: s3://a/b.gz: cut"]
     many = {f"{n}-length": {"en": {"documents": 1, "bytes": 900_000}} for n in range(99)}
     assert len(loss_warnings(many, [prepared(1_000_000, 0)])) == MOST_WARNINGS
+
+
+def test_a_model_that_guesses_is_warned_about() -> None:
+    good = {"accuracy": {"bad": 0.9, "good": 0.7}}
+    assert model_warnings({"quality": good}) == []
+    guessing = {"accuracy": {"a": 0.1, "b": 0.5, "c": 0.42}}
+    (warning,) = model_warnings({"domain": guessing, "quality": good})
+    assert warning.startswith("the domain model tells 34% of its held-out samples right")
