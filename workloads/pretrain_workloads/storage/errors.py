@@ -1,8 +1,10 @@
 """Translate errors of storage clients into ours, with the URI, the problem and the remedy."""
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pretrain_workloads.failures import UserError
 
@@ -16,11 +18,38 @@ _WRONG_KEYS = {
     "XAdminUserNotFound": "accessKey",  # of versitygw
     "SignatureDoesNotMatch": "secretKey",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Unreachable(OSError):
     """The storage does not answer: retry later."""
+
+
+class StorageFull(OSError):
+    """There is no space left: retry later, when some is free."""
+
+
+@contextmanager
+def name_full_storage(place: str, folder: Path) -> Iterator[None]:
+    """Say which storage is full when the body finds no space.
+
+    Args:
+        place: What the user knows it by.
+        folder: A local folder in it.
+
+    Raises:
+        StorageFull: If it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        free = shutil.disk_usage(folder).free
+        raise StorageFull(
+            f"{place}: no space is left ({free:,} bytes free); free some, or enlarge the volume"
+        ) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import IO, Any
 from pydantic_core import from_json, to_json
 
 from pretrain_api.artifacts import ArtifactFile
-from pretrain_workloads.storage.errors import translate_errors
+from pretrain_workloads.storage.errors import name_full_storage, translate_errors
 from pretrain_workloads.storage.local_paths import scratch_path
 
 _BUFFER_BYTES = 1 << 20
@@ -162,11 +162,18 @@ class Folder:
         """Provide a local file to write, and publish it at `path` when the body succeeds.
 
         The file appears complete or not at all: a rename on a volume, one upload on S3.
+
+        Raises:
+            StorageFull: If the body finds no space for the local file.
         """
         local = self._temporary(path)
         publication = Publication(local)
+        place = (
+            self.uri_of(path) if self.is_local else f"the pod's scratch, for {self.uri_of(path)}"
+        )
         try:
-            yield publication
+            with name_full_storage(place, local.parent):
+                yield publication
             size, checksum = local.stat().st_size, file_checksum(local)
             with translate_errors(self.uri_of(path), self._opener):
                 self._move(local, path)

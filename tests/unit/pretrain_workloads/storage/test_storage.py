@@ -15,6 +15,7 @@ from pretrain_workloads.storage import (
     read_manifest,
     seal_manifest,
 )
+from pretrain_workloads.storage.errors import StorageFull
 from pretrain_workloads.storage.globs import glob_pattern, split_glob
 from pretrain_workloads.storage.secrets import read_credentials, shown_endpoint
 
@@ -231,3 +232,19 @@ def test_an_artifact_is_there_only_with_its_manifest() -> None:
     assert manifest is not None
     assert manifest.digest == "d"
     assert set(manifest.versions) == {"pretrain-operator", "numpy"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_named_and_nothing_is_published(tmp_path: Path) -> None:
+    folder = open_uri(f"file://{tmp_path}/out")
+    want = r"file:///.*/out/models/a.npz: no space is left \([\d,]+ bytes free\)"
+    with pytest.raises(StorageFull, match=want):
+        with folder.publish("models/a.npz"), open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"x")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_other_errors_of_a_writer_stay_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        with open_uri(f"file://{tmp_path}").publish("a"):
+            tmp_path.open("wb")
