@@ -13,7 +13,7 @@ from pretrain_workloads.tokenizer.conversion import configuration
 from pretrain_workloads.tokenizer.files import CONFIGURATION
 from pretrain_workloads.tokenizer.measure import measure
 from pretrain_workloads.tokenizer.sample import EVALUATE, TRAIN, draw_sample, texts
-from pretrain_workloads.tokenizer.trained import train_tokenizer
+from pretrain_workloads.tokenizer.trained_tokenizer import train_tokenizer
 from pretrain_workloads.tokenizer.vocabulary import END
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def build(run: TokenizerRun) -> ExitReport:
     evaluation = list(texts(documents, sample.uses, EVALUATE))
     trained = train_tokenizer(run.spec, train_texts, [text for _, text in evaluation])
     log.info("trained %s pieces, encoded by %s", run.spec.vocabulary_size, trained.encoder)
-    measures = measure(trained.encode, trained.huggingface, trained.is_byte, evaluation)
+    measures = measure(trained, evaluation)
     check_acceptance(run.spec.acceptance, measures)
     summary = TokenizerSummary(
         vocabulary_size=run.spec.vocabulary_size,

@@ -30,7 +30,9 @@ def open_encoder(folder: Folder, summary: TokenizerSummary) -> Encoder:
     if summary.encoder == SENTENCEPIECE:
         return sentencepiece_encoder(folder.read_bytes(MODEL))
     content = folder.read_bytes(HUGGING_FACE).decode()
-    return gigatoken_encoder(content) if summary.encoder == GIGATOKEN else hf_encoder(content)
+    return (
+        gigatoken_encoder(content) if summary.encoder == GIGATOKEN else tokenizers_encoder(content)
+    )
 
 
 def sentencepiece_encoder(model: bytes) -> Encoder:
@@ -45,7 +47,7 @@ def sentencepiece_encoder(model: bytes) -> Encoder:
     return encode
 
 
-def hf_encoder(content: str) -> Encoder:
+def tokenizers_encoder(content: str) -> Encoder:
     """Return an encoder by the package `tokenizers`.
 
     Args:

@@ -3,12 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from pretrain_workloads.tokenizer.encoder import Encoder
+from pretrain_workloads.tokenizer.trained_tokenizer import TrainedTokenizer
 from pretrain_workloads.tokenizer.vocabulary import SPACE
 
 
@@ -27,19 +23,8 @@ class TokenizerMismatch(RuntimeError):
     """Decoded text or the ids of the two forms differ: a bug of ours, not an error of the user."""
 
 
-def measure(
-    encode: Encoder,
-    huggingface: Any,
-    is_byte: npt.NDArray[np.bool_],
-    texts: Iterable[tuple[str, str]],
-) -> TokenizerMeasures:
+def measure(tokenizer: TrainedTokenizer, texts: Iterable[tuple[str, str]]) -> TokenizerMeasures:
     """Return the measures over `texts`, pairs of language and text.
-
-    Args:
-        encode: The encoder of the tokenizer.
-        huggingface: Its Hugging Face form.
-        is_byte: For each id whether it is a single byte.
-        texts: Languages and texts.
 
     Raises:
         TokenizerMismatch: If decoding gives another text, or the Hugging Face form other ids.
@@ -47,21 +32,20 @@ def measure(
     characters: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     in_bytes: defaultdict[str, int] = defaultdict(int)
-    huggingface.encode_special_tokens = True
     for language, text in texts:
-        ids = encode([text])[0][:-1].tolist()
-        _check(huggingface, text, ids)
+        ids = tokenizer.encode([text])[0][:-1].tolist()
+        _check(tokenizer, text, ids)
         characters[language] += len(text)
         tokens[language] += len(ids)
-        in_bytes[language] += int(is_byte[ids].sum()) if ids else 0
+        in_bytes[language] += int(tokenizer.is_byte[ids].sum()) if ids else 0
     return TokenizerMeasures(
         {name: round(characters[name] / max(1, tokens[name]), 4) for name in sorted(characters)},
         round(sum(in_bytes.values()) / max(1, tokens.total()), 6),
     )
 
 
-def _check(huggingface: Any, text: str, ids: list[int]) -> None:
-    if huggingface.encode(text, add_special_tokens=False).ids != ids:
-        raise TokenizerMismatch(f"the Hugging Face tokenizer gives other ids for {text[:80]!r}…")
-    if SPACE not in text and huggingface.decode(ids, skip_special_tokens=False) != text:
+def _check(tokenizer: TrainedTokenizer, text: str, ids: list[int]) -> None:
+    if SPACE not in text and tokenizer.decode(ids) != text:
         raise TokenizerMismatch(f"the tokenizer does not give back {text[:80]!r}…")
+    if tokenizer.huggingface.encode(text, add_special_tokens=False).ids != ids:
+        raise TokenizerMismatch(f"the Hugging Face tokenizer gives other ids for {text[:80]!r}…")

@@ -17,11 +17,11 @@ from pretrain_workloads.tokenizer.encoder import (
     GIGATOKEN,
     TOKENIZERS,
     gigatoken_encoder,
-    hf_encoder,
     same_ids,
+    tokenizers_encoder,
 )
 from pretrain_workloads.tokenizer.measure import measure
-from pretrain_workloads.tokenizer.trained import TrainedTokenizer, train_tokenizer
+from pretrain_workloads.tokenizer.trained_tokenizer import TrainedTokenizer, train_tokenizer
 from pretrain_workloads.tokenizer.vocabulary import END
 
 BUSINESS = ("阿莫西林", "ai.listen.music", "C++17")
@@ -58,7 +58,7 @@ anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
 def test_text_comes_back_and_both_encoders_agree(texts: list[str], split_digits: bool) -> None:
     tokenizer = trained(split_digits)
     content = tokenizer.files["tokenizer.json"].decode()
-    assert same_ids(gigatoken_encoder(content), hf_encoder(content), texts)
+    assert same_ids(gigatoken_encoder(content), tokenizers_encoder(content), texts)
     ids, lengths = tokenizer.encode(texts)
     ends = np.cumsum(lengths)
     assert (ids[ends - 1] == END).all()
@@ -70,7 +70,7 @@ def test_text_comes_back_and_both_encoders_agree(texts: list[str], split_digits:
 
 def test_the_fast_encoder_is_used_only_if_it_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trained().encoder == GIGATOKEN
-    module = "pretrain_workloads.tokenizer.trained.gigatoken_encoder"
+    module = "pretrain_workloads.tokenizer.trained_tokenizer.gigatoken_encoder"
     monkeypatch.setattr(module, lambda content: lambda texts: (np.zeros(0), np.zeros(0)))
     other = train_tokenizer(spec(), corpus_texts(), corpus_texts())
     assert other.encoder == TOKENIZERS
@@ -135,7 +135,7 @@ def test_a_sample_without_text_is_refused(algorithm: str) -> None:
 def test_it_is_measured_like_any_other() -> None:
     made = trained()
     texts = [("zh", poems()[0]["text"]), ("en", english(16)[5]["text"])]
-    measures = measure(made.encode, made.huggingface, made.is_byte, texts)
+    measures = measure(made, texts)
     assert measures.characters_per_token["en"] > measures.characters_per_token["zh"] > 0.2
     assert 0 < measures.byte_fallback < 0.9
 

@@ -1,6 +1,7 @@
 """A tokenizer that loses nothing, in two forms that agree, trained once on small real text."""
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +15,9 @@ from data_runs import code, english, poems, tokenizer_spec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.conversion import configuration, convert
-from pretrain_workloads.tokenizer.encoder import sentencepiece_encoder
+from pretrain_workloads.tokenizer.encoder import SENTENCEPIECE, sentencepiece_encoder
 from pretrain_workloads.tokenizer.measure import TokenizerMismatch, measure
+from pretrain_workloads.tokenizer.trained_tokenizer import TrainedTokenizer
 from pretrain_workloads.tokenizer.training import train, training_lines, without_rare_characters
 from pretrain_workloads.tokenizer.vocabulary import SPACE, WHITESPACE
 
@@ -170,23 +172,38 @@ def test_long_lines_are_cut_and_line_ends_left_out() -> None:
     assert lines == ["a", "b", "x" * 1000, "x" * 1000, "x" * 500]
 
 
-NO_BYTES = np.zeros(1024, np.bool_)
+def forms() -> TrainedTokenizer:
+    processor, huggingface = both()
+    return TrainedTokenizer(
+        encode=sentencepiece_encoder(model()),
+        encoder=SENTENCEPIECE,
+        decode=processor.decode,
+        huggingface=huggingface,
+        is_byte=np.zeros(1024, np.bool_),
+        files={},
+    )
 
 
 def test_measures_are_taken_by_language() -> None:
     texts = [("zh", poems()[0]["text"]), ("en", english(16)[5]["text"])]
-    measures = measure(sentencepiece_encoder(model()), both()[1], NO_BYTES, texts)
+    measures = measure(forms(), texts)
     assert set(measures.characters_per_token) == {"zh", "en"}
     assert 0.5 < measures.characters_per_token["zh"] < measures.characters_per_token["en"] < 6
     assert measures.byte_fallback == 0.0
-    all_bytes = measure(sentencepiece_encoder(model()), both()[1], ~NO_BYTES, texts)
+    all_bytes = measure(replace(forms(), is_byte=np.ones(1024, np.bool_)), texts)
     assert all_bytes.byte_fallback == 1.0
 
 
 def test_forms_that_disagree_are_an_error() -> None:
-    other = convert(model(reserved=6))
+    other = replace(forms(), huggingface=convert(model(reserved=6)))
     with pytest.raises(TokenizerMismatch, match="other ids"):
-        measure(sentencepiece_encoder(model()), other, NO_BYTES, [("en", english(16)[5]["text"])])
+        measure(other, [("en", english(16)[5]["text"])])
+
+
+def test_text_that_does_not_come_back_is_an_error() -> None:
+    other = replace(forms(), decode=lambda ids: "something else")
+    with pytest.raises(TokenizerMismatch, match="does not give back"):
+        measure(other, [("en", english(16)[5]["text"])])
 
 
 def test_the_configuration_keeps_special_tokens_out_of_text() -> None:

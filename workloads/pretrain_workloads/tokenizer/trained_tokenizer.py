@@ -1,7 +1,8 @@
 """A trained tokenizer in all its forms, by any algorithm."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -18,9 +19,9 @@ from pretrain_workloads.tokenizer.encoder import (
     TOKENIZERS,
     Encoder,
     gigatoken_encoder,
-    hf_encoder,
     same_ids,
     sentencepiece_encoder,
+    tokenizers_encoder,
 )
 from pretrain_workloads.tokenizer.files import HUGGING_FACE, MODEL
 from pretrain_workloads.tokenizer.training import train, training_lines
@@ -44,6 +45,9 @@ class TrainedTokenizer:
     encode: Encoder
     encoder: str
     """Package that encodes."""
+
+    decode: Callable[[list[int]], str]
+    """Returns the text of ids, by the package that trained them."""
 
     huggingface: Any
     """Hugging Face form, of the same ids."""
@@ -94,6 +98,7 @@ def _sentencepiece(spec: TokenizerSpec, texts: Iterable[str]) -> TrainedTokenize
     return TrainedTokenizer(
         encode=sentencepiece_encoder(model),
         encoder=SENTENCEPIECE,
+        decode=processor.decode,
         huggingface=huggingface,
         is_byte=np.fromiter(map(processor.is_byte, range(size)), np.bool_, size),
         files={MODEL: model, HUGGING_FACE: huggingface.to_str(pretty=True).encode()},
@@ -106,12 +111,13 @@ def _byte_level(
     huggingface = train_byte_level(spec, texts)
     huggingface.encode_special_tokens = True
     content = huggingface.to_str(pretty=True)
-    fast, reference = gigatoken_encoder(content), hf_encoder(content)
+    fast, reference = gigatoken_encoder(content), tokenizers_encoder(content)
     checked = [*_PROBES, *spec.business_tokens, " ".join(spec.business_tokens), *evaluation]
     agrees = same_ids(fast, reference, checked)
     return TrainedTokenizer(
         encode=fast if agrees else reference,
         encoder=GIGATOKEN if agrees else TOKENIZERS,
+        decode=partial(huggingface.decode, skip_special_tokens=False),
         huggingface=huggingface,
         is_byte=byte_pieces(huggingface),
         files={HUGGING_FACE: content.encode()},
