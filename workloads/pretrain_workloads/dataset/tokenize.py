@@ -27,8 +27,8 @@ from pretrain_workloads.tokenizer.encoder import open_encoder
 
 log = logging.getLogger(__name__)
 
-_BATCH = 2048
-"""Documents that are encoded at once; with fewer the fast encoder spends its time on the call."""
+_BATCH = 256
+"""Documents that are encoded at once."""
 
 DOCUMENTS = pa.schema(
     [
