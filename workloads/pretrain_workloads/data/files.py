@@ -3,10 +3,6 @@
 INDEX = "index.parquet"
 """All documents of the artifact, without their text."""
 
-QUALITY_MODEL = "models/quality.npz"
-DOMAIN_MODEL = "models/domain.npz"
-"""Models that were trained for the artifact."""
-
 REPORT = "report.json"
 PAGE = "report.html"
 
@@ -37,6 +33,11 @@ score from 0 to 1, empty where no model gives one."""
 def documents(rank: int) -> str:
     """Return the path of the shard of final documents of a task."""
     return f"documents/{rank:05d}.parquet"
+
+
+def model(name: str) -> str:
+    """Return the path of a model that was trained for the artifact: `quality` or `domain`."""
+    return f"models/{name}.npz"
 
 
 def quarantine(rank: int) -> str:

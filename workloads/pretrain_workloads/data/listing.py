@@ -13,6 +13,7 @@ from pretrain_api.v1alpha1.pipeline.sources import Source
 from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from pretrain_workloads.data.files import PipelineFiles
 from pretrain_workloads.data.models.build import build_models
+from pretrain_workloads.data.models.scoring import DEFAULT_MODEL
 from pretrain_workloads.data.sources.compression import compression_of
 from pretrain_workloads.data.sources.formats import FORMATS, format_of
 from pretrain_workloads.data.sources.pieces import Piece, share_out, write_shares
@@ -23,6 +24,7 @@ from pretrain_workloads.storage import (
     open_output,
     read_manifest,
 )
+from pretrain_workloads.storage.folder import file_checksum
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +87,14 @@ def _other_files(spec: DataPipelineSpec) -> list[list[Any]]:
     With other ones, other documents would stay.
     """
     listed = [(source.name, list_matching(source)[1]) for source in spec.other_sources]
-    if spec.models.quality is not None and spec.models.quality.onnx is not None:
-        onnx = spec.models.quality.onnx
-        files = onnx.model_copy(update={"uri": f"{onnx.uri.rstrip('/')}/*"})
-        listed.append(("onnx", list_matching(files)[1]))
-    return [[name, file.path, file.size, file.version] for name, files in listed for file in files]
+    quality = spec.models.quality
+    if quality is not None and quality.onnx is not None:
+        within = quality.onnx.model_copy(update={"uri": f"{quality.onnx.uri.rstrip('/')}/*"})
+        listed.append(("onnx", list_matching(within)[1]))
+    found = [[name, file.path, file.size, file.version] for name, files in listed for file in files]
+    if quality is not None and quality.onnx is None and not quality.good:
+        found.append([DEFAULT_MODEL.name, file_checksum(DEFAULT_MODEL)])
+    return found
 
 
 def _identity(spec: DataPipelineSpec, file: Piece) -> list[Any]:

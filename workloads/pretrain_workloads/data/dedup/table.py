@@ -85,8 +85,8 @@ def read_table(
     scores = np.empty(len(first), np.float32)
     tokens = np.empty(len(first), np.float32)
     codes = np.zeros(len(first), np.uint8)
-    qualities = np.empty(len(first), np.float32)
-    entries = np.empty(len(first), np.int8)
+    size = len(first) if floors else 0  # without floors nothing needs them
+    qualities, entries = np.empty(size, np.float32), np.empty(size, np.int8)
     keep, start = thresholds.near.keep if thresholds else "first", 0
     for table in shards.columns("language", "domain", "characters", "quality"):
         rows = slice(start, start + table.num_rows)
@@ -96,12 +96,15 @@ def read_table(
         scores[rows] = scores_of(keep, characters, quality)
         languages = table["language"].to_pylist()
         factors = {name: tokens_per_character(name) for name in set(languages)}
-        qualities[rows] = quality
-        entries[rows] = floor_of(floors, languages, table["domain"].to_pylist())
+        if floors:
+            qualities[rows] = quality
+            entries[rows] = floor_of(floors, languages, table["domain"].to_pylist())
         tokens[rows] = characters * [factors[name] for name in languages]
         if thresholds is not None and thresholds.near.per_domain:
             codes[rows] = thresholds.codes(table["domain"].to_numpy(zero_copy_only=False))
-    below = beyond_fraction(floors, entries, first, qualities)
+    below = np.zeros(len(first), np.bool_)
+    if floors:
+        below = beyond_fraction(floors, entries, first, qualities)
     return DocumentTable(first, scores, tokens, below, codes)
 
 

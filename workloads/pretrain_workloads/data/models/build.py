@@ -5,8 +5,7 @@ from typing import Any
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from pretrain_api.v1alpha1.pipeline.models import TextModels
-from pretrain_api.v1alpha1.pipeline.summary import ModelSummary
-from pretrain_workloads.data.files import DOMAIN_MODEL, QUALITY_MODEL, PipelineFiles
+from pretrain_workloads.data.files import PipelineFiles, model
 from pretrain_workloads.data.models.classifier import train_classifier
 from pretrain_workloads.data.models.samples import SamplesOf, read_samples
 from pretrain_workloads.storage import Folder
@@ -22,31 +21,25 @@ def build_models(spec: DataPipelineSpec, folder: Folder, names: PipelineFiles) -
     if folder.exists(names.models):
         return
     done: dict[str, Any] = {"files": [], "summary": {}}
-    for path, samples in _samples(spec.models, int(spec.max_record_bytes)).items():
-        classifier, measured = train_classifier(samples)
-        file = folder.write_bytes(path, classifier.to_bytes())
-        summary = ModelSummary(
-            samples=measured.samples,
-            accuracy=measured.accuracy,
-            calibration_error=measured.calibration_error,
-        )
+    for name, samples in _samples(spec.models, int(spec.max_record_bytes)).items():
+        classifier, summary = train_classifier(samples)
+        file = folder.write_bytes(model(name), classifier.to_bytes())
         done["files"].append(ArtifactFile.model_dump(file, by_alias=True))
-        name = "quality" if path == QUALITY_MODEL else "domain"
         done["summary"][name] = summary.model_dump(by_alias=True)
     folder.write_json(names.models, done)
 
 
 def _samples(models: TextModels, limit: int) -> dict[str, SamplesOf]:
-    """Return the samples of each model that is to be trained, by the path of its file."""
+    """Return the samples of each model that is to be trained, by its name."""
     found = {}
     quality, domain = models.quality, models.domain
     if domain is not None:
         labelled = [(None, source) for source in domain.samples]
-        found[DOMAIN_MODEL] = read_samples("spec.models.domain.samples", labelled, limit)
+        found["domain"] = read_samples("spec.models.domain.samples", labelled, limit)
     if quality is not None and quality.good:
         pairs = [
             *(("good", source) for source in quality.good),
             *(("bad", source) for source in quality.bad),
         ]
-        found[QUALITY_MODEL] = read_samples("spec.models.quality", pairs, limit)
+        found["quality"] = read_samples("spec.models.quality", pairs, limit)
     return found

@@ -7,6 +7,7 @@ from itertools import batched
 import numpy as np
 import numpy.typing as npt
 
+from pretrain_api.v1alpha1.pipeline.summary import ModelSummary
 from pretrain_workloads.data.models.calibration import Calibration, calibrate, calibration_error
 from pretrain_workloads.data.models.features import Values, linear_scores
 from pretrain_workloads.data.models.samples import SamplesOf
@@ -56,21 +57,7 @@ class Classifier:
             return Classifier(arrays["classes"].tolist(), weights, calibration)
 
 
-@dataclass(frozen=True)
-class HeldOutScores:
-    """How well a classifier does on samples that it has never seen."""
-
-    samples: int
-    """All samples, held-out ones included."""
-
-    accuracy: dict[str, float]
-    """Share of the held-out samples of each class that it tells right."""
-
-    calibration_error: float
-    """Mean distance between its confidence and its accuracy."""
-
-
-def train_classifier(samples: SamplesOf) -> tuple[Classifier, HeldOutScores]:
+def train_classifier(samples: SamplesOf) -> tuple[Classifier, ModelSummary]:
     """Return a classifier of the classes of `samples`, and how well it does."""
     classes = list(samples)
     labelled = sorted(
@@ -101,11 +88,12 @@ def _scores(texts: list[str], chosen: npt.NDArray[np.bool_], weights: Values) ->
 
 def _measured(
     classes: list[str], chances: npt.NDArray[np.float64], labels: Labels, samples: int
-) -> HeldOutScores:
+) -> ModelSummary:
     right = chances.argmax(axis=1) == labels
     accuracy = {
         name: round(float(right[labels == label].mean()), 4)
         for label, name in enumerate(classes)
         if (labels == label).any()
     }
-    return HeldOutScores(samples, accuracy, round(calibration_error(chances, labels), 4))
+    error = round(calibration_error(chances, labels), 4)
+    return ModelSummary(samples=samples, accuracy=accuracy, calibration_error=error)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from pretrain_api.v1alpha1.pipeline.models import QualityModel, TextModels
 from pretrain_workloads.data.batch import Batch, Rows
-from pretrain_workloads.data.files import DOMAIN_MODEL, QUALITY_MODEL
+from pretrain_workloads.data.files import model
 from pretrain_workloads.data.models.classifier import Classifier
 from pretrain_workloads.data.quality_floors import floor_of
 from pretrain_workloads.storage import Folder
@@ -40,7 +40,7 @@ class TextScorer:
     def __init__(self, models: TextModels, folder: Folder) -> None:
         self._domain = None
         if models.domain is not None:
-            self._domain = Classifier.from_bytes(folder.read_bytes(DOMAIN_MODEL))
+            self._domain = Classifier.from_bytes(folder.read_bytes(model("domain")))
             self._min_score = models.domain.min_score
         self._quality = None if models.quality is None else _quality(models.quality, folder)
         self._floors = models.quality.keep if models.quality else []
@@ -76,13 +76,13 @@ class TextScorer:
         ]
 
 
-def _quality(model: QualityModel, folder: Folder) -> Scorer:
-    if model.onnx is not None:
+def _quality(spec: QualityModel, folder: Folder) -> Scorer:
+    if spec.onnx is not None:
         from pretrain_workloads.data.models.onnx_model import OnnxScorer  # loads slowly
 
-        return OnnxScorer(model.onnx)
-    if model.good:
-        return _linear(Classifier.from_bytes(folder.read_bytes(QUALITY_MODEL)))
+        return OnnxScorer(spec.onnx)
+    if spec.good:
+        return _linear(Classifier.from_bytes(folder.read_bytes(model("quality"))))
     score = _linear(Classifier.from_bytes(DEFAULT_MODEL.read_bytes()))
 
     def known(batch: Batch) -> npt.NDArray[np.float32]:
