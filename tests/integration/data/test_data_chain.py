@@ -248,7 +248,7 @@ BAD = "file:///pretrain/data"
     [
         ("glob", "list", f"{BAD}/raw/zh/\\*.csv: no file matches"),
         ("gzip", "decide", r"bad.jsonl.gz, the rest: file is damaged: is damaged near byte \d+"),
-        ("rules", "decide", r"spec.rules: no document is left of \d+: 1-length dropped \d+"),
+        ("rules", "decide", r"spec.rules: no document is left of \d+: rule 1-length dropped \d+"),
         ("secret", "list", "Secret absent: is not mounted"),
         ("empty", "list", "all 1 files are empty"),
     ],
