@@ -4,16 +4,21 @@ import dataclasses
 import json
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.task import load_run
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
+from pretrain_workloads.trainer.pod.rank_failures import NotANumber
 from pretrain_workloads.trainer.pod.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pretrain_workloads.trainer.training import Training
 
 
 def main() -> None:
-    """Save after three steps, load into a fresh optimizer, do one more, and build a wrong model."""
+    """Save after three steps, load into a fresh optimizer, do one more; then go wrong twice."""
     run = load_run(TrainingRun)
     backend = prepare_backend(run.device)
     from pretrain_workloads.trainer import setup
@@ -33,6 +38,7 @@ def main() -> None:
     fresh_training.run_step()
     states = fresh.chained_optimizers[0].optimizer.state.values()
     steps = [int(state["step"]) for state in states]
+    norm_failure = run_step_without_a_gradient(fresh_training)
 
     wrong = dataclasses.replace(layout, pattern="*-*-|*-*-")
     try:
@@ -40,9 +46,26 @@ def main() -> None:
         refusal = ""
     except RuntimeError as error:
         refusal = str(error)
-    sys.stdout.write(json.dumps({"saved": marker.step, "steps": steps, "refusal": refusal}))
+    sys.stdout.write(
+        json.dumps({"saved": marker.step, "steps": steps, "refusal": refusal, "norm": norm_failure})
+    )
     sys.stdout.flush()
     os._exit(0)
+
+
+def run_step_without_a_gradient(training: "Training") -> dict[str, Any]:
+    """Run a step whose loss is a number, but whose gradient is none; return what came of it."""
+    parameters = [one for chunk in training.model.chunks for one in chunk.parameters()]
+    before = [one.detach().clone() for one in parameters]
+    hook = parameters[0].register_hook(lambda gradient: gradient * float("nan"))
+    try:
+        training.run_step()
+        failure = ""
+    except NotANumber as error:
+        failure = str(error)
+    hook.remove()
+    pairs = zip(parameters, before, strict=True)
+    return {"failure": failure, "changed": sum(not one.equal(old) for one, old in pairs)}
 
 
 if __name__ == "__main__":

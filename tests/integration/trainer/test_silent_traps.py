@@ -22,7 +22,11 @@ def rank_state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (root / "spec").mkdir()
     (root / "scratch").mkdir()
     write_dataset(root / "data")
-    run = make_run(training={"tokens": 3 * BATCH * LENGTH}, evaluation={"perplexity": False})
+    training = {
+        "tokens": 3 * BATCH * LENGTH,
+        "optimizer": {"learningRate": 3e-3, "minLearningRate": 3e-4, "gradientClip": 0.0},
+    }
+    run = make_run(training=training, evaluation={"perplexity": False})
     (root / "spec/spec.json").write_text(json.dumps(run))
     rank = {
         "RANK": "0",
@@ -51,6 +55,12 @@ def test_every_parameter_counts_one_step_more_after_a_resume(rank_state: dict[st
     assert rank_state["saved"] == 3
     assert len(rank_state["steps"]) > 10
     assert set(rank_state["steps"]) == {4}
+
+
+def test_a_gradient_that_is_no_number_never_reaches_the_weights(rank_state: dict[str, Any]) -> None:
+    """Without clipping, Megatron-core neither computes nor checks the gradient's norm."""
+    assert "the norm of the gradient is nan, the loss " in rank_state["norm"]["failure"]
+    assert rank_state["norm"]["changed"] == 0
 
 
 def test_a_pattern_for_another_pipeline_is_refused(rank_state: dict[str, Any]) -> None:

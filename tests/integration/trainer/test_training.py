@@ -79,7 +79,13 @@ def test_a_loss_that_is_no_number_ends_every_rank_with_that_class(pods: TrainerP
         parallelism={"processes": 4, "tensor": 2, "pipeline": 2},
         model={"initStd": 1.0, "normEpsilon": 1.0},
         training={
-            "optimizer": {"learningRate": 10.0, "minLearningRate": 10.0, "gradientClip": 0.0},
+            # Each step multiplies the weights by 1 - learningRate · weightDecay = -9.
+            "optimizer": {
+                "learningRate": 10.0,
+                "minLearningRate": 10.0,
+                "weightDecay": 1.0,
+                "gradientClip": 0.0,
+            },
             "schedule": {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}},
             "tokens": 40 * 8 * LENGTH,
             "precision": "bf16",

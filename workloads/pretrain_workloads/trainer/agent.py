@@ -8,6 +8,7 @@ fork.
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -99,4 +100,8 @@ if __name__ == "__main__":
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
-    sys.exit(main(Assignment(**json.loads(sys.argv[1]))))
+    code = main(Assignment(**json.loads(sys.argv[1])))
+    logging.shutdown()
+    # Skip the interpreter's shutdown, at which libraries list what they leaked: pages of noise
+    # behind the last line of a good log.
+    os._exit(code)

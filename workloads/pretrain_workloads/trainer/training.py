@@ -23,6 +23,7 @@ from pretrain_workloads.trainer.megatron.forward_backward import (
 from pretrain_workloads.trainer.megatron.optimizer import (
     clip_and_step,
     set_learning_rate,
+    sum_gradients,
     zero_gradients,
 )
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
@@ -84,8 +85,7 @@ class Training:
         """Run one optimizer step and return its totals over all ranks.
 
         Raises:
-            NotANumber: If the loss or the gradient is not a number. The loss is checked before the
-                weights change.
+            NotANumber: If the loss or the gradient is not a number; the weights are not changed.
         """
         spec, layout = self.run.spec.training, self.model.layout
         self.reporter.tracker.set_progress(phase="training")
@@ -99,12 +99,13 @@ class Training:
         totals = forward_backward(self.model, batch, flags)
         if not math.isfinite(totals.mean_loss):
             raise NotANumber(f"the loss is {totals.mean_loss}")
+        norm = sum_gradients(self.optimizer)
+        if not math.isfinite(norm):
+            raise NotANumber(f"the norm of the gradient is {norm}, the loss {totals.mean_loss:.4f}")
 
         rate = learning_rate(spec, (self.step + 1) * layout.tokens_per_step)
         set_learning_rate(self.optimizer, rate, spec.optimizer.weight_decay)
-        norm = clip_and_step(self.optimizer)
-        if not math.isfinite(norm):
-            raise NotANumber(f"the norm of the gradient is {norm}, the loss {totals.mean_loss:.4f}")
+        clip_and_step(self.optimizer, norm)
 
         self.step += 1
         self.reporter.report_step(

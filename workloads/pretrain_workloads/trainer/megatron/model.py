@@ -14,6 +14,7 @@ from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 from pretrain_workloads.trainer.megatron.stack import stack_spec
+from pretrain_workloads.trainer.megatron.vocabulary_loss import cross_entropy, vocabulary_part
 from pretrain_workloads.trainer.megatron.weights import initialize
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -27,6 +28,25 @@ _RECOMPUTE: dict[str, dict[str, Any]] = {
         "recompute_num_layers": 2,
     },
 }
+
+
+class LlamaModel(HybridModel):  # type: ignore[misc]
+    """Megatron-core's model with a loss over the ids alone, not over padding rows."""
+
+    def __init__(self, *args: Any, vocabulary_size: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._vocabulary_size = vocabulary_size
+
+    def compute_language_model_loss(
+        self,
+        labels: torch.Tensor,
+        logits: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss of each label, `[B, L]`; `logits` are `[L, B, V]` of this rank's rows."""
+        length, batch, rows = logits.shape
+        part = vocabulary_part(rows, self._vocabulary_size, self.pg_collection.tp)
+        losses = cross_entropy(logits.view(-1, rows), labels.t().reshape(-1), part)
+        return losses.view(length, batch).t()
 
 
 def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerConfig:
@@ -62,10 +82,11 @@ def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerCo
         # With the defaults, an interleaved pipeline of two stages trains on wrong numbers.
         overlap_p2p_comm=interleaved,
         batch_p2p_comm=not interleaved,
+        # Megatron-core compiles the parts of SwiGLU; a CPU computes them faster one by one.
+        bias_activation_fusion=torch.cuda.is_available(),
         # Fused kernels of Apex and Transformer Engine, which the image does not have.
         masked_softmax_fusion=False,
         persist_layer_norm=False,
-        bias_activation_fusion=False,
         bias_dropout_fusion=False,
         gradient_accumulation_fusion=False,
         apply_rope_fusion=False,
@@ -75,7 +96,7 @@ def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerCo
 
 def build_model(
     spec: PretrainJobSpec, layout: ParallelLayout, config: TransformerConfig
-) -> list[HybridModel]:
+) -> list[LlamaModel]:
     """Return this rank's chunks of the model, one for each of its virtual pipeline stages."""
     virtual = layout.virtual_pipeline_model_parallel_size
     stages: list[dict[str, int]] = [{"vp_stage": n} for n in range(virtual)] if virtual else [{}]
@@ -89,15 +110,15 @@ def build_model(
 
 def _build_chunk(
     model: ModelSpec, layout: ParallelLayout, config: TransformerConfig, stage: dict[str, int]
-) -> HybridModel:
-    return HybridModel(
+) -> LlamaModel:
+    return LlamaModel(
         config,
-        stack_spec(),
+        stack_spec(model.rope_base),
+        vocabulary_size=layout.vocabulary_size,
         vocab_size=layout.padded_vocabulary_size,
         max_sequence_length=layout.seq_length,
         hybrid_layer_pattern=layout.pattern,
-        position_embedding_type="rope",
-        rotary_base=model.rope_base,
+        position_embedding_type="none",  # see attention.py
         share_embeddings_and_output_weights=model.tie_embeddings,
         parallel_output=True,
         pre_process=parallel_state.is_pipeline_first_stage(ignore_virtual=False, **stage),
@@ -106,7 +127,7 @@ def _build_chunk(
     )
 
 
-def _check_layers(chunks: list[HybridModel], layout: ParallelLayout) -> None:
+def _check_layers(chunks: list[LlamaModel], layout: ParallelLayout) -> None:
     """Check that all stages together hold every layer: Megatron-core may build fewer silently."""
     built = torch.tensor([sum(len(chunk.decoder.layers) for chunk in chunks)])
     if torch.cuda.is_available():

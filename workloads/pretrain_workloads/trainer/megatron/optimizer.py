@@ -8,6 +8,7 @@ from megatron.core.distributed import (
     finalize_model_grads,
 )
 from megatron.core.optimizer import OptimizerConfig, get_megatron_optimizer
+from megatron.core.optimizer.clip_grads import clip_grad_by_total_norm_fp32
 from megatron.core.transformer import TransformerConfig
 
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
@@ -45,11 +46,19 @@ def build_optimizer(spec: PretrainJobSpec, config: TransformerConfig, chunks: li
         use_distributed_optimizer=spec.parallelism.distributed_optimizer,
     )
     optimizer = get_megatron_optimizer(settings, chunks, use_gloo_process_groups=False)
+    _fuse(optimizer)
     config.finalize_model_grads_func = finalize_model_grads
     config.grad_scale_func = optimizer.scale_loss
     syncs = [chunk.no_sync for chunk in chunks]
     config.no_sync_func = syncs if len(syncs) > 1 else syncs[0]
     return optimizer
+
+
+def _fuse(optimizer: Any) -> None:
+    """Make torch's AdamW read and write each state once a step; other optimizers are fused."""
+    for group in optimizer.param_groups:
+        if "fused" in group:
+            group["fused"] = True
 
 
 def zero_gradients(chunks: list[Any], optimizer: Any) -> None:
@@ -66,7 +75,16 @@ def set_learning_rate(optimizer: Any, rate: float, weight_decay: float) -> None:
         group["weight_decay"] = weight_decay * group.get("wd_mult", 1.0)
 
 
-def clip_and_step(optimizer: Any) -> float:
-    """Clip the gradients, update the weights, and return the gradient norm before clipping."""
-    _, norm, _ = optimizer.step()
-    return float(norm) if norm is not None else 0.0
+def sum_gradients(optimizer: Any) -> float:
+    """Collect the gradients of the passes, and return their norm over all ranks."""
+    optimizer.prepare_grads()
+    return float(optimizer.get_grad_norm())
+
+
+def clip_and_step(optimizer: Any, norm: float) -> None:
+    """Scale the collected gradients, of norm `norm`, down to the limit, and update the weights."""
+    limit = optimizer.config.clip_grad
+    parameters = optimizer.get_parameters()
+    if limit > 0.0 and parameters:
+        clip_grad_by_total_norm_fp32(parameters, limit, norm)
+    optimizer.step_with_ready_grads()

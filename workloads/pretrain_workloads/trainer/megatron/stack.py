@@ -45,10 +45,12 @@ class LlamaStack(HybridStack):  # type: ignore[misc]
             )
 
 
-def stack_spec() -> ModuleSpec:
+def stack_spec(rotary_base: float) -> ModuleSpec:
     """Return what the symbols `*` (attention) and `-` (feed-forward) of a pattern build."""
     parts = get_gpt_layer_local_submodules(normalization="RMSNorm")
-    parts.self_attention.submodules.core_attention = CausalAttention
+    parts.self_attention.submodules.core_attention = ModuleSpec(
+        CausalAttention, params={"rotary_base": rotary_base}
+    )
     attention = TransformerLayerSubmodules(
         input_layernorm=SequenceParallelNorm,
         self_attention=parts.self_attention,

@@ -1,0 +1,128 @@
+"""Two ranks that compare the trainer's kernels with plain formulas, and print what differs."""
+
+import json
+import os
+import sys
+import traceback
+from types import SimpleNamespace
+
+import torch
+from torch import distributed, multiprocessing
+from torch.nn import functional
+
+from pretrain_workloads.trainer.megatron.backend import prepare_backend
+
+prepare_backend("cpu")
+from pretrain_workloads.trainer.megatron.attention import CausalAttention, chunks_of_rank  # noqa: E402
+from pretrain_workloads.trainer.megatron.rotary import rotate, rotations  # noqa: E402
+from pretrain_workloads.trainer.megatron.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
+
+RANKS = 2
+ROWS, IDS = 16, 10
+"""Rows of the matrix and ids of the vocabulary: rank 1 of two holds ids 8 and 9, and padding."""
+BASE = 10_000.0
+
+
+def main(port: int) -> None:
+    """Run all checks in ranks that are connected to each other."""
+    multiprocessing.spawn(run_rank, (port,), RANKS)  # type: ignore[no-untyped-call, attr-defined]
+
+
+def run_rank(rank: int, port: int) -> None:
+    """Run all checks; rank 0 prints the traceback of each, or an empty text if it passed."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    distributed.init_process_group("gloo", rank=rank, world_size=RANKS)
+    failures = {}
+    for check in (check_rotation, check_gradient_of_rotation, check_cross_entropy, check_attention):
+        try:
+            check(rank)
+            mine = ""
+        except Exception:
+            mine = traceback.format_exc()
+        of_ranks: list[str] = [""] * RANKS
+        distributed.all_gather_object(of_ranks, mine)
+        failures[check.__name__] = "".join(of_ranks)
+    if rank == 0:
+        sys.stdout.write(json.dumps(failures) + "\n")
+        sys.stdout.flush()
+    os._exit(0)
+
+
+def a_tensor(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
+
+
+def check_rotation(rank: int) -> None:
+    del rank
+    heads = a_tensor(6, 2, 3, 8)
+    cosine, sine = rotations((range(6),), 8, BASE, torch.float32, torch.device("cpu"))
+    turned = rotate(heads, cosine, sine)
+
+    angles = torch.outer(torch.arange(6.0), BASE ** (-torch.arange(4.0) / 4))[:, None, None]
+    pairs = torch.complex(heads[..., :4], heads[..., 4:])
+    expected = pairs * torch.polar(torch.ones_like(angles), angles)
+    torch.testing.assert_close(turned, torch.cat([expected.real, expected.imag], dim=-1))
+
+
+def check_gradient_of_rotation(rank: int) -> None:
+    del rank
+    heads = a_tensor(6, 2, 3, 8).double().requires_grad_()
+    cosine, sine = rotations((range(6),), 8, BASE, torch.float64, torch.device("cpu"))
+    assert torch.autograd.gradcheck(lambda given: rotate(given, cosine, sine), heads)
+
+
+def check_cross_entropy(rank: int) -> None:
+    logits, labels = a_tensor(5, ROWS) * 4, torch.tensor([0, 7, 8, 9, 3])
+    weights = torch.arange(1.0, 6.0)
+    rows = ROWS // distributed.get_world_size()
+    mine = logits[:, rank * rows : (rank + 1) * rows].clone().requires_grad_()
+    part = vocabulary_part(rows, IDS, distributed.group.WORLD)  # type: ignore[arg-type]
+    losses = cross_entropy(mine * 1.0, labels, part)
+    (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
+
+    whole = logits.clone().requires_grad_()
+    expected = functional.cross_entropy(whole[:, :IDS], labels, reduction="none")
+    (expected * weights).sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(losses, expected)
+    assert whole.grad is not None
+    torch.testing.assert_close(mine.grad, whole.grad[:, rank * rows : (rank + 1) * rows])
+
+
+def check_attention(rank: int) -> None:
+    length, width = 8, 8
+    query, key, value = (a_tensor(length, 2, n, width, seed=n) for n in (4, 2, 2))
+    group = distributed.group.WORLD
+    config = SimpleNamespace(kv_channels=width)
+    attention = CausalAttention(
+        config, 1, None, "self", pg_collection=SimpleNamespace(cp=group), rotary_base=BASE
+    )
+    chunks = chunks_of_rank(length // RANKS, rank, RANKS)
+    places = torch.tensor([place for chunk in chunks for place in chunk])
+    given = [part[places].clone().requires_grad_() for part in (query, key, value)]
+    mine = attention(*given, None)
+    mine.square().sum().backward()
+
+    whole = [part.clone().requires_grad_() for part in (query, key, value)]
+    expected = _attend_to_whole_sequence(*whole)
+    expected.square().sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(mine, expected[places])
+    for part, its_whole in zip(given, whole, strict=True):
+        assert its_whole.grad is not None
+        torch.testing.assert_close(part.grad, its_whole.grad[places])
+
+
+def _attend_to_whole_sequence(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+) -> torch.Tensor:
+    length, batch, heads, width = query.shape
+    turns = rotations((range(length),), width, BASE, torch.float32, torch.device("cpu"))
+    query, key = rotate(query, *turns), rotate(key, *turns)
+    key, value = (part.repeat_interleave(heads // part.shape[2], dim=2) for part in (key, value))
+    scores = torch.einsum("lbhd,sbhd->bhls", query, key) / width**0.5
+    future = torch.ones(length, length).triu(1).bool()
+    shares = scores.masked_fill(future, -torch.inf).softmax(-1)
+    return torch.einsum("bhls,sbhd->lbhd", shares, value).reshape(length, batch, -1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

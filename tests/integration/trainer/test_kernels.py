@@ -1,0 +1,42 @@
+"""The trainer's own kernels compute what the formulas say, also divided over ranks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ports import free_port
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+
+
+@pytest.fixture(scope="module")
+def failures() -> dict[str, str]:
+    """Tracebacks of the checks that two ranks made, empty for those that passed."""
+    program = Path(__file__).with_name("kernels_in_ranks.py")
+    output = subprocess.run(
+        [sys.executable, str(program), str(free_port())],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+    value: dict[str, str] = json.loads(output.splitlines()[-1])
+    return value
+
+
+def test_a_rotation_is_a_product_of_complex_numbers(failures: dict[str, str]) -> None:
+    assert failures["check_rotation"] == ""
+
+
+def test_the_gradient_of_a_rotation_turns_back(failures: dict[str, str]) -> None:
+    assert failures["check_gradient_of_rotation"] == ""
+
+
+def test_the_loss_is_that_of_the_ids_without_padding_rows(failures: dict[str, str]) -> None:
+    assert failures["check_cross_entropy"] == ""
+
+
+def test_a_divided_sequence_attends_to_all_that_is_before_it(failures: dict[str, str]) -> None:
+    assert failures["check_attention"] == ""
