@@ -13,9 +13,9 @@ from torch.nn import functional
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
 
 prepare_backend("cpu")
-from pretrain_workloads.trainer.megatron.attention import CausalAttention, chunks_of_rank  # noqa: E402
-from pretrain_workloads.trainer.megatron.rotary import rotate, rotations  # noqa: E402
-from pretrain_workloads.trainer.megatron.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
+from pretrain_workloads.trainer.kernels.attention import CausalAttention, chunks_of_rank  # noqa: E402
+from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
+from pretrain_workloads.trainer.kernels.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
 
 RANKS = 2
 ROWS, IDS = 16, 10

@@ -12,9 +12,9 @@ from megatron.core.transformer import TransformerConfig
 
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_workloads.trainer.kernels.vocabulary_loss import cross_entropy, vocabulary_part
 from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 from pretrain_workloads.trainer.megatron.stack import stack_spec
-from pretrain_workloads.trainer.megatron.vocabulary_loss import cross_entropy, vocabulary_part
 from pretrain_workloads.trainer.megatron.weights import initialize
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -118,7 +118,7 @@ def _build_chunk(
         vocab_size=layout.padded_vocabulary_size,
         max_sequence_length=layout.seq_length,
         hybrid_layer_pattern=layout.pattern,
-        position_embedding_type="none",  # see attention.py
+        position_embedding_type="none",  # see kernels.attention
         share_embeddings_and_output_weights=model.tie_embeddings,
         parallel_output=True,
         pre_process=parallel_state.is_pipeline_first_stage(ignore_virtual=False, **stage),

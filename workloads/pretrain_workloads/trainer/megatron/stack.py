@@ -14,8 +14,8 @@ from megatron.core.transformer.transformer_layer import (
     TransformerLayerSubmodules,
 )
 
-from pretrain_workloads.trainer.megatron.attention import CausalAttention
-from pretrain_workloads.trainer.megatron.norm import SequenceParallelNorm
+from pretrain_workloads.trainer.kernels.attention import CausalAttention
+from pretrain_workloads.trainer.kernels.norm import SequenceParallelNorm
 
 
 class LlamaStack(HybridStack):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.distributed import ProcessGroup, ReduceOp, all_reduce
 
-from pretrain_workloads.trainer.megatron.kernels import fused
+from pretrain_workloads.trainer.kernels.devices import fused
 
 _CHUNK_NUMBERS = 2**18
 """Logits that a CPU works on at a time: their 32-bit copy stays in its cache."""

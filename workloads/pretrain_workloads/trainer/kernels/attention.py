@@ -14,8 +14,8 @@ from megatron.core.transformer.module import MegatronModule
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 
-from pretrain_workloads.trainer.megatron.kernels import attention_kernels
-from pretrain_workloads.trainer.megatron.rotary import rotate, rotations
+from pretrain_workloads.trainer.kernels.devices import attention_kernels
+from pretrain_workloads.trainer.kernels.rotary import rotate, rotations
 
 
 class CausalAttention(MegatronModule):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pretrain_workloads.trainer.megatron.kernels import fused
+from pretrain_workloads.trainer.kernels.devices import fused
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,0 +1,1 @@
+"""What the layers compute with: attention, rotary positions, norms and the loss."""
