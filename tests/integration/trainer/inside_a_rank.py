@@ -32,12 +32,13 @@ def main() -> None:
     chunks, layout = training.model.chunks, training.model.layout
     fresh = build_optimizer(run.spec, chunks[0].config, chunks)
     fresh_training = dataclasses.replace(training, optimizer=fresh)
-    marker = training.checkpoints.load(fresh)
+    marker = training.loader.load(fresh)
     assert marker is not None
     fresh_training.step = marker.step
     fresh_training.run_step()
     states = fresh.chained_optimizers[0].optimizer.state.values()
     steps = [int(state["step"]) for state in states]
+    is_isolated = save_while_training(fresh_training)
     norm_failure = run_step_without_a_gradient(fresh_training)
 
     wrong = dataclasses.replace(layout, pattern="*-*-|*-*-")
@@ -46,11 +47,23 @@ def main() -> None:
         refusal = ""
     except RuntimeError as error:
         refusal = str(error)
-    sys.stdout.write(
-        json.dumps({"saved": marker.step, "steps": steps, "refusal": refusal, "norm": norm_failure})
-    )
+    state = {"saved": marker.step, "steps": steps, "refusal": refusal, "norm": norm_failure}
+    sys.stdout.write(json.dumps(state | {"isolated": is_isolated}))
     sys.stdout.flush()
     os._exit(0)
+
+
+def save_while_training(training: "Training") -> bool:
+    """Return whether a checkpoint holds the weights from when it began, not from when it ended."""
+    parameters = [one for chunk in training.model.chunks for one in chunk.parameters()]
+    before = [one.detach().clone() for one in parameters]
+    training.saver.begin(training.optimizer, training.step, None, [])
+    training.run_step()
+    training.saver.finish()
+    has_changed = any(not one.equal(old) for one, old in zip(parameters, before, strict=True))
+    training.loader.load(training.optimizer)
+    is_loaded = all(one.equal(old) for one, old in zip(parameters, before, strict=True))
+    return has_changed and is_loaded
 
 
 def run_step_without_a_gradient(training: "Training") -> dict[str, Any]:

@@ -43,6 +43,12 @@ class LauncherPod:
         return self.log.read_text().count("INFO step ")
 
     @property
+    def goes_on_after_a_checkpoint(self) -> bool:
+        """Return whether rank 0 has done a step after a checkpoint became durable."""
+        _, saved, rest = self.log.read_text().partition("INFO checkpoint of step ")
+        return bool(saved) and "INFO step " in rest
+
+    @property
     def ranks(self) -> list[psutil.Process]:
         """Return the processes below the agent."""
         children = psutil.Process(self.process.pid).children()

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +93,97 @@ def test_a_broken_checkpoint_is_skipped_and_the_one_before_used(pods: TrainerPod
     assert second.training is not None
     assert second.training.from_step == 2
     assert losses(second) == losses(first)
+
+
+def test_every_data_parallel_rank_writes_as_much_as_the_others(pods: TrainerPods) -> None:
+    complete(pods.attempt(training=training(2, precision="bf16"), parallelism={"processes": 4}))
+    (folder,) = checkpoints(pods)
+    sizes = [file.stat().st_size for file in sorted(folder.glob("*.distcp"))]
+    assert len(sizes) == 4
+    assert max(sizes) <= 1.1 * min(sizes)
+
+
+def damage(checkpoint: Path) -> None:
+    data = next(checkpoint.glob("*.distcp"))
+    data.write_bytes(data.read_bytes()[:-1] + b"!")
+
+
+def test_a_damaged_checkpoint_never_makes_a_new_one_expire(pods: TrainerPods) -> None:
+    keep = {"every": {"steps": 10}, "keep": {"last": 1}}
+    complete(pods.attempt(training=training(4), checkpoint=keep))
+    shutil.copytree(checkpoints(pods)[-1], checkpoints(pods)[-1].with_name("step-0000000010"))
+    marker = checkpoints(pods)[-1] / "COMPLETE.json"
+    marker.write_text(marker.read_text().replace('"step": 4', '"step": 10'))
+    damage(checkpoints(pods)[-1])
+    report = complete(pods.attempt(training=training(8), checkpoint=keep))
+    assert report.training is not None
+    assert report.training.from_step == 4
+    names = [folder.name.lstrip("step-0") for folder in checkpoints(pods)]
+    assert names == ["8", "10"]
+    assert (checkpoints(pods)[0] / "COMPLETE.json").exists()
+    assert (checkpoints(pods)[1] / "COMPLETE.json.unsound").exists()
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_never_starts_from_nothing(
+    pods: TrainerPods,
+) -> None:
+    complete(pods.attempt(training=training(4), checkpoint={"every": {"steps": 2}}))
+    for folder in checkpoints(pods):
+        damage(folder)
+    for _ in range(2):
+        report = pods.attempt(training=training(8))
+        assert report.exit_class is ExitClass.USER_ERROR
+        assert "all checkpoints (of step 2, 4) are damaged; restore one" in report.message
+    for folder in checkpoints(pods):
+        shutil.rmtree(folder)
+    again = complete(pods.attempt(training=training(8)))
+    assert again.training is not None
+    assert again.training.from_step == 0
+
+
+@pytest.fixture
+def mount(pods: TrainerPods) -> Iterator[Callable[[int], None]]:
+    """Mount a volume of so many megabytes for the checkpoints of a run."""
+    volume = pods.root / "checkpoints"
+    volume.mkdir()
+
+    def mount_volume(megabytes: int) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(volume)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("this user may not mount file systems")
+
+    yield mount_volume
+    if volume.is_mount():
+        subprocess.run(["umount", "-l", str(volume)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "want"),
+    [
+        pytest.param(8, ": needs 2,", id="known before"),
+        pytest.param(9, ": no space is left", id="found while writing"),
+    ],
+)
+def test_a_full_volume_is_named_and_keeps_the_checkpoints_that_it_has(
+    pods: TrainerPods, mount: Callable[[int], None], megabytes: int, want: str
+) -> None:
+    """Two checkpoints find room, the third does not."""
+    mount(megabytes)
+    keep = {"every": {"steps": 1}, "keep": {"last": 3}}
+    full = pods.attempt(training=training(4), checkpoint=keep)
+    assert full.exit_class is ExitClass.INFRASTRUCTURE
+    assert "/checkpoints/step-0000000003" in full.message
+    assert want in full.message
+    assert " free; free some, " in full.message.replace(" bytes free);", " are free;")
+    assert [folder.name for folder in checkpoints(pods)] == ["step-0000000001", "step-0000000002"]
+    assert full.checkpoint is not None
+    assert full.checkpoint.step == 2
+
+    less = {"every": {"steps": 1}, "keep": {"last": 1}}
+    shutil.rmtree(checkpoints(pods)[0])  # what the message asks for
+    report = complete(pods.attempt(training=training(4), checkpoint=less))
+    assert report.training is not None
+    assert report.training.from_step == 2
 
 
 def test_another_kind_of_optimizer_is_refused_with_the_field(pods: TrainerPods) -> None:

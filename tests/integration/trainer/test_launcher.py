@@ -45,7 +45,7 @@ def test_a_killed_rank_costs_only_the_steps_after_the_last_checkpoint(
     assert undisturbed.exit_class is ExitClass.COMPLETE, undisturbed.message
 
     first, second = start(two_pods("disturbed"))
-    first.wait_for(lambda: first.step >= 6)
+    first.wait_for(lambda: first.goes_on_after_a_checkpoint)
     victim = second.ranks[0]
     victim.send_signal(signal.SIGKILL)
     ends = [first.report(), second.report()]
@@ -63,6 +63,18 @@ def test_a_killed_rank_costs_only_the_steps_after_the_last_checkpoint(
     assert resumed.training is not None
     assert resumed.training.from_step >= ends[0].checkpoint.step
     assert losses(resumed) == losses(undisturbed)
+
+
+def test_sigterm_before_the_first_step_ends_the_run_at_once(
+    pods: TrainerPods, start: StartLaunchers
+) -> None:
+    (pod,) = start(make_run(training={"tokens": LONG * BATCH * LENGTH}))
+    pod.wait_for(lambda: "pod 0 is " in pod.log.read_text())
+    pod.process.terminate()
+    report = pod.report()
+    assert report.exit_class is ExitClass.PREEMPTED
+    assert "nothing to save after step 0" in report.message
+    assert pod.step == 0
 
 
 def test_sigterm_saves_a_checkpoint_and_leaves_no_process(

@@ -79,7 +79,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
     undisturbed = complete(pods.attempt_of(two_pods())[0])
 
     first, second = start(on_s3(two_pods(), bucket.name))
-    first.wait_for(lambda: first.step >= 6)
+    first.wait_for(lambda: first.goes_on_after_a_checkpoint)
     second.ranks[0].send_signal(signal.SIGKILL)
     ends = [first.report(), second.report()]
     assert [end.exit_class for end in ends] == [ExitClass.INFRASTRUCTURE] * 2

@@ -63,6 +63,10 @@ def test_a_gradient_that_is_no_number_never_reaches_the_weights(rank_state: dict
     assert rank_state["norm"]["changed"] == 0
 
 
+def test_a_save_holds_the_weights_from_when_it_began(rank_state: dict[str, Any]) -> None:
+    assert rank_state["isolated"]
+
+
 def test_a_pattern_for_another_pipeline_is_refused(rank_state: dict[str, Any]) -> None:
     """Megatron-core would build the first half of the model and train that."""
     assert "holds 4 half layers of 8" in rank_state["refusal"]

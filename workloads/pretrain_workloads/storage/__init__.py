@@ -9,7 +9,7 @@ A published file appears under its name when it is complete, or never.
 """
 
 from pretrain_workloads.storage.errors import Unreachable
-from pretrain_workloads.storage.folder import Folder, StoredFile
+from pretrain_workloads.storage.folder import FileStream, Folder, StoredFile
 from pretrain_workloads.storage.globs import list_matching, open_source
 from pretrain_workloads.storage.local_paths import local_path, scratch_path
 from pretrain_workloads.storage.manifests import read_manifest, seal_manifest
@@ -17,6 +17,7 @@ from pretrain_workloads.storage.opening import open_artifact, open_location, ope
 from pretrain_workloads.storage.outputs import open_output
 
 __all__ = [
+    "FileStream",
     "Folder",
     "StoredFile",
     "Unreachable",

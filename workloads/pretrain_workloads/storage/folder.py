@@ -49,6 +49,36 @@ class Publication:
     """The published file. Unset until the `with` block has ended without an error."""
 
 
+class FileStream:
+    """A file that goes to storage while it is written."""
+
+    def __init__(self, path: str, file: IO[bytes]) -> None:
+        self._path, self._file = path, file
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+        """Bytes written so far."""
+
+    @property
+    def file(self) -> ArtifactFile:
+        """Return path, size and checksum of what was written."""
+        return ArtifactFile(path=self._path, bytes=self.bytes, sha256=self._hash.hexdigest())
+
+    def write(self, content: Any) -> int:
+        """Append the bytes of a buffer."""
+        view = memoryview(content).cast("B")
+        self._file.write(view)
+        self._hash.update(view)
+        self.bytes += len(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """Return the number of bytes written so far."""
+        return self.bytes
+
+    def flush(self) -> None:
+        """Do nothing: the content is durable when it is published."""
+
+
 class Folder:
     """A folder at a URI. Paths are relative to it; writing creates missing folders."""
 
@@ -178,6 +208,40 @@ class Folder:
             with translate_errors(self.uri_of(path), self._opener):
                 self._move(local, path)
             publication.file = ArtifactFile(path=path, bytes=size, sha256=checksum)
+        finally:
+            local.unlink(missing_ok=True)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator["FileStream"]:
+        """Provide a stream whose content is published at `path` when the body succeeds.
+
+        Unlike with `publish`, the content goes to S3 while it is written, in parts, so that no
+        local copy is needed; without success, the parts are dropped.
+
+        Raises:
+            StorageFull: If the body finds no space for the file.
+        """
+        with translate_errors(self.uri_of(path), self._opener):
+            if self.is_local:
+                with self._volume_stream(path) as file:
+                    yield FileStream(path, file)
+                return
+            upload = self._filesystem.open(self._at(path), "wb", autocommit=False)
+            try:
+                yield FileStream(path, upload)
+                upload.close()
+                upload.commit()
+            except BaseException:
+                upload.discard()
+                raise
+
+    @contextmanager
+    def _volume_stream(self, path: str) -> Iterator[IO[bytes]]:
+        local = self._temporary(path)
+        try:
+            with name_full_storage(self.uri_of(path), local.parent), local.open("wb") as file:
+                yield file
+            self._move(local, path)
         finally:
             local.unlink(missing_ok=True)
 

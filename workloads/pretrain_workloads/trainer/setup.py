@@ -4,7 +4,9 @@ from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
 from pretrain_workloads.trainer.blocks.dataset import Dataset
-from pretrain_workloads.trainer.checkpoint.checkpoints import Checkpoints
+from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
+from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
+from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver
 from pretrain_workloads.trainer.export.model_export import ModelExport
 from pretrain_workloads.trainer.megatron.backend import Backend
 from pretrain_workloads.trainer.megatron.model import build_model, model_config
@@ -37,12 +39,15 @@ def build_training(
     config = model_config(run.spec, layout)
     chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))
     model = ParallelModel(chunks, layout, groups)
+    files = RunFiles(run_folder(run), workspace.folder("checkpoints") / str(groups.rank))
     return Training(
         run=run,
         model=model,
         optimizer=build_optimizer(run.spec, config, chunks),
         dataset=dataset,
-        checkpoints=Checkpoints(run, model, run_folder(run), workspace.folder("saving")),
+        files=files,
+        loader=CheckpointLoader(run, model, files),
+        saver=CheckpointSaver(run, model, files),
         export=ModelExport(run, layout, workspace, stop),
         reporter=_build_reporter(run, layout, workspace if groups.rank == 0 else None),
         stop=stop,

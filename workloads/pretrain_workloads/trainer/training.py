@@ -12,7 +12,9 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.blocks.batches import GlobalBatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
-from pretrain_workloads.trainer.checkpoint.checkpoints import Checkpoints
+from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
+from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
+from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver
 from pretrain_workloads.trainer.evaluation import EvaluationStopped, perplexity
 from pretrain_workloads.trainer.export.model_export import ModelExport
 from pretrain_workloads.trainer.megatron.forward_backward import (
@@ -44,7 +46,9 @@ class Training:
     model: ParallelModel
     optimizer: Any
     dataset: Dataset
-    checkpoints: Checkpoints
+    files: RunFiles
+    loader: CheckpointLoader
+    saver: CheckpointSaver
     export: ModelExport
     reporter: ProgressReporter
     stop: StopRequest
@@ -65,21 +69,33 @@ class Training:
         spec, last = self.run.spec, self.model.layout.train_iters
         self._warn_of_repetition()
         self._resume()
+        if self.model.groups.is_any(self.stop.is_requested):
+            raise Interrupted(f"nothing to save after step {self.step} of {last}")
         if self.step == 0:
             self._evaluate()
         self.reporter.restart_clock(self.step)
         while self.step < last:
-            totals = self.run_step()
+            totals = self._run_step_or_finish_save()
+            if self.saver.is_saving and not totals.is_writing:
+                self._finish_save()
             if totals.stop_requested:
                 self._save()
                 raise Interrupted(f"saved after step {self.step} of {last}")
             if totals.save_due or self._is_multiple_of(spec.checkpoint.every.steps):
-                self._save()
+                self._begin_save()
             if self.step < last and self._is_multiple_of(spec.evaluation.every_steps):
                 self._evaluate()
-        if self.saved_step != self.step:
-            self._save()
+        self._begin_save()
         self._evaluate()
+        self._save()
+
+    def _run_step_or_finish_save(self) -> StepTotals:
+        try:
+            return self.run_step()
+        except NotANumber:
+            if self.saver.is_saving:  # what it saves is from before
+                self._finish_save()
+            raise
 
     def run_step(self) -> StepTotals:
         """Run one optimizer step and return its totals over all ranks.
@@ -94,7 +110,11 @@ class Training:
         end = first + layout.global_batch_size
         batch = GlobalBatch(self.dataset.training_sequence, self.model, first, end)
 
-        flags = RankFlags(stop_requested=self.stop.is_requested, save_due=self._is_save_time())
+        flags = RankFlags(
+            stop_requested=self.stop.is_requested,
+            save_due=self._is_save_time(),
+            is_writing=self.saver.is_writing,
+        )
         zero_gradients(self.model.chunks, self.optimizer)
         totals = forward_backward(self.model, batch, flags)
         if not math.isfinite(totals.mean_loss):
@@ -138,7 +158,7 @@ class Training:
         if self.export.is_needed:
             self._export()
         snapshot = self.reporter.tracker.snapshot
-        self.checkpoints.lease.check()
+        self.saver.lease.check()
         artifact = seal_run(self.run, snapshot.summary, snapshot.progress)
         return ExitReport(
             exit_class=ExitClass.COMPLETE,
@@ -160,7 +180,7 @@ class Training:
             )
 
     def _resume(self) -> None:
-        marker = self.checkpoints.load(self.optimizer)
+        marker = self.loader.load(self.optimizer)
         self.saved_at = time.monotonic()
         if marker is None:
             return
@@ -176,7 +196,7 @@ class Training:
             loss=marker.curve[-1].loss if marker.curve else None,
         )
         tracker.set_progress(
-            step=self.step, tokens=marker.tokens, checkpoint=self.checkpoints.status(marker)
+            step=self.step, tokens=marker.tokens, checkpoint=marker.status(self.files.folder)
         )
         log.info("continue from step %d", self.step)
 
@@ -194,13 +214,29 @@ class Training:
         )
 
     def _save(self) -> None:
+        """Save the run as it is now, unless that is done, and wait until the save is durable."""
+        self._begin_save()
+        if self.saver.is_saving:
+            self._finish_save()
+
+    def _begin_save(self) -> None:
+        """Start to save the run as it is now, unless that has begun; finish an earlier save."""
+        if self.saved_step == self.step:
+            return
+        if self.saver.is_saving:
+            self._finish_save()
         tracker = self.reporter.tracker
         tracker.set_progress(phase="saving")
-        status = self.checkpoints.save(
+        self.saver.begin(
             self.optimizer, self.step, tracker.summary.initial_perplexity, tracker.curve.points
         )
         self.saved_step, self.saved_at = self.step, time.monotonic()
-        tracker.set_progress(checkpoint=status)
+        self.reporter.restart_clock(self.step)
+
+    def _finish_save(self) -> None:
+        self.reporter.tracker.set_progress(phase="saving")
+        status = self.saver.finish()
+        self.reporter.tracker.set_progress(checkpoint=status)
         self.reporter.write_snapshot()
         self.reporter.restart_clock(self.step)
 
@@ -212,7 +248,7 @@ class Training:
         try:
             value = perplexity(self.model, self.dataset, self.stop)
         except EvaluationStopped:
-            if self.step and self.saved_step != self.step:
+            if self.step:
                 self._save()
             raise Interrupted(f"stopped during the evaluation after step {self.step}") from None
         tracker.set_progress(perplexity=value)
@@ -227,10 +263,10 @@ class Training:
         tracker = self.reporter.tracker
         tracker.set_progress(phase="exporting", eta_seconds=None)
         self.export.fetch_tokenizer()
-        result = self.export.convert(self.checkpoints.fetch(self.step))
+        result = self.export.convert(self.files.fetch(self.step))
         tracker.set_summary(
             continuations=result.continuations, export_logit_difference=result.difference
         )
-        artifact = self.export.publish(self.checkpoints.lease, tracker.summary)
+        artifact = self.export.publish(self.saver.lease, tracker.summary)
         if artifact is not None:
             tracker.set_summary(export=artifact)

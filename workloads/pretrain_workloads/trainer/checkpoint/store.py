@@ -1,11 +1,13 @@
 """Checkpoints in the run's folder: which exist, which are complete, sound, or expired.
 
 A checkpoint is a folder `checkpoints/step-<number>` whose `COMPLETE.json` was written last and
-lists its files with their checksums. Without it, there is no checkpoint.
+lists its files with their checksums. Without it, there is no checkpoint. A damaged one is set
+aside: it keeps its files, and its marker gets another name.
 """
 
+import hashlib
 import logging
-from pathlib import Path
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -14,11 +16,14 @@ from pretrain_api.meta import ApiModel, NonNegative
 from pretrain_api.v1alpha1.pretrainjob import CheckpointRetention
 from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint
 from pretrain_workloads.storage import Folder
-from pretrain_workloads.storage.folder import file_checksum
 
 log = logging.getLogger(__name__)
 
 MARKER = "COMPLETE.json"
+UNSOUND = "COMPLETE.json.unsound"
+"""The marker of a checkpoint that was found damaged, under another name."""
+TENSORS = ".distcp"
+"""Suffix of the files with tensors; all others are small."""
 _FOLDER = "checkpoints"
 _PREFIX = "step-"
 
@@ -64,36 +69,52 @@ class Marker(ApiModel):
         )
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is in a run's folder, each kind newest first."""
+
+    markers: list[Marker]
+    """Checkpoints that are complete, as far as their markers tell."""
+    unreadable: list[int]
+    """Steps of checkpoints whose marker cannot be read."""
+    unsound: list[int]
+    """Steps of checkpoints that were set aside, because they were damaged."""
+    incomplete: list[int]
+    """Steps of checkpoints without a marker: their writers ended early."""
+
+
 def path_of(step: int) -> str:
     """Return the path of a checkpoint below the run's folder."""
     return f"{_FOLDER}/{_PREFIX}{step:010d}"
 
 
-def find_markers(folder: Folder) -> list[Marker]:
-    """Return the markers of complete checkpoints, newest first; skip those that cannot be read."""
-    markers = []
+def find(folder: Folder) -> Found:
+    """Return the checkpoints in `folder`."""
+    names: dict[int, set[str]] = {}
     for file in folder.find(_FOLDER):
-        if file.path.rpartition("/")[2] != MARKER:
-            continue
+        _, name, *inside = file.path.split("/")
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).isdigit():
+            names.setdefault(int(name.removeprefix(_PREFIX)), set()).add("/".join(inside))
+    markers, unreadable = [], []
+    steps = sorted(names, reverse=True)
+    for step in [step for step in steps if MARKER in names[step]]:
+        file_path = f"{path_of(step)}/{MARKER}"
         try:
-            markers.append(Marker.model_validate_json(folder.read_bytes(file.path)))
+            markers.append(Marker.model_validate_json(folder.read_bytes(file_path)))
         except ValidationError as error:
-            log.warning(
-                "%s: is no list of files; skipped: %s", folder.uri_of(file.path), error.errors()[0]
-            )
-    return sorted(markers, key=lambda marker: marker.step, reverse=True)
-
-
-def find_incomplete(folder: Folder) -> list[str]:
-    """Return the paths of checkpoints without a marker: their writers ended early."""
-    files = [file.path.split("/") for file in folder.find(_FOLDER)]
-    steps = {parts[1] for parts in files if len(parts) > 2}
-    complete = {parts[1] for parts in files if parts[2:] == [MARKER]}
-    return [f"{_FOLDER}/{step}" for step in sorted(steps - complete)]
+            log.warning("%s: is no list of files: %s", folder.uri_of(file_path), error.errors()[0])
+            unreadable.append(step)
+    rest = [step for step in steps if MARKER not in names[step]]
+    return Found(
+        markers,
+        unreadable,
+        unsound=[step for step in rest if UNSOUND in names[step]],
+        incomplete=[step for step in rest if UNSOUND not in names[step]],
+    )
 
 
 def expired(steps: list[int], keep: CheckpointRetention) -> list[int]:
-    """Return which of the checkpoints at `steps` are to be deleted."""
+    """Return which of the sound checkpoints at `steps` are to be deleted."""
     newest = sorted(steps, reverse=True)[: keep.last]
     every = keep.every_steps
     return [step for step in steps if step not in newest and not (every and step % every == 0)]
@@ -105,24 +126,39 @@ def write_marker(folder: Folder, marker: Marker) -> None:
     folder.write_bytes(f"{path_of(marker.step)}/{MARKER}", text.encode())
 
 
-def delete(folder: Folder, path: str) -> None:
+def delete(folder: Folder, step: int) -> None:
     """Delete a checkpoint, its marker first, so that the rest is never taken for a checkpoint."""
+    folder.delete(f"{path_of(step)}/{MARKER}")
+    folder.delete(path_of(step))
+
+
+def set_aside(folder: Folder, step: int) -> None:
+    """Mark a checkpoint as damaged: it stays, but is neither loaded nor counted any more."""
+    path = path_of(step)
+    folder.write_bytes(f"{path}/{UNSOUND}", folder.read_bytes(f"{path}/{MARKER}"))
     folder.delete(f"{path}/{MARKER}")
-    folder.delete(path)
 
 
-def broken_files(uri: str, local: Path, marker: Marker, share: int, shares: int) -> list[str]:
+def broken_files(folder: Folder, marker: Marker, share: int, shares: int) -> list[str]:
     """Return what is wrong with every `shares`-th file of a checkpoint, from the one at `share`.
 
-    `local` is the folder with the files of `uri`; the ranks that see it check one share each.
+    The ranks check one share each.
     """
+    path = path_of(marker.step)
+    sizes = {file.path: file.size for file in folder.find(path)}
     problems = []
     for file in marker.files[share::shares]:
-        path, name = local / file.path, f"{uri}/{file.path}"
-        if not path.is_file():
-            problems.append(f"{name}: is missing")
-        elif path.stat().st_size != file.bytes:
-            problems.append(f"{name}: has {path.stat().st_size} bytes instead of {file.bytes}")
-        elif file.sha256 is not None and file_checksum(path) != file.sha256:
-            problems.append(f"{name}: its checksum is wrong")
+        name = f"{path}/{file.path}"
+        size = sizes.get(name)
+        if size is None:
+            problems.append(f"{folder.uri_of(name)}: is missing")
+        elif size != file.bytes:
+            problems.append(f"{folder.uri_of(name)}: has {size} bytes instead of {file.bytes}")
+        elif file.sha256 is not None and _checksum(folder, name) != file.sha256:
+            problems.append(f"{folder.uri_of(name)}: its checksum is wrong")
     return problems
+
+
+def _checksum(folder: Folder, path: str) -> str:
+    with folder.open(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from typing import Any, Self
 import torch
 
 _CPU = torch.device("cpu")
-_FACTORIES = ("tensor", "zeros", "ones", "empty", "full", "arange")
+_FACTORIES = ("tensor", "zeros", "ones", "empty", "empty_like", "full", "arange")
 
 
 def patch() -> None:

@@ -37,6 +37,8 @@ class RankFlags:
     """Whether the rank was asked to save and end."""
     save_due: bool = False
     """Whether it is time for a checkpoint."""
+    is_writing: bool = False
+    """Whether the rank still writes its part of a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class StepTotals:
     """Whether any rank was asked to save and end."""
     save_due: bool
     """Whether it is time for a checkpoint on any rank."""
+    is_writing: bool
+    """Whether any rank still writes its part of a checkpoint."""
 
     @property
     def mean_loss(self) -> float:
@@ -85,18 +89,20 @@ def forward_backward(
     loss, tokens = _local_sums(results)
     is_bad = not math.isfinite(loss)
     # On some devices a NaN would spread to the other values: it is all-reduced as a flag instead.
-    loss, tokens, bad_ranks, stop_ranks, save_ranks = model.groups.all_reduce(
+    loss, tokens, bad_ranks, stop_ranks, save_ranks, writing_ranks = model.groups.all_reduce(
         0.0 if is_bad else loss,
         tokens,
         float(is_bad),
         float(flags.stop_requested),
         float(flags.save_due),
+        float(flags.is_writing),
     )
     return StepTotals(
         loss=math.nan if bad_ranks else loss,
         tokens=tokens,
         stop_requested=stop_ranks > 0,
         save_due=save_ranks > 0,
+        is_writing=writing_ranks > 0,
     )
 
 

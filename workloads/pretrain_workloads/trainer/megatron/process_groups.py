@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from megatron.core import parallel_state
@@ -35,6 +36,18 @@ class ProcessGroups:
     def is_any(self, flag: bool) -> bool:
         """Return whether `flag` is set on any rank; every rank gets the same."""
         return self.all_reduce(float(flag))[0] > 0
+
+    def all_gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks, in their order; every rank gets the same."""
+        values: list[Any] = [None] * self.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def broadcast(self, value: Any) -> Any:
+        """Return rank 0's value on every rank."""
+        values = [value]
+        torch.distributed.broadcast_object_list(values, src=0)
+        return values[0]
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -39,39 +39,49 @@ def test_complete_checkpoints_are_found_newest_first(tmp_path: Path) -> None:
     written = [write_checkpoint(folder, tmp_path, step) for step in (5, 100, 20)]
     (tmp_path / store.path_of(200)).mkdir()
     (tmp_path / store.path_of(200) / "__0_0.distcp").write_bytes(b"half")
-    assert [marker.step for marker in store.find_markers(folder)] == [100, 20, 5]
-    assert store.find_markers(folder)[0] == written[1]
-    assert store.find_incomplete(folder) == [store.path_of(200)]
+    found = store.find(folder)
+    assert [marker.step for marker in found.markers] == [100, 20, 5]
+    assert found.markers[0] == written[1]
+    assert found.incomplete == [200]
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}/nothing")
-    assert store.find_markers(folder) == []
-    assert store.find_incomplete(folder) == []
+    assert store.find(folder) == store.Found([], [], [], [])
 
 
 def test_every_kind_of_damage_is_described_with_the_file(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}")
     marker = write_checkpoint(folder, tmp_path, 7)
     path = tmp_path / store.path_of(7)
-    uri = folder.uri_of(store.path_of(7))
-    assert store.broken_files(uri, path, marker, 0, 1) == []
+    assert store.broken_files(folder, marker, 0, 1) == []
     (path / "__0_0.distcp").unlink()
     (path / "__1_0.distcp").write_bytes(b"short")
     (path / ".metadata").write_bytes(b".metadata of 8")
-    missing, shorter, changed = store.broken_files(uri, path, marker, 0, 1)
+    missing, shorter, changed = store.broken_files(folder, marker, 0, 1)
     assert missing.endswith("/step-0000000007/__0_0.distcp: is missing")
     assert "has 5 bytes instead of" in shorter
     assert changed.endswith(".metadata: its checksum is wrong")
-    shares = [text for share in (0, 1) for text in store.broken_files(uri, path, marker, share, 2)]
+    shares = [text for share in (0, 1) for text in store.broken_files(folder, marker, share, 2)]
     assert sorted(shares) == sorted([missing, shorter, changed])
 
 
-def test_a_broken_marker_is_skipped(tmp_path: Path) -> None:
+def test_a_marker_that_cannot_be_read_is_told_apart_from_none(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}")
     write_checkpoint(folder, tmp_path, 7)
     (tmp_path / store.path_of(7) / store.MARKER).write_text("{")
-    assert store.find_markers(folder) == []
+    assert store.find(folder) == store.Found([], unreadable=[7], unsound=[], incomplete=[])
+
+
+def test_a_checkpoint_that_is_set_aside_keeps_its_files_and_does_not_count(tmp_path: Path) -> None:
+    folder = open_uri(f"file://{tmp_path}")
+    write_checkpoint(folder, tmp_path, 7)
+    write_checkpoint(folder, tmp_path, 9)
+    store.set_aside(folder, 9)
+    found = store.find(folder)
+    assert [marker.step for marker in found.markers] == [7]
+    assert (found.unsound, found.incomplete) == ([9], [])
+    assert (tmp_path / store.path_of(9) / "__0_0.distcp").exists()
 
 
 @given(
