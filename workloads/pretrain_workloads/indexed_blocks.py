@@ -7,6 +7,7 @@ Source: `megatron.core.datasets.indexed_dataset`, version 1.
 """
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +54,32 @@ def index_bytes(lengths: npt.NDArray[np.int64], dtype: np.dtype[Any]) -> bytes:
     )
 
 
-def read_token_type(index: Path) -> np.dtype[Any]:
-    """Return the type of the tokens that the `.idx` file `index` describes.
+@dataclass(frozen=True)
+class BlockIndex:
+    """What the `.idx` file of a block says of its `.bin` file."""
+
+    dtype: np.dtype[Any]
+    """Type of its tokens."""
+    tokens: int
+    """Number of its tokens, over all documents."""
+
+
+def read_index(index: Path) -> BlockIndex:
+    """Return what the `.idx` file `index` says.
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is not an `.idx` file, or has an unknown type code.
+        ValueError: If it is not an `.idx` file, has an unknown type code, or is cut off.
     """
-    with index.open("rb") as file:
-        header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size or not header.startswith(_MAGIC):
+    content = index.read_bytes()
+    start = _HEADER.size + _COUNTS.size
+    if len(content) < start or not content.startswith(_MAGIC):
         raise ValueError("not an index file")
-    code = _HEADER.unpack(header)[2]
+    code = _HEADER.unpack_from(content)[2]
     if code not in _TYPES:
         raise ValueError(f"unknown type code {code}")
-    return _TYPES[code]
+    documents, _ = _COUNTS.unpack_from(content, _HEADER.size)
+    if len(content) < start + 4 * documents:
+        raise ValueError(f"cut off after {len(content)} bytes")
+    lengths = np.frombuffer(content, "<i4", documents, start)
+    return BlockIndex(_TYPES[code], int(lengths.sum(dtype=np.int64)))

@@ -1,15 +1,15 @@
 """Rules about changing a PretrainJob: a run stays what it was when it started.
 
-Only `suspend`, `training.tokens` (upwards), `checkpoint.every`, `checkpoint.keep`, `recovery`,
-`evaluation` and `ttlAfterFinished` may change.
+Only `suspend`, `training.tokens` (upwards), `training.schedule.decay.tokens`, `checkpoint.every`,
+`checkpoint.keep`, `recovery`, `evaluation` and `ttlAfterFinished` may change.
 """
 
 from pydantic import BaseModel
 
-from pretrain_api.rules.expressions import present
+from pretrain_api.rules.expressions import field, present
 from pretrain_api.rules.rule import Rule
 from pretrain_api.v1alpha1.pretrainjob import CheckpointSpec, PretrainJobSpec
-from pretrain_api.v1alpha1.training import TrainingSpec
+from pretrain_api.v1alpha1.training import Decay, ScheduleSpec, TrainingSpec
 
 _MUTABLE = {
     "suspend",
@@ -19,6 +19,9 @@ _MUTABLE = {
     "evaluation",
     "ttlAfterFinished",
     "training.tokens",
+    "training.schedule",
+    "training.schedule.decay",
+    "training.schedule.decay.tokens",
     "checkpoint.every",
     "checkpoint.keep",
 }
@@ -40,12 +43,16 @@ def _immutable(path: str, required: bool) -> Rule:
         path,
         holds,
         "cannot change once the object exists; make a new PretrainJob (only suspend,"
-        " training.tokens, checkpoint.every, checkpoint.keep, recovery, evaluation and"
-        " ttlAfterFinished may change)",
+        " training.tokens, training.schedule.decay.tokens, checkpoint.every, checkpoint.keep,"
+        " recovery, evaluation and ttlAfterFinished may change)",
         source="our own: a run records exactly what it consumed",
         otherwise="a resumed run that silently is another run",
         is_transition=True,
     )
+
+
+_DECAY_END = "training.schedule.decay.tokens"
+_SHAPE = field("training.schedule.decay.shape")
 
 
 def _tokens(root: str) -> str:
@@ -58,6 +65,8 @@ CHANGE_RULES = (
         for model, prefix in (
             (PretrainJobSpec, ""),
             (TrainingSpec, "training."),
+            (ScheduleSpec, "training.schedule."),
+            (Decay, "training.schedule.decay."),
             (CheckpointSpec, "checkpoint."),
         )
         for path, required in _fields(model, prefix)
@@ -70,6 +79,18 @@ CHANGE_RULES = (
         (_tokens("self"), _tokens("oldSelf")),
         source="our own: steps that were done cannot be undone",
         otherwise="a schedule whose past changes, silently",
+        is_transition=True,
+    ),
+    Rule(
+        "tokens-grow-decay",
+        "training.tokens",
+        f"{_tokens('self')} <= {_tokens('oldSelf')} || {present(_DECAY_END)} ||"
+        f" !({_SHAPE} in ['cosine', 'linear'])",
+        "grows from %d to %d, and the end of the decay with it: the learning rate would jump; set"
+        " schedule.decay.tokens too, to the old length: the rate keeps its minimum from there on",
+        (_tokens("oldSelf"), _tokens("self")),
+        source="our own: the rate is a function of the tokens and of the decay's end",
+        otherwise="a spike of the loss when the run goes on, silently",
         is_transition=True,
     ),
 )

@@ -34,14 +34,6 @@ NOT_YET_RULES = (
         "the trainer computes in bf16 or fp32 only, for now",
         severity=Severity.NOT_YET,
     ),
-    Rule(
-        "not-yet-wsd",
-        "training.schedule.decay.shape",
-        f"{field('training.schedule.decay.shape')} != 'wsd'",
-        "the trainer knows cosine, linear and constant only, for now",
-        severity=Severity.NOT_YET,
-    ),
-    _absent("not-yet-anneal", "training.schedule.anneal", "the trainer has no anneal, for now"),
     _absent(
         "not-yet-batch-schedule",
         "training.batchSchedule",

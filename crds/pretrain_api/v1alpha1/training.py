@@ -44,11 +44,13 @@ class Decay(ApiModel):
     """Fall of the learning rate after the warm-up."""
 
     shape: Literal["cosine", "linear", "constant", "wsd"] = "cosine"
-    """Curve from the peak to the minimum; `wsd` is flat, then falls over the last tenth."""
+    """Curve from the peak to the minimum. `wsd` is flat, then falls over the last tenth: a run may
+    grow until the fall begins."""
 
     tokens: Quantity | None = None
-    """Position, in tokens from the start of the run, at which the minimum is reached.
-    Unset means the end of the run."""
+    """Position, in tokens from the start of the run, at which the minimum is reached. Unset means
+    the end of the run, or the start of its anneal phase. It may change while the run keeps its
+    learning rate: set it to the old `tokens` before a run with a cosine or linear decay grows."""
 
 
 class Anneal(ApiModel):

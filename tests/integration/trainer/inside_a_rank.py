@@ -55,9 +55,11 @@ def main() -> None:
 
 def save_while_training(training: "Training") -> bool:
     """Return whether a checkpoint holds the weights from when it began, not from when it ended."""
+    from pretrain_workloads.trainer.checkpoint.saver import RunHistory
+
     parameters = [one for chunk in training.model.chunks for one in chunk.parameters()]
     before = [one.detach().clone() for one in parameters]
-    training.saver.begin(training.optimizer, training.step, None, [])
+    training.saver.begin(training.optimizer, training.step, RunHistory())
     training.run_step()
     training.saver.finish()
     has_changed = any(not one.equal(old) for one, old in zip(parameters, before, strict=True))

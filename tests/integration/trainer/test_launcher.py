@@ -81,7 +81,8 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     pods: TrainerPods, start: StartLaunchers
 ) -> None:
     layout = {"processes": 2, "pipeline": 2}
-    long = {"tokens": LONG * BATCH * LENGTH}
+    schedule = {"decay": {"tokens": LONG * BATCH * LENGTH}}
+    long = {"tokens": LONG * BATCH * LENGTH, "schedule": schedule}
     (pod,) = start(make_run(parallelism=dict(layout), training=long))
     pod.wait_for(lambda: pod.step >= 2)
     address = f"http://{pod.address}:{paths.PROGRESS_PORT}"
@@ -99,7 +100,7 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     assert progress.step >= 2
     assert "pretrain_step " in metrics
 
-    rest = {"tokens": (report.checkpoint.step + 2) * BATCH * LENGTH}
+    rest = {"tokens": (report.checkpoint.step + 2) * BATCH * LENGTH, "schedule": schedule}
     resumed = pods.attempt(parallelism=dict(layout), training=rest)
     assert resumed.exit_class is ExitClass.COMPLETE
     assert resumed.training is not None

@@ -1,7 +1,9 @@
 """What a run does beside stepping: export, precision, recomputation, failures with a reason."""
 
+import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from integration.trainer.conftest import TrainerPods
+from integration.trainer.launchers import StartLaunchers
 from integration.trainer.training_runs import LENGTH, losses, make_run
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass
@@ -129,7 +132,114 @@ def test_a_truncated_block_is_bad_data_with_the_numbers(pods: TrainerPods) -> No
     block.write_bytes(block.read_bytes()[:1000])
     report = pods.attempt()
     assert report.exit_class is ExitClass.BAD_DATA
-    assert "blocks/00000.bin: holds 500 tokens" in report.message
+    assert (
+        "blocks/00000.bin: holds 500 tokens, and its index 3841, but 120 sequences"
+        in report.message
+    )
+
+
+def seal(folder: Path) -> None:
+    """Write a manifest with the checksums of a dataset's files."""
+    files = [
+        {"path": f"{path.relative_to(folder)}", "bytes": path.stat().st_size, "sha256": checksum}
+        for path in folder.rglob("*.bin")
+        for checksum in [hashlib.sha256(path.read_bytes()).hexdigest()]
+    ]
+    manifest = {"kind": "TokenDataset", "name": "blocks", "digest": "d" * 64, "createdAt": "now"}
+    (folder / "MANIFEST.json").write_text(json.dumps({**manifest, "spec": {}, "files": files}))
+
+
+def test_a_block_with_other_tokens_than_its_artifact_is_bad_data(pods: TrainerPods) -> None:
+    folder = own_dataset(pods)
+    seal(folder)
+    block = folder / "blocks/00000.bin"
+    tokens = np.fromfile(block, np.uint16)
+    tokens[5] ^= 1
+    tokens.tofile(block)
+    report = pods.attempt(parallelism={"processes": 2, "pipeline": 2})
+    assert report.exit_class is ExitClass.BAD_DATA
+    assert "/pretrain/data/blocks/00000.bin: its checksum is wrong" in report.message
+
+
+def damage_block(folder: Path, root: Path) -> None:
+    (folder / "blocks/00001.bin").unlink()
+    block = folder / "blocks/00000.bin"
+    block.write_bytes(block.read_bytes() + b"\0\0")
+
+
+def damage_tokenizer(folder: Path, root: Path) -> None:
+    source = (root / "tokenizer").resolve()
+    (root / "tokenizer").unlink()
+    shutil.copytree(source, root / "tokenizer")
+    (root / "tokenizer/tokenizer.json").write_text('{"version": ')
+
+
+def take_another_tokenizer(folder: Path, root: Path) -> None:
+    seal(folder)
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    other = {"uri": "s3://data/tokenizer-other/0", "digest": "0" * 64}
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest | {"inputs": [other]}))
+
+
+def grow_vocabulary(folder: Path, root: Path) -> None:
+    blocks = json.loads((folder / "blocks.json").read_text())
+    (folder / "blocks.json").write_text(json.dumps(blocks | {"vocabularySize": 300}))
+
+
+WRONG_INPUTS: dict[str, tuple[Callable[[Path, Path], None], ExitClass, list[str]]] = {
+    "blocks of another size": (
+        damage_block,
+        ExitClass.BAD_DATA,
+        ["00000.bin: has 7684 bytes, but 120 sequences of 32 tokens need 7682", "is missing"],
+    ),
+    "a broken tokenizer": (
+        damage_tokenizer,
+        ExitClass.USER_ERROR,
+        ["/pretrain/tokenizer/tokenizer.json: cannot be loaded ("],
+    ),
+    "blocks of another tokenizer": (
+        take_another_tokenizer,
+        ExitClass.USER_ERROR,
+        ["was made with the tokenizer s3://data/tokenizer-other/0, not with file:///pretrain/"],
+    ),
+    "another number of ids": (
+        grow_vocabulary,
+        ExitClass.USER_ERROR,
+        ["tokenizer.json: has 256 ids, but the blocks of file:///pretrain/data were made with 300"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_INPUTS)
+def test_wrong_inputs_are_refused_before_any_rank_starts(
+    case: str, pods: TrainerPods, start: StartLaunchers
+) -> None:
+    spoil, exit_class, want = WRONG_INPUTS[case]
+    spoil(own_dataset(pods), pods.root)
+    (pod,) = start(make_run())
+    report = pod.report()
+    assert report.exit_class is exit_class
+    for part in want:
+        assert part in report.message
+    assert "starts" not in pod.log.read_text()
+    assert pod.step == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "want"),
+    [
+        ({"training": {"precision": "fp8"}}, "spec.training.precision: the trainer computes in"),
+        ({"model": {"headDim": 32}}, "spec.model.headDim: the trainer takes hiddenSize"),
+    ],
+)
+def test_what_this_trainer_cannot_do_is_refused_by_itself(
+    changes: dict[str, Any], want: str, pods: TrainerPods, start: StartLaunchers
+) -> None:
+    """An operator of a later version may admit more than the image of a run can do."""
+    (pod,) = start(make_run(**changes))
+    report = pod.report()
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert want in report.message
 
 
 def test_a_dataset_of_another_length_is_refused_with_both_numbers(pods: TrainerPods) -> None:

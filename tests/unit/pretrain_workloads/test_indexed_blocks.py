@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pretrain_workloads.indexed_blocks import index_bytes, read_token_type
+from pretrain_workloads.indexed_blocks import BlockIndex, index_bytes, read_index
 
 
 @pytest.mark.parametrize("name", ["uint16", "int32"])
-def test_the_token_type_of_a_written_index_is_read(tmp_path: Path, name: str) -> None:
+def test_type_and_tokens_of_a_written_index_are_read(tmp_path: Path, name: str) -> None:
     index = tmp_path / "00000.idx"
     index.write_bytes(index_bytes(np.array([3, 4]), np.dtype(name)))
-    assert read_token_type(index) == np.dtype(name)
+    assert read_index(index) == BlockIndex(np.dtype(name), 7)
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,14 @@ def test_the_token_type_of_a_written_index_is_read(tmp_path: Path, name: str) ->
         pytest.param(b"MMIDIDX", "not an index file", id="truncated"),
         pytest.param(b"something else altogether", "not an index file", id="another format"),
         pytest.param(
-            b"MMIDIDX\x00\x00" + (1).to_bytes(8, "little") + b"\x63",
+            b"MMIDIDX\x00\x00" + (1).to_bytes(8, "little") + b"\x63" + bytes(16),
             "unknown type code 99",
             id="unknown type",
+        ),
+        pytest.param(
+            index_bytes(np.array([3, 4]), np.dtype("uint16"))[:40],
+            "cut off after 40 bytes",
+            id="cut off",
         ),
     ],
 )
@@ -32,4 +37,4 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes, want: str) -> N
     index = tmp_path / "00000.idx"
     index.write_bytes(content)
     with pytest.raises(ValueError, match=want):
-        read_token_type(index)
+        read_index(index)

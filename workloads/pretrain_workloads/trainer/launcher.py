@@ -13,6 +13,7 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import Preempted
 from pretrain_workloads.task import load_run, task_rank
 from pretrain_workloads.trainer.agent import Assignment
+from pretrain_workloads.trainer.inputs import check_inputs
 from pretrain_workloads.trainer.outcome import RankResults, exit_report, fit_termination_message
 from pretrain_workloads.trainer.pod import rendezvous, resources
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
@@ -40,6 +41,7 @@ def launch() -> ExitReport:
     if report is not None:
         log.info("the run was complete before")
     elif is_first_pod:
+        check_inputs(run)
         with hold_lease(run) as lease:
             report = _run_attempt(run, lease)
     else:

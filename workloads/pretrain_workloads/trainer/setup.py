@@ -36,6 +36,7 @@ def build_training(
     dataset = Dataset(run, workspace.folder("blocks"))
     layout = plan_layout(run, dataset.block_list.vocabulary_size)
     groups = init_process_groups(backend, layout, run.processes_per_node, run.spec.training.seed)
+    dataset.check_blocks(groups)
     config = model_config(run.spec, layout)
     chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))
     model = ParallelModel(chunks, layout, groups)

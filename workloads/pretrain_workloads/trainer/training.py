@@ -14,7 +14,7 @@ from pretrain_workloads.trainer.blocks.batches import GlobalBatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
-from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver
+from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver, RunHistory
 from pretrain_workloads.trainer.evaluation import EvaluationStopped, perplexity
 from pretrain_workloads.trainer.export.model_export import ModelExport
 from pretrain_workloads.trainer.megatron.forward_backward import (
@@ -33,7 +33,7 @@ from pretrain_workloads.trainer.pod.interrupts import Interrupted, StopRequest
 from pretrain_workloads.trainer.pod.rank_failures import NotANumber
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter, StepReport
 from pretrain_workloads.trainer.run_folder.finished import seal_run
-from pretrain_workloads.trainer.schedule import learning_rate
+from pretrain_workloads.trainer.schedule import check_continuity, learning_rate
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class Training:
         self._begin_save()
         self._evaluate()
         self._save()
+        self.dataset.finish_checks()
 
     def _run_step_or_finish_save(self) -> StepTotals:
         try:
@@ -184,6 +185,7 @@ class Training:
         self.saved_at = time.monotonic()
         if marker is None:
             return
+        check_continuity(self.run.spec.training, marker.tokens, marker.learning_rate)
         self.step = self.saved_step = marker.step
         tracker = self.reporter.tracker
         for point in marker.curve:
@@ -227,9 +229,12 @@ class Training:
             self._finish_save()
         tracker = self.reporter.tracker
         tracker.set_progress(phase="saving")
-        self.saver.begin(
-            self.optimizer, self.step, tracker.summary.initial_perplexity, tracker.curve.points
+        history = RunHistory(
+            learning_rate(self.run.spec.training, self.step * self.model.layout.tokens_per_step),
+            tracker.summary.initial_perplexity,
+            tracker.curve.points,
         )
+        self.saver.begin(self.optimizer, self.step, history)
         self.saved_step, self.saved_at = self.step, time.monotonic()
         self.reporter.restart_clock(self.step)
 

@@ -9,6 +9,7 @@ from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, RunInputs
 from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec, TokenDatasetStatus
+from pretrain_api.v1alpha1.training import Decay
 from pretrain_operator.admission.objects import refusals
 from pretrain_operator.admission.related_objects import related_objects
 from pretrain_operator.admission.runs import input_problems
@@ -34,11 +35,15 @@ def pin_inputs(spec: PretrainJobSpec, opened: OpenedInputs) -> RunInputs:
     """Return the artifacts that a run is bound to from its start.
 
     The digest is part of the path of its checkpoints: deleted and applied again, the same run
-    resumes. It leaves out `tokens`, which may increase, and fields at their defaults, so that a
-    new field of a later version changes nothing.
+    resumes. It leaves out `tokens`, which may increase, the decay's end, which may change with it,
+    and fields at their defaults, so that a new field of a later version changes nothing.
     """
     shape = spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    learning = spec.training.model_dump(
+    schedule = spec.training.schedule
+    fixed = spec.training.model_copy(
+        update={"schedule": schedule.model_copy(update={"decay": _without_end(schedule.decay)})}
+    )
+    learning = fixed.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, exclude={"tokens"}
     )
     dataset, tokenizer = opened.dataset, opened.tokenizer
@@ -47,6 +52,10 @@ def pin_inputs(spec: PretrainJobSpec, opened: OpenedInputs) -> RunInputs:
         tokenizer=ArtifactRef(uri=tokenizer.uri, digest=tokenizer.digest),
         digest=digest(shape, learning, dataset.digest, tokenizer.digest),
     )
+
+
+def _without_end(decay: Decay) -> Decay:
+    return decay.model_copy(update={"tokens": None})
 
 
 def open_inputs(run: ObservedRun) -> OpenedInputs:

@@ -9,7 +9,7 @@ from builders import run_spec
 from pretrain_api.problems import parse
 from pretrain_api.rules import RULES, check_change
 from pretrain_api.v1alpha1.pretrainjob import CheckpointSpec, PretrainJobSpec
-from pretrain_api.v1alpha1.training import TrainingSpec
+from pretrain_api.v1alpha1.training import Decay, ScheduleSpec, TrainingSpec
 
 FULL: dict[str, Any] = {
     **run_spec(),
@@ -21,6 +21,7 @@ FULL: dict[str, Any] = {
     "export": {"huggingFace": {"uri": "s3://models"}},
 }
 FULL["training"] = {**FULL["training"], "microBatchSize": 1, "recompute": "full", "seed": 1}
+FULL["training"]["schedule"] = {"warmup": {"tokens": 0}, "decay": {}}
 FULL["checkpoint"] = {"uri": "s3://c", "every": {"steps": 10}, "keep": {"last": 2}}
 
 
@@ -48,7 +49,7 @@ ALLOWED: dict[str, object] = {
     "evaluation": {"prompts": ["a"]},
     "checkpoint.every": {"minutes": 5},
     "checkpoint.keep": {"everySteps": 100},
-    "training.tokens": "2M",
+    "training.schedule.decay.tokens": "1M",
 }
 
 
@@ -56,9 +57,8 @@ ALLOWED: dict[str, object] = {
 def test_what_may_change_may_be_set_changed_and_mostly_unset(path: str) -> None:
     other = at(FULL, path, ALLOWED[path])
     assert problems(FULL, other) == []
-    if path != "training.tokens":
-        unset = at(FULL, path, None)
-        assert problems(FULL, unset) == problems(unset, FULL) == []
+    unset = at(FULL, path, None)
+    assert problems(FULL, unset) == problems(unset, FULL) == []
 
 
 REFUSED: dict[str, object] = {
@@ -74,7 +74,9 @@ REFUSED: dict[str, object] = {
     "training.precision": "bf16",
     "training.seed": 2,
     "training.optimizer": {"learningRate": 1e-4},
-    "training.schedule": {"warmup": {"tokens": 1}},
+    "training.schedule.warmup": {"tokens": 1},
+    "training.schedule.decay.shape": "linear",
+    "training.schedule.anneal": {"tokens": 8192},
     "training.batchSchedule": [{"fromTokens": 8192, "globalBatchSize": 16}],
     "training.longContext": {"sequenceLength": 256, "tokens": 8192},
     "checkpoint.uri": "s3://others",
@@ -109,14 +111,37 @@ def test_a_field_can_be_neither_added_nor_removed(path: str) -> None:
 
 
 def test_every_field_may_change_or_has_a_case_that_it_may_not() -> None:
-    models = ((PretrainJobSpec, ""), (TrainingSpec, "training."), (CheckpointSpec, "checkpoint."))
+    models = (
+        (PretrainJobSpec, ""),
+        (TrainingSpec, "training."),
+        (ScheduleSpec, "training.schedule."),
+        (Decay, "training.schedule.decay."),
+        (CheckpointSpec, "checkpoint."),
+    )
     fields = {f"{prefix}{f.alias}" for m, prefix in models for f in m.model_fields.values()}
-    assert fields - {"training", "checkpoint"} == set(ALLOWED) | set(REFUSED)
+    parts = {"training", "training.schedule", "training.schedule.decay", "checkpoint"}
+    assert fields - parts == set(ALLOWED) | set(REFUSED) | {"training.tokens"}
 
 
 @pytest.mark.parametrize("tokens", ["1M", 1_000_000, "1000k", "1G"])
 def test_a_run_may_grow_and_its_length_may_be_written_otherwise(tokens: int | str) -> None:
-    assert problems(FULL, at(FULL, "training.tokens", tokens)) == []
+    pinned = at(at(FULL, "training.tokens", tokens), "training.schedule.decay.tokens", "1M")
+    assert problems(FULL, pinned) == []
+
+
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+def test_a_run_may_not_grow_if_its_learning_rate_would_jump(shape: str) -> None:
+    old = at(FULL, "training.schedule.decay.shape", shape)
+    [problem] = problems(old, at(old, "training.tokens", "2M"))
+    assert problem.startswith(
+        "spec.training.tokens: grows from 1000000 to 2000000, and the end of the decay with it"
+    )
+
+
+@pytest.mark.parametrize("shape", ["constant", "wsd"])
+def test_a_run_with_a_flat_rate_may_grow_alone(shape: str) -> None:
+    old = at(FULL, "training.schedule.decay.shape", shape)
+    assert problems(old, at(old, "training.tokens", "2M")) == []
 
 
 def test_a_run_may_not_shrink() -> None:

@@ -93,14 +93,6 @@ ADVICE: dict[str, tuple[dict[str, object], str]] = {
         {"training.precision": "fp8"},
         "spec.training.precision: the trainer computes in bf16 or fp32 only, for now",
     ),
-    "not-yet-wsd": (
-        {"training.schedule": {"decay": {"shape": "wsd"}}},
-        "spec.training.schedule.decay.shape: the trainer knows cosine, linear and constant only",
-    ),
-    "not-yet-anneal": (
-        {"training.schedule": {"anneal": {"tokens": "1G"}}},
-        "spec.training.schedule.anneal: the trainer has no anneal, for now",
-    ),
     "not-yet-batch-schedule": (
         {"training.batchSchedule": [{"fromTokens": "1G", "globalBatchSize": 1024}]},
         "spec.training.batchSchedule: the trainer keeps one batch size, for now",

@@ -16,8 +16,10 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.storage import open_artifact
 from pretrain_workloads.trainer.blocks.block_list import BlockEntry, read_block_list
+from pretrain_workloads.trainer.blocks.checksums import BlockChecksums
 from pretrain_workloads.trainer.blocks.sampler import SamplePosition, Sampler
 from pretrain_workloads.trainer.blocks.token_block import TokenBlock
+from pretrain_workloads.trainer.megatron.process_groups import ProcessGroups
 
 
 class Dataset:
@@ -47,6 +49,24 @@ class Dataset:
             [entry.sequences for entry in self.block_list.blocks], run.spec.training.seed
         )
         self._open: dict[str, TokenBlock] = {}
+        self._checksums: BlockChecksums | None = None
+
+    def check_blocks(self, groups: ProcessGroups) -> None:
+        """Compare the blocks with their checksums while they are read.
+
+        One rank does it for all that see the same files: all ranks, or those of a pod.
+        """
+        if (groups.rank if self._folder.is_local else groups.local_rank) == 0:
+            self._checksums = BlockChecksums(self._folder)
+
+    def finish_checks(self) -> None:
+        """Wait until all blocks that were read are compared.
+
+        Raises:
+            BadData: If a file has another checksum.
+        """
+        if self._checksums is not None:
+            self._checksums.finish()
 
     def locate(self, sample: int) -> SamplePosition:
         """Return the position of a training sample."""
@@ -75,6 +95,8 @@ class Dataset:
         raise IndexError(number)
 
     def _read(self, entry: BlockEntry, index: int) -> NDArray[np.int64]:
+        if self._checksums is not None:
+            self._checksums.raise_problems()
         ids = self._block(entry).sequence(index)
         if int(ids.max()) >= self._vocabulary_size or int(ids.min()) < 0:
             wrong = int(ids.max()) if int(ids.max()) >= self._vocabulary_size else int(ids.min())
@@ -91,7 +113,10 @@ class Dataset:
             for path in [path for path in self._open if Path(path).parent == kind]:
                 del self._open[path]
                 self._delete_copy(path)
-            block = TokenBlock(self._local_prefix(entry), entry, self.block_list.seq_length)
+            prefix = self._local_prefix(entry)
+            block = TokenBlock(prefix, entry, self.block_list.seq_length)
+            if self._checksums is not None:
+                self._checksums.start(entry.path, prefix)
             self._open[entry.path] = block
         return self._open[entry.path]
 

@@ -5,13 +5,12 @@ the next one.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pretrain_workloads.failures import BadData
-from pretrain_workloads.indexed_blocks import read_token_type
+from pretrain_workloads.indexed_blocks import BlockIndex, read_index
 from pretrain_workloads.trainer.blocks.block_list import BlockEntry
 
 
@@ -25,15 +24,16 @@ class TokenBlock:
             BadData: If they are not what `entry` says.
         """
         self._seq_length = seq_length
-        dtype = _token_type(prefix.with_name(f"{prefix.name}.idx"), entry)
+        index = _read_index(prefix.with_name(f"{prefix.name}.idx"), entry)
+        dtype = index.dtype
         tokens = prefix.with_name(f"{prefix.name}.bin")
         want = entry.sequences * seq_length + 1
-        have = tokens.stat().st_size // dtype.itemsize if tokens.exists() else 0
-        if have < want:
+        have = tokens.stat().st_size / dtype.itemsize if tokens.exists() else 0
+        if not have == want == index.tokens:
             raise BadData(
-                f"{entry.path}.bin: holds {have} tokens, but {entry.sequences} sequences of "
-                f"{seq_length} need {want}; delete the artifact and let the TokenDataset make it "
-                "again"
+                f"{entry.path}.bin: holds {have:g} tokens, and its index {index.tokens}, but "
+                f"{entry.sequences} sequences of {seq_length} need {want}; delete the artifact and "
+                "let the TokenDataset make it again"
             )
         self._tokens = np.memmap(tokens, dtype=dtype, mode="r")
 
@@ -43,9 +43,9 @@ class TokenBlock:
         return self._tokens[start : start + self._seq_length + 1].astype(np.int64)
 
 
-def _token_type(index: Path, entry: BlockEntry) -> np.dtype[Any]:
+def _read_index(index: Path, entry: BlockEntry) -> BlockIndex:
     try:
-        return read_token_type(index)
+        return read_index(index)
     except (OSError, ValueError) as error:
         raise BadData(
             f"{entry.path}.idx: is no index of a token block ({type(error).__name__}: {error}); "

@@ -4,7 +4,7 @@ import logging
 import queue
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,18 @@ filesystem_async._results_queue = queue.Queue()
 
 STALLED_SECONDS = 600.0
 """A save of which the storage takes nothing for so long has failed."""
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """What a checkpoint holds of the run so far, beside the tensors."""
+
+    learning_rate: float | None = None
+    """Learning rate of the last step."""
+    initial_perplexity: float | None = None
+    """Perplexity before the first step."""
+    curve: list[CurvePoint] = field(default_factory=list)
+    """Loss over the run so far."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +99,7 @@ class CheckpointSaver:
         self,
         optimizer: Any,
         step: int,
-        initial_perplexity: float | None,
-        curve: list[CurvePoint],
+        history: RunHistory,
     ) -> None:
         """Start to save the run after `step` optimizer steps.
 
@@ -112,8 +123,9 @@ class CheckpointSaver:
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             layout=rank_state.parallel_sizes(layout),
             distributed_optimizer=self._run.spec.parallelism.distributed_optimizer,
-            initial_perplexity=initial_perplexity,
-            curve=curve,
+            learning_rate=history.learning_rate,
+            initial_perplexity=history.initial_perplexity,
+            curve=history.curve,
             files=[],
         )
         self._started = _Started(save, marker, began, time.monotonic() - began)

@@ -49,6 +49,9 @@ class Marker(ApiModel):
     distributed_optimizer: bool
     """Whether the optimizer states were sharded over the data-parallel ranks."""
 
+    learning_rate: float | None = None
+    """Learning rate of the last step, if it was recorded."""
+
     initial_perplexity: float | None = None
     """Perplexity before the first step. Unset means that it was not measured."""
 
