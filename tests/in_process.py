@@ -63,6 +63,7 @@ def run_step(root: Path) -> None:
     }
     from pretrain_workloads.task import load_run
     from pretrain_workloads.trainer.megatron.backend import prepare_backend
+    from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
     from pretrain_workloads.trainer.pod.interrupts import StopRequest
     from pretrain_workloads.trainer.pod.workspace import Workspace
 
@@ -72,7 +73,9 @@ def run_step(root: Path) -> None:
 
     workspace = Workspace.of_pod()
     workspace.clear()
-    training = build_training(run, backend, workspace, StopRequest(workspace))
+    training = build_training(
+        run, backend, workspace, StopRequest(workspace), Heartbeat(workspace.heartbeats, 0, 600.0)
+    )
     totals = training.run_step()  # set a breakpoint here, and step into it
     sys.stdout.write(f"step {training.step}: loss {totals.mean_loss:.4f}\n")
 

@@ -33,6 +33,7 @@ TRAINER_STORY = {
     "training",
     "evaluation",
     "schedule",
+    "inputs",
     "outcome",
 }
 

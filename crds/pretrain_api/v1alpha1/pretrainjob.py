@@ -73,11 +73,19 @@ class Budgets(ApiModel):
 
 
 class RecoverySpec(ApiModel):
-    """What happens when an attempt ends before the run is complete."""
+    """When an attempt has failed, and what happens then."""
 
     budgets: Budgets = Budgets()
     """How often attempts may end early. Restarts back off whatever the cause: from the second end
     within ten minutes on, the next attempt waits 2, 4, 8, … up to 60 seconds."""
+
+    start_within: Annotated[Duration, Field(ge=10, le=86400)] = 600
+    """Longest time until all pods of an attempt have met. Beyond it, the attempt ends and names
+    those that are missing."""
+
+    step_within: Annotated[Duration, Field(ge=10, le=86400)] = 600
+    """Longest time in which the ranks get no further: no step, no batch of an evaluation, no part
+    of a checkpoint. Beyond it, the attempt ends as a hang, and says where each rank is."""
 
 
 class EvaluationSpec(ApiModel):

@@ -73,6 +73,7 @@ class TrainerPods:
                 "address": "127.0.0.1",
                 "port": run["rendezvousPort"],
                 "run_id": f"test-{self.attempts}",
+                "start_within": 60.0,
             },
         }
 
@@ -144,7 +145,8 @@ def start(pods: TrainerPods) -> Iterator[StartLaunchers]:
 
     def attempt(run: dict[str, Any]) -> list[LauncherPod]:
         pods.attempts += 1
-        run |= {"rendezvousPort": free_port(), "rendezvousHost": "run-0.run"}
+        port = run["rendezvousPort"] or free_port()
+        run = {**run, "rendezvousPort": port, "rendezvousHost": "run-0.run"}
         run["attempt"] = pods.attempts
         hosts = pods.root / "hosts"
         hosts.write_text(f"# names of pods\n127.78.{pods.attempts}.1 run-0.run run-0\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.task import load_run
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
+from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.rank_failures import NotANumber
 from pretrain_workloads.trainer.pod.workspace import Workspace
@@ -27,7 +28,9 @@ def main() -> None:
 
     workspace = Workspace.of_pod()
     workspace.clear()
-    training = setup.build_training(run, backend, workspace, StopRequest(workspace))
+    training = setup.build_training(
+        run, backend, workspace, StopRequest(workspace), Heartbeat(workspace.heartbeats, 0, 600.0)
+    )
     training.train()
     chunks, layout = training.model.chunks, training.model.layout
     fresh = build_optimizer(run.spec, chunks[0].config, chunks)

@@ -131,7 +131,7 @@ def test_an_old_attempt_ends_when_a_newer_one_has_the_lease(start: StartLauncher
         evaluation={"perplexity": False},
     )
     (old,) = start({**run, "uid": "u1"})
-    old.wait_for(lambda: old.step >= 3)
+    old.wait_for(lambda: old.goes_on_after_a_checkpoint)
     (new,) = start({**run, "uid": "u1"})
     end = old.report()
     assert end.exit_class is ExitClass.USER_ERROR

@@ -2,7 +2,8 @@
 
 Processes, each started by the one before:
 
-    launcher   one for each pod, its main process: checks storage, holds the run's lease (pod 0)
+    launcher   one for each pod, its main process: checks storage and inputs, holds the run's lease
+               (pod 0), ends a hang
     └─ agent   one for each pod: torchrun's agent, starts the ranks and watches them
        └─ rank       one for each device: trains, saves checkpoints, evaluates
           └─ exporter   one for the run, of rank 0: converts the last checkpoint for Hugging Face
@@ -15,7 +16,8 @@ A process dies with its parent. A stop request goes down, reports come up:
     stop                          workspace     launcher            ranks
     progress.json                 workspace     rank 0              launcher
     reports/<rank>.json           workspace     ranks               launcher
-    killed.json                   workspace     agent               launcher
+    heartbeats/<rank>             workspace     ranks               launcher
+    killed.json, agent.json       workspace     agent               launcher
     export/request, result.json   workspace     rank 0, exporter    exporter, rank 0
     checkpoints/step-<number>     run folder    ranks               ranks, exporter
     MANIFEST.json                 run folder    rank 0              launchers: the run is finished
@@ -26,5 +28,5 @@ serves `/progress` and `/metrics`. Only launchers report to the control plane; t
 has what rank 0 reached.
 
 Read it in this order: `launcher`, `agent`, `rank`, `setup`, `training` (with `schedule` and
-`evaluation`), `outcome`.
+`evaluation`), `inputs`, `outcome`.
 """

@@ -14,6 +14,8 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_workloads.trainer.pod.roll_call import NotJoined, call_roll
 from pretrain_workloads.trainer.pod.workspace import KilledRank, Workspace
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ class Assignment:
     """Address of pod 0."""
     port: int
     run_id: str
+    start_within: float
+    """Longest time, in seconds, until all pods have met."""
 
     def to_json(self) -> str:
         """Return the command-line argument of this program."""
@@ -53,7 +57,20 @@ def main(assignment: Assignment) -> int:
     from pretrain_workloads.trainer import rank
 
     try:
+        store = call_roll(
+            assignment.address,
+            assignment.port,
+            assignment.node_rank,
+            assignment.nodes,
+            assignment.run_id,
+            assignment.start_within,
+        )
         elastic_launch(_launch_config(assignment), rank.main)()
+        del store
+    except NotJoined as error:
+        report = ExitReport(exit_class=ExitClass.INFRASTRUCTURE, message=str(error))
+        Workspace.of_pod().write_agent_failure(report)
+        return 1
     except ChildFailedError as error:
         killed = [
             KilledRank(rank=number, exit_code=failure.exitcode)
@@ -87,7 +104,7 @@ def _launch_config(assignment: Assignment) -> Any:
         run_id=assignment.run_id,
         rdzv_backend="static",
         rdzv_endpoint=f"{assignment.address}:{assignment.port}",
-        rdzv_configs={"rank": assignment.node_rank, "timeout": 600},
+        rdzv_configs={"rank": assignment.node_rank, "timeout": int(assignment.start_within)},
         max_restarts=0,
         monitor_interval=0.1,
         start_method="fork" if assignment.device == "cpu" else "spawn",

@@ -1,7 +1,6 @@
 """One pod of a run: checks storage, starts the agent, and reports how the attempt ended here."""
 
 import logging
-import math
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pretrain_workloads.trainer.agent import Assignment
 from pretrain_workloads.trainer.inputs import check_inputs
 from pretrain_workloads.trainer.outcome import RankResults, exit_report, fit_termination_message
 from pretrain_workloads.trainer.pod import rendezvous, resources
+from pretrain_workloads.trainer.pod.heartbeat import find_hang
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
 from pretrain_workloads.trainer.pod.workspace import Workspace
 from pretrain_workloads.trainer.run_folder.holder import HolderPhase
@@ -56,7 +56,7 @@ def _run_attempt(run: TrainingRun, lease: Lease | None) -> ExitReport:
     log.info("pod 0 is %s at %s, port %d", run.rendezvous_host, address, run.rendezvous_port)
     kills = resources.memory_kills()
     agent = _start_agent(run, address)
-    exit_code = _wait(agent, workspace, lease)
+    exit_code, hang = _wait(agent, run, workspace, lease)
     results = RankResults(
         reports=workspace.read_reports(),
         killed=workspace.read_killed(),
@@ -64,6 +64,8 @@ def _run_attempt(run: TrainingRun, lease: Lease | None) -> ExitReport:
         is_stop_requested=workspace.is_stop_requested,
         was_out_of_memory=resources.memory_kills() > kills,
         agent_exit_code=exit_code,
+        agent_failure=workspace.read_agent_failure(),
+        hang=hang,
     )
     return exit_report(results, workspace.read_snapshot())
 
@@ -95,6 +97,7 @@ def _start_agent(run: TrainingRun, address: str) -> subprocess.Popen[bytes]:
         address=address,
         port=run.rendezvous_port,
         run_id=f"{run.namespace}-{run.name}-{run.attempt}",
+        start_within=float(run.spec.recovery.start_within),
     )
     command = [sys.executable, "-m", "pretrain_workloads.trainer.agent", assignment.to_json()]
     environment = build_environment(run.device, run.processes_per_node, address)
@@ -117,32 +120,37 @@ def build_environment(device: str, processes: int, address: str) -> dict[str, st
     return environment | dict(os.environ)
 
 
-def _wait(agent: subprocess.Popen[bytes], workspace: Workspace, lease: Lease | None) -> int:
-    """Return the agent's exit code; after a SIGTERM, request a stop, and kill it in the end.
+def _wait(
+    agent: subprocess.Popen[bytes], run: TrainingRun, workspace: Workspace, lease: Lease | None
+) -> tuple[int, str | None]:
+    """Wait for the agent's end; return its exit code, and where the ranks were if they hung.
+
+    After a SIGTERM, the ranks are asked to stop. The agent is killed in the end.
 
     Raises:
         LeaseLost: If this attempt does not hold the lease of the run's folder any more.
     """
+    hang = None
     try:
-        _watch(agent, lease, "running", math.inf)
+        while agent.poll() is None and hang is None:
+            _sleep(lease, "running", _POLL_SECONDS)
+            hang = find_hang(workspace.heartbeats, run.spec.recovery.step_within)
     except (Preempted, KeyboardInterrupt) as signal:
         log.warning("%s; asking the ranks to save and end", signal)
         workspace.request_stop()
-        _watch(agent, lease, "ending", GRACE_SECONDS)
+        _wait_for_end(agent, lease)
     finally:
         if agent.poll() is None:
             agent.kill()  # its ranks die with it
             agent.wait()
-    return agent.returncode
+    return agent.returncode, hang
 
 
-def _watch(
-    agent: subprocess.Popen[bytes], lease: Lease | None, phase: HolderPhase, seconds: float
-) -> None:
-    """Wait up to `seconds` for the agent's end, and renew the lease meanwhile."""
-    deadline = time.monotonic() + seconds
+def _wait_for_end(agent: subprocess.Popen[bytes], lease: Lease | None) -> None:
+    """Wait up to `GRACE_SECONDS` for the agent's end, and renew the lease meanwhile."""
+    deadline = time.monotonic() + GRACE_SECONDS
     while agent.poll() is None:
         if time.monotonic() >= deadline:
-            log.error("the ranks did not end within %.0f s", seconds)
+            log.error("the ranks did not end within %.0f s", GRACE_SECONDS)
             return
-        _sleep(lease, phase, _POLL_SECONDS)
+        _sleep(lease, "ending", _POLL_SECONDS)

@@ -28,6 +28,10 @@ class RankResults:
     """Whether the kernel killed a process of the pod for its memory."""
     agent_exit_code: int
     """Exit code of the agent that watched the ranks."""
+    agent_failure: ExitReport | None = None
+    """Why the agent could not start any rank."""
+    hang: str | None = None
+    """Where the ranks were when the launcher ended their hang."""
 
 
 def exit_report(results: RankResults, snapshot: ProgressSnapshot | None) -> ExitReport:
@@ -60,6 +64,10 @@ def _cause(results: RankResults) -> ExitReport:
             "raise the profile's memory, lower spec.training.microBatchSize, or raise "
             "spec.parallelism.tensor or .pipeline",
         )
+    if results.hang is not None:
+        return ExitReport(exit_class=ExitClass.HANG, message=results.hang)
+    if results.agent_failure is not None and not results.is_stop_requested:
+        return results.agent_failure
     message = _describe_lost_ranks(results)
     if results.is_stop_requested:
         return _preempted(message)
@@ -82,17 +90,23 @@ def _describe_lost_ranks(results: RankResults) -> str:
     collateral = [one for one in results.reports if one.collateral]
     if collateral:
         return collateral[0].report.message
+    if results.agent_exit_code < 0:
+        return f"torchrun's agent {_signal_of(-results.agent_exit_code)}, and its ranks with it"
     return f"the training processes ended with exit code {results.agent_exit_code} and no report"
 
 
 def _describe_end(killed: KilledRank) -> str:
     if killed.exit_code >= 0:
         return f"rank {killed.rank} ended with exit code {killed.exit_code}, without a report"
+    return f"rank {killed.rank} {_signal_of(-killed.exit_code)}"
+
+
+def _signal_of(number: int) -> str:
     try:
-        name = signal.Signals(-killed.exit_code).name
+        name = signal.Signals(number).name
     except ValueError:
-        name = f"signal {-killed.exit_code}"
-    return f"rank {killed.rank} was killed by {name}"
+        name = f"signal {number}"
+    return f"was killed by {name}"
 
 
 def fit_termination_message(report: ExitReport) -> ExitReport:

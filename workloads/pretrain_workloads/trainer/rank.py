@@ -9,6 +9,7 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.task import load_run
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
+from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.lost_peers import describe_lost_peers
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
@@ -34,9 +35,11 @@ def main() -> None:
     workspace = Workspace.of_pod()
     stop = StopRequest(workspace)
     stop.listen()
+    run = load_run(TrainingRun)
+    heartbeat = Heartbeat(workspace.heartbeats, rank, run.spec.recovery.step_within)
     collateral = False
     try:
-        report = _train(workspace, stop)
+        report = _train(run, workspace, stop, heartbeat)
     except BaseException as error:
         log.error("rank %d ends", rank, exc_info=error)
         report, collateral = _failure(error)
@@ -48,12 +51,13 @@ def main() -> None:
     # All ranks agreed to end: to the agent, and to the other ranks, this is a success.
 
 
-def _train(workspace: Workspace, stop: StopRequest) -> ExitReport:
-    run = load_run(TrainingRun)
+def _train(
+    run: TrainingRun, workspace: Workspace, stop: StopRequest, heartbeat: Heartbeat
+) -> ExitReport:
     backend = prepare_backend(run.device)
     from pretrain_workloads.trainer.setup import build_training
 
-    training = build_training(run, backend, workspace, stop)
+    training = build_training(run, backend, workspace, stop, heartbeat)
     if training.model.groups.rank == 0:
         address = os.environ.get("POD_IP", "127.0.0.1")
         serve(training.reporter.tracker, address, paths.PROGRESS_PORT)

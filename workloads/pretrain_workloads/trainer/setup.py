@@ -14,6 +14,7 @@ from pretrain_workloads.trainer.megatron.optimizer import build_optimizer, wrap_
 from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout, plan_layout
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 from pretrain_workloads.trainer.megatron.process_groups import init_process_groups
+from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.workspace import Workspace
 from pretrain_workloads.trainer.progress.curve import LossCurve
@@ -24,7 +25,11 @@ from pretrain_workloads.trainer.training import Training
 
 
 def build_training(
-    run: TrainingRun, backend: Backend, workspace: Workspace, stop: StopRequest
+    run: TrainingRun,
+    backend: Backend,
+    workspace: Workspace,
+    stop: StopRequest,
+    heartbeat: Heartbeat,
 ) -> Training:
     """Connect to the other ranks and return the run of this rank before its first step.
 
@@ -35,7 +40,7 @@ def build_training(
     """
     dataset = Dataset(run, workspace.folder("blocks"))
     layout = plan_layout(run, dataset.block_list.vocabulary_size)
-    groups = init_process_groups(backend, layout, run.processes_per_node, run.spec.training.seed)
+    groups = init_process_groups(run, backend, layout, heartbeat.beat)
     dataset.check_blocks(groups)
     config = model_config(run.spec, layout)
     chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))
@@ -52,6 +57,7 @@ def build_training(
         export=ModelExport(run, layout, workspace, stop),
         reporter=_build_reporter(run, layout, workspace if groups.rank == 0 else None),
         stop=stop,
+        heartbeat=heartbeat,
     )
 
 

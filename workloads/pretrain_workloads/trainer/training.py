@@ -29,6 +29,7 @@ from pretrain_workloads.trainer.megatron.optimizer import (
     zero_gradients,
 )
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
 from pretrain_workloads.trainer.pod.interrupts import Interrupted, StopRequest
 from pretrain_workloads.trainer.pod.rank_failures import NotANumber
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter, StepReport
@@ -52,6 +53,7 @@ class Training:
     export: ModelExport
     reporter: ProgressReporter
     stop: StopRequest
+    heartbeat: Heartbeat
     step: int = 0
     """Optimizer steps done."""
     saved_step: int = -1
@@ -154,6 +156,7 @@ class Training:
         if self.export.is_needed:
             ids = torch.from_numpy(self.dataset.training_sequence(0)[:-1])
             self.export.save_reference_logits(self.model, ids)
+        self.heartbeat.expect(math.inf)  # an export needs no other rank
         if self.model.groups.rank > 0:
             return ExitReport(exit_class=ExitClass.COMPLETE)
         if self.export.is_needed:

@@ -67,7 +67,8 @@ def test_objects_that_do_not_exist_yet_are_warnings() -> None:
 
 
 def test_an_update_is_compared_with_the_existing_run() -> None:
-    grown = {**SPEC, "training": {**SPEC["training"], "tokens": "2M"}}
+    pinned = {"decay": {"tokens": SPEC["training"]["tokens"]}}
+    grown = {**SPEC, "training": {**SPEC["training"], "tokens": "2M", "schedule": pinned}}
     assert respond(review(grown, old=SPEC))["allowed"] is True
     assert respond(review(SPEC, old=grown))["allowed"] is False
     other = {**SPEC, "data": {"datasetRef": {"name": "others"}}}

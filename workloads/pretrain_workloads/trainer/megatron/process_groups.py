@@ -1,6 +1,7 @@
 """The ranks of a run: this process's rank and device, and what all ranks compute together."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,11 +10,12 @@ import torch
 from megatron.core import parallel_state
 from megatron.core.tensor_parallel import model_parallel_cuda_manual_seed
 
+from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.megatron.backend import Backend
 from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 
-TIMEOUT = timedelta(minutes=10)
-"""A collective that takes longer is a hang."""
+_MARGIN_SECONDS = 60.0
+"""Collectives time out so much later than the launcher ends a hang: it can say where ranks are."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ class ProcessGroups:
     """Index among the ranks of this pod."""
     processes_per_node: int
     device: torch.device
+    on_meeting: Callable[[], None] = lambda: None
+    """Called when all ranks have met."""
 
     def all_reduce(self, *values: float) -> list[float]:
         """Return the sum of each value over all ranks; every rank gets the same."""
         tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(tensor)
-        return [float(value) for value in tensor.tolist()]
+        sums = [float(value) for value in tensor.tolist()]  # waits for the device
+        self.on_meeting()
+        return sums
 
     def is_any(self, flag: bool) -> bool:
         """Return whether `flag` is set on any rank; every rank gets the same."""
@@ -55,9 +61,10 @@ class ProcessGroups:
 
 
 def init_process_groups(
-    backend: Backend, layout: ParallelLayout, processes_per_node: int, seed: int
+    run: TrainingRun, backend: Backend, layout: ParallelLayout, on_meeting: Callable[[], None]
 ) -> ProcessGroups:
     """Connect to the other ranks and initialize Megatron-core's groups and random states."""
+    timeout = timedelta(seconds=run.spec.recovery.step_within + _MARGIN_SECONDS)
     local_rank = int(os.environ["LOCAL_RANK"])
     device = torch.device(backend.device)
     if backend.device == "cuda":
@@ -65,20 +72,22 @@ def init_process_groups(
         torch.cuda.set_device(device)
     else:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    torch.distributed.init_process_group(backend.communication, timeout=TIMEOUT)
+    torch.distributed.init_process_group(backend.communication, timeout=timeout)
     parallel_state.initialize_model_parallel(
         layout.tensor_model_parallel_size,
         layout.pipeline_model_parallel_size,
         layout.virtual_pipeline_model_parallel_size,
         context_parallel_size=layout.context_parallel_size,
         create_gloo_process_groups=False,
+        distributed_timeout_minutes=timeout / timedelta(minutes=1),
     )
-    torch.manual_seed(seed)
-    model_parallel_cuda_manual_seed(seed)
+    torch.manual_seed(run.spec.training.seed)
+    model_parallel_cuda_manual_seed(run.spec.training.seed)
     return ProcessGroups(
         rank=torch.distributed.get_rank(),
         world_size=torch.distributed.get_world_size(),
         local_rank=local_rank,
-        processes_per_node=processes_per_node,
+        processes_per_node=run.processes_per_node,
         device=device,
+        on_meeting=on_meeting,
     )

@@ -65,6 +65,12 @@ class Workspace:
         """Delete what an earlier container of the pod left."""
         shutil.rmtree(self.root, ignore_errors=True)
         (self.root / "reports").mkdir(parents=True)
+        self.heartbeats.mkdir()
+
+    @property
+    def heartbeats(self) -> Path:
+        """Return the folder of the ranks' heartbeats."""
+        return self.root / "heartbeats"
 
     def folder(self, name: str) -> Path:
         """Return an existing folder for files of any kind."""
@@ -109,6 +115,14 @@ class Workspace:
         if not path.exists():
             return []
         return [KilledRank.model_validate(one) for one in json.loads(path.read_bytes())]
+
+    def write_agent_failure(self, report: ExitReport) -> None:
+        """Write why the agent could not start any rank."""
+        self._write("agent.json", report)
+
+    def read_agent_failure(self) -> ExitReport | None:
+        """Return why the agent could not start any rank, or `None` if it could."""
+        return _parse(ExitReport, self.root / "agent.json")
 
     def _write(self, name: str, value: ApiModel) -> None:
         path = self.root / name
