@@ -64,6 +64,7 @@ class Reason(StrEnum):
     STAGE_FAILED = "StageFailed"
     CHECKPOINT_SAVED = "CheckpointSaved"
     NO_CHECKPOINT_YET = "NoCheckpointYet"
+    CHECKPOINT_UNSOUND = "CheckpointUnsound"
 
 
 class Condition(ApiModel):

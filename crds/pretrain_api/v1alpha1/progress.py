@@ -26,6 +26,12 @@ class CheckpointStatus(ApiModel):
     bytes: Count = 0
     """Its size."""
 
+    seconds: float | None = None
+    """How long it took to save."""
+
+    paused_seconds: float | None = None
+    """How long training stopped for it. It goes on while the ranks write."""
+
 
 class CurvePoint(ApiModel):
     """The loss at one step."""
@@ -85,6 +91,9 @@ class Progress(ApiModel):
 
     checkpoint: CheckpointStatus | None = None
     """Newest durable checkpoint. Unset means there is none yet."""
+
+    unsound_checkpoints: Annotated[list[Count], Field(max_length=64)] = []
+    """Steps of checkpoints that were found damaged and set aside."""
 
     updated_at: str | None = None
     """When this was measured, RFC 3339."""

@@ -59,6 +59,8 @@ def _conditions(changed: Sequence[Condition]) -> Iterator[EventRecord]:
             yield EventRecord(new.reason, new.message)
         elif new.type == ConditionType.READY and new.reason == Reason.WAITING_FOR_PODS:
             yield EventRecord(new.reason, new.message, is_warning=True)
+        elif new.reason == Reason.CHECKPOINT_UNSOUND:
+            yield EventRecord(new.reason, new.message, is_warning=True)
         elif new.type in _WARNINGS and is_true and new.reason != Reason.INVALID_SPEC:
             yield EventRecord(new.reason, new.message, is_warning=True)
         elif new.type in _NORMAL and is_true:

@@ -40,7 +40,7 @@ def pretrainjob_status(observed: Observation, plan: RunPlan, now: datetime) -> P
         "checkpoint": checkpoint,
         "plan": plan.prediction or previous.plan,
         "conditions": build_conditions(
-            _statements(state, checkpoint), previous.conditions, owner.generation, now
+            _statements(state, checkpoint, progress), previous.conditions, owner.generation, now
         ),
     }
     if state.phase is Phase.COMPLETE and report is not None and report.training is not None:
@@ -56,26 +56,33 @@ def _inputs(previous: PretrainJobStatus, plan: RunPlan) -> RunInputs | None:
 
 
 def _statements(
-    state: State, checkpoint: CheckpointStatus | None
+    state: State, checkpoint: CheckpointStatus | None, progress: Progress | None
 ) -> dict[ConditionType, Statement]:
     is_running = state.reason is Reason.ATTEMPT_RUNNING
-    saved = (
-        Statement("True", Reason.CHECKPOINT_SAVED, f"step {checkpoint.step}, {checkpoint.at}")
-        if checkpoint
-        else Statement("False", Reason.NO_CHECKPOINT_YET)
-    )
     return {
         **state_conditions(state),
         ConditionType.RUNNING: Statement(
             "True" if is_running else "False", state.reason, state.message
         ),
-        ConditionType.CHECKPOINT_HEALTHY: saved,
+        ConditionType.CHECKPOINT_HEALTHY: _checkpoint_health(checkpoint, progress),
         ConditionType.SUSPENDED: (
             Statement("True", Reason.SUSPENDED, state.message)
             if state.phase is Phase.SUSPENDED
             else Statement("False", Reason.NOT_SUSPENDED)
         ),
     }
+
+
+def _checkpoint_health(checkpoint: CheckpointStatus | None, progress: Progress | None) -> Statement:
+    unsound = progress.unsound_checkpoints if progress is not None else []
+    if unsound:
+        steps = ", ".join(map(str, unsound))
+        newest = f"; the newest sound one is of step {checkpoint.step}" if checkpoint else ""
+        message = f"damaged and set aside: those of step {steps}{newest}"
+        return Statement("False", Reason.CHECKPOINT_UNSOUND, message)
+    if checkpoint is None:
+        return Statement("False", Reason.NO_CHECKPOINT_YET)
+    return Statement("True", Reason.CHECKPOINT_SAVED, f"step {checkpoint.step}, {checkpoint.at}")
 
 
 def _progress(progress: Progress | None, plan: RunPlan) -> Progress | None:

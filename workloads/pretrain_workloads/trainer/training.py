@@ -186,6 +186,7 @@ class Training:
     def _resume(self) -> None:
         marker = self.loader.load(self.optimizer)
         self.saved_at = time.monotonic()
+        self.reporter.tracker.set_progress(unsound_checkpoints=self.loader.unsound[-64:])
         if marker is None:
             return
         check_continuity(self.run.spec.training, marker.tokens, marker.learning_rate)

@@ -9,6 +9,7 @@ from pretrain_api.reports import ExitClass
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileStatus
 from pretrain_api.v1alpha1.data_status import DataStatus, StageStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, PretrainJobStatus
+from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress
 from pretrain_operator.build.event import EventRecord, build_event
 from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, State
@@ -130,6 +131,19 @@ def test_a_suspended_run_has_an_event() -> None:
         ACCEPTED,
         EventRecord("Suspended", "spec.suspend is true"),
     )
+
+
+def test_a_damaged_checkpoint_has_one_event_that_names_it_and_what_is_left() -> None:
+    observed = Observation(make_object("PretrainJob", "run"))
+    plan = RunPlan(state=State(Phase.RUNNING, Reason.ATTEMPT_RUNNING, "attempt 2 runs"))
+    saved = CheckpointStatus(step=8, uri="s3://c/8", at="now")
+    progress = Progress(checkpoint=saved, unsound_checkpoints=[10, 12])
+    before = pretrainjob_status(replace(observed, progress=Progress(checkpoint=saved)), plan, NOW)
+    after = pretrainjob_status(replace(observed, progress=progress), plan, NOW)
+    message = "damaged and set aside: those of step 10, 12; the newest sound one is of step 8"
+    event = EventRecord("CheckpointUnsound", message, is_warning=True)
+    assert status_events(before, after) == (event,)
+    assert status_events(after, after) == ()
 
 
 @pytest.mark.parametrize("reason", [ExitClass.COMPLETE.value, "suspended", "replaced"])

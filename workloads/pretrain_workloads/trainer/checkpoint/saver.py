@@ -153,14 +153,17 @@ class CheckpointSaver:
             self._commit(marker)
         self._model.groups.barrier()
         now = time.monotonic()
+        seconds, paused = now - started.began, started.paused_seconds + now - waited
         log.info(
             "checkpoint of step %d: %.1f MB in %.1f s, for which training stopped for %.2f s",
             marker.step,
             sum(file.bytes for file in files) / 1e6,
-            now - started.began,
-            started.paused_seconds + now - waited,
+            seconds,
+            paused,
         )
-        return marker.status(self._files.folder)
+        return marker.status(self._files.folder).model_copy(
+            update={"seconds": round(seconds, 2), "paused_seconds": round(paused, 2)}
+        )
 
     def _plan(self, optimizer: Any, step: int) -> Save:
         local = self._files.local(step)
