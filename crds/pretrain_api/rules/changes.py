@@ -1,7 +1,8 @@
 """Rules about changing a PretrainJob: a run stays what it was when it started.
 
 Only `suspend`, `training.tokens` (upwards), `training.schedule.decay.tokens`, `checkpoint.every`,
-`checkpoint.keep`, `recovery`, `evaluation` and `ttlAfterFinished` may change.
+`checkpoint.keep`, `checkpoint.gracePeriod`, `recovery`, `evaluation` and `ttlAfterFinished` may
+change.
 """
 
 from pydantic import BaseModel
@@ -24,6 +25,7 @@ _MUTABLE = {
     "training.schedule.decay.tokens",
     "checkpoint.every",
     "checkpoint.keep",
+    "checkpoint.gracePeriod",
 }
 
 
@@ -44,7 +46,7 @@ def _immutable(path: str, required: bool) -> Rule:
         holds,
         "cannot change once the object exists; make a new PretrainJob (only suspend,"
         " training.tokens, training.schedule.decay.tokens, checkpoint.every, checkpoint.keep,"
-        " recovery, evaluation and ttlAfterFinished may change)",
+        " checkpoint.gracePeriod, recovery, evaluation and ttlAfterFinished may change)",
         source="our own: a run records exactly what it consumed",
         otherwise="a resumed run that silently is another run",
         is_transition=True,

@@ -51,6 +51,10 @@ class CheckpointSpec(Location):
     keep: CheckpointRetention = CheckpointRetention()
     """Which ones are kept."""
 
+    grace_period: Annotated[Duration, Field(ge=30, le=86400)] = 120
+    """How long pods may take to save and end when their node asks them to; holds from the next
+    attempt on. A save needs the time to write a node's share."""
+
 
 class RestartBudget(ApiModel):
     """How often one cause may end an attempt before the run fails."""

@@ -22,9 +22,6 @@ from pretrain_operator.plan.retry import retry_value
 QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
 """Labels of a PretrainJob that are copied to its Jobs, for Kueue."""
 
-GRACE_SECONDS = 120
-"""Time to save a checkpoint after SIGTERM."""
-
 
 def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str, Any], ...]:
     """Return the ConfigMap and the Job of an attempt, in the order in which they are applied."""
@@ -49,7 +46,7 @@ def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str,
         config_map=config_map_name,
         secrets=attempt.secrets,
         labels={**owner_labels(owner.key), **labels},
-        grace_seconds=GRACE_SECONDS,
+        grace_seconds=run.spec.checkpoint.grace_period,
         subdomain=service_name(owner.key.name),
         ports=({"name": "progress", "containerPort": paths.PROGRESS_PORT, "protocol": "TCP"},),
     )

@@ -1,5 +1,7 @@
 """Warnings and hints about a plan that is allowed."""
 
+import math
+
 from pretrain_api.formulas.model_shapes import ModelShape
 from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.rules import Problem, Severity
@@ -15,6 +17,12 @@ _LARGEST_BUBBLE = 0.25
 """Idle time of the pipeline over its computing time."""
 _MANY_EPOCHS = 4.0
 """Beyond these, repeated tokens are worth little. Source: Muennighoff et al. (arXiv 2305.16264)."""
+_OPTIMIZER_BYTES = 12
+"""Bytes of a parameter's states in a checkpoint: fp32 weight and two moments."""
+_SAVED_PER_SECOND = 1e9
+"""Bytes that a node writes: a usual rate of shared file systems and object stores."""
+_STEP_AND_END_SECONDS = 30.0
+"""Of a grace period: the running step before the save, and the report after it."""
 
 
 def plan_warnings(
@@ -24,7 +32,7 @@ def plan_warnings(
 
     `unique_tokens` are the different tokens of the dataset, `None` while they are not known.
     """
-    problems = [_spare_memory(plan), _pipeline_bubble(spec, plan)]
+    problems = [_spare_memory(plan), _pipeline_bubble(spec, plan), _grace_period(spec, plan)]
     if unique_tokens:
         problems.append(_many_epochs(spec.training.tokens, unique_tokens))
     return [problem for problem in problems if problem is not None]
@@ -67,6 +75,21 @@ def _pipeline_bubble(spec: PretrainJobSpec, plan: PlanStatus) -> Problem | None:
         " pipeline or virtualPipeline"
     )
     return _warning("pipeline-bubble", "spec.training.globalBatchSize", message)
+
+
+def _grace_period(spec: PretrainJobSpec, plan: PlanStatus) -> Problem | None:
+    grace = spec.checkpoint.grace_period
+    weights = 4 if spec.training.precision == "fp32" else 2
+    share = plan.parameters * (weights + _OPTIMIZER_BYTES) // spec.parallelism.nodes
+    seconds = share / _SAVED_PER_SECOND
+    if seconds + _STEP_AND_END_SECONDS <= grace:
+        return None
+    message = (
+        f"{grace} s are too short to save {gib(share)} from each node, which takes about"
+        f" {seconds:.0f} s at 1 GB/s: a preemption would lose the steps since the last"
+        f" checkpoint; use {math.ceil((seconds + _STEP_AND_END_SECONDS) / 60)}m"
+    )
+    return _warning("grace-period", "spec.checkpoint.gracePeriod", message)
 
 
 def _many_epochs(tokens: int, unique_tokens: int) -> Problem | None:

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 RENDEZVOUS_SECONDS = 300.0
 """How long pods wait for pod 0's address: images may still be pulled on its node."""
 
-GRACE_SECONDS = 100.0
-"""How long ranks may take to save and end after SIGTERM. The pod's grace period is longer."""
+_REPORT_SECONDS = 20.0
+"""The end of the pod's grace period, which the launcher needs to report."""
 
 _POLL_SECONDS = 0.1
 
@@ -138,7 +138,7 @@ def _wait(
     except (Preempted, KeyboardInterrupt) as signal:
         log.warning("%s; asking the ranks to save and end", signal)
         workspace.request_stop()
-        _wait_for_end(agent, lease)
+        _wait_for_end(agent, lease, run.spec.checkpoint.grace_period - _REPORT_SECONDS)
     finally:
         if agent.poll() is None:
             agent.kill()  # its ranks die with it
@@ -146,11 +146,11 @@ def _wait(
     return agent.returncode, hang
 
 
-def _wait_for_end(agent: subprocess.Popen[bytes], lease: Lease | None) -> None:
-    """Wait up to `GRACE_SECONDS` for the agent's end, and renew the lease meanwhile."""
-    deadline = time.monotonic() + GRACE_SECONDS
+def _wait_for_end(agent: subprocess.Popen[bytes], lease: Lease | None, seconds: float) -> None:
+    """Wait up to `seconds` for the agent's end, and renew the lease meanwhile."""
+    deadline = time.monotonic() + seconds
     while agent.poll() is None:
         if time.monotonic() >= deadline:
-            log.error("the ranks did not end within %.0f s", GRACE_SECONDS)
+            log.error("the ranks did not end within %.0f s", seconds)
             return
         _sleep(lease, "ending", _POLL_SECONDS)

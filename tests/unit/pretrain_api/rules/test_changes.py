@@ -49,6 +49,7 @@ ALLOWED: dict[str, object] = {
     "evaluation": {"prompts": ["a"]},
     "checkpoint.every": {"minutes": 5},
     "checkpoint.keep": {"everySteps": 100},
+    "checkpoint.gracePeriod": "10m",
     "training.schedule.decay.tokens": "1M",
 }
 

@@ -101,6 +101,19 @@ def test_an_idle_pipeline_is_warned_of_with_its_share(batches: int, want: bool) 
         )
 
 
+@pytest.mark.parametrize(("parameters", "want"), [(6_428_571_000, False), (6_428_572_000, True)])
+def test_a_grace_period_that_is_too_short_for_a_save_is_warned_of(
+    parameters: int, want: bool
+) -> None:
+    """14 bytes a parameter at 1 GB/s, and half a minute around it: 120 s are the default."""
+    status = plan_of({"nodes": 1, "tensor": 8}).model_copy(update={"parameters": parameters})
+    shown = rules(status)
+    assert ("grace-period" in shown) is want
+    if want:
+        assert "which takes about 90 s at 1 GB/s" in shown["grace-period"]
+        assert shown["grace-period"].endswith("use 3m")
+
+
 def test_chunks_shorten_the_idle_time() -> None:
     status = plan_of({"nodes": 1, "tensor": 2, "pipeline": 4, "virtualPipeline": 2})
     assert "pipeline-bubble" not in rules(status.model_copy(update={"micro_batches": 6}))
