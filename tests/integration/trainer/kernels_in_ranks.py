@@ -14,6 +14,7 @@ from pretrain_workloads.trainer.megatron.backend import prepare_backend
 
 prepare_backend("cpu")
 from pretrain_workloads.trainer.kernels.attention import CausalAttention, chunks_of_rank  # noqa: E402
+from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
 from pretrain_workloads.trainer.kernels.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
 
@@ -33,7 +34,14 @@ def run_rank(rank: int, port: int) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     distributed.init_process_group("gloo", rank=rank, world_size=RANKS)
     failures = {}
-    for check in (check_rotation, check_gradient_of_rotation, check_cross_entropy, check_attention):
+    checks = (
+        check_rotation,
+        check_gradient_of_rotation,
+        check_normal_numbers,
+        check_cross_entropy,
+        check_attention,
+    )
+    for check in checks:
         try:
             check(rank)
             mine = ""
@@ -69,6 +77,26 @@ def check_gradient_of_rotation(rank: int) -> None:
     heads = a_tensor(6, 2, 3, 8).double().requires_grad_()
     cosine, sine = rotations((range(6),), 8, BASE, torch.float64, torch.device("cpu"))
     assert torch.autograd.gradcheck(lambda given: rotate(given, cosine, sine), heads)
+
+
+def check_normal_numbers(rank: int) -> None:
+    del rank
+    whole = torch.empty(40, 3, 50)
+    fill_normal(whole, (40, 3, 50), (0, 0, 0), seed=7, deviation=2.0)
+    part = torch.empty(10, 2, 20)
+    fill_normal(part, (40, 3, 50), (15, 1, 25), seed=7, deviation=2.0)
+    torch.testing.assert_close(part, whole[15:25, 1:3, 25:45], rtol=0, atol=0)
+
+    many = torch.empty(1000, 1000)
+    fill_normal(many, (1000, 1000), (0, 0), seed=8, deviation=1.0)
+    moments = [float((many**power).mean()) for power in (1, 2, 3, 4)]
+    for found, expected in zip(moments, (0.0, 1.0, 0.0, 3.0), strict=True):
+        assert abs(found - expected) < 0.02, moments
+    neighbours = float((many[:, 1:] * many[:, :-1]).mean())
+    assert abs(neighbours) < 0.005, neighbours
+    other = torch.empty(1000, 1000)
+    fill_normal(other, (1000, 1000), (0, 0), seed=9, deviation=1.0)
+    assert abs(float((many * other).mean())) < 0.005
 
 
 def check_cross_entropy(rank: int) -> None:

@@ -15,6 +15,7 @@ from integration.trainer.launchers import StartLaunchers
 from integration.trainer.training_runs import LENGTH, losses, make_run
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass
+from pretrain_api.runs import TrainingRun
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -223,6 +224,14 @@ def test_wrong_inputs_are_refused_before_any_rank_starts(
         assert part in report.message
     assert "starts" not in pod.log.read_text()
     assert pod.step == 0
+
+
+def test_defaults_that_are_written_out_ask_for_nothing(
+    pods: TrainerPods, start: StartLaunchers
+) -> None:
+    run = TrainingRun.model_validate(make_run())
+    (pod,) = start(run.model_dump(mode="json", by_alias=True))
+    assert pod.report().exit_class is ExitClass.COMPLETE
 
 
 @pytest.mark.parametrize(

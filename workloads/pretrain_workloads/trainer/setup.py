@@ -4,6 +4,7 @@ from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
 from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.checkpoint import store
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver
@@ -43,9 +44,11 @@ def build_training(
     groups = init_process_groups(run, backend, layout, heartbeat.beat)
     dataset.check_blocks(groups)
     config = model_config(run.spec, layout)
-    chunks = wrap_model(run.spec, config, build_model(run.spec, layout, config))
-    model = ParallelModel(chunks, layout, groups)
     files = RunFiles(run_folder(run), workspace.folder("checkpoints") / str(groups.rank))
+    is_new = groups.broadcast(groups.rank == 0 and not store.find(files.folder).markers)
+    model_chunks = build_model(run.spec, layout, config, draws_weights=is_new)
+    chunks = wrap_model(run.spec, config, model_chunks)
+    model = ParallelModel(chunks, layout, groups)
     return Training(
         run=run,
         model=model,

@@ -95,16 +95,27 @@ def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerCo
 
 
 def build_model(
-    spec: PretrainJobSpec, layout: ParallelLayout, config: TransformerConfig
+    spec: PretrainJobSpec,
+    layout: ParallelLayout,
+    config: TransformerConfig,
+    draws_weights: bool = True,
 ) -> list[LlamaModel]:
-    """Return this rank's chunks of the model, one for each of its virtual pipeline stages."""
+    """Return this rank's chunks of the model, one for each of its virtual pipeline stages.
+
+    Args:
+        spec: The run.
+        layout: Its sizes.
+        config: Megatron-core's configuration.
+        draws_weights: Whether to draw initial weights; not if a checkpoint will overwrite them.
+    """
     virtual = layout.virtual_pipeline_model_parallel_size
     stages: list[dict[str, int]] = [{"vp_stage": n} for n in range(virtual)] if virtual else [{}]
     chunks = [_build_chunk(spec.model, layout, config, stage) for stage in stages]
     _check_layers(chunks, layout)
-    initialize(chunks, spec.model, spec.training.seed)
     if torch.cuda.is_available():
         chunks = [chunk.cuda() for chunk in chunks]
+    if draws_weights:
+        initialize(chunks, spec.model, spec.training.seed)
     return chunks
 
 

@@ -9,6 +9,7 @@ from megatron.core.dist_checkpointing.dict_utils import nested_values
 from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factories
 
 from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_workloads.trainer.kernels.normal import fill_normal
 
 CHECKPOINT_METADATA = {
     "distrib_optim_sharding_type": "fully_reshardable",
@@ -24,8 +25,8 @@ _OUTPUT_PROJECTIONS = ("linear_proj.weight", "linear_fc2.weight")
 def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
     """Draw the weights of this rank's part of the model; norms start at one.
 
-    Each whole tensor is drawn from a generator that is seeded by the tensor's name, and the slice
-    of this rank is copied from it.
+    Each number depends on the seed, the tensor's name and its place in the whole tensor, so that
+    every rank draws its own slice alone.
     """
     for chunk in chunks:
         state = chunk.sharded_state_dict(metadata=CHECKPOINT_METADATA)
@@ -36,13 +37,13 @@ def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
             if "norm" in tensor.key:
                 tensor.data.fill_(1.0)
                 continue
-            whole = _draw(tensor, _deviation(tensor.key, model), seed)
-            tensor.data.copy_(whole[tensor.global_slice()].reshape(tensor.data.shape))
-
-
-def _draw(tensor: ShardedTensor, deviation: float, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed + zlib.crc32(tensor.key.encode()))
-    return torch.randn(tensor.global_shape, generator=generator) * deviation
+            fill_normal(
+                tensor.data,
+                tensor.global_shape,
+                tensor.global_offset,
+                seed + zlib.crc32(tensor.key.encode()),
+                _deviation(tensor.key, model),
+            )
 
 
 def _deviation(key: str, model: ModelSpec) -> float:
