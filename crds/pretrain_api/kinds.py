@@ -154,6 +154,7 @@ PRETRAIN_JOB = Kind(
         Column("Steps", ".status.progress.totalSteps", "integer"),
         Column("Loss", ".status.progress.loss", "number"),
         Column("PPL", ".status.progress.perplexity", "number"),
+        Column("BITS/BYTE", ".status.progress.bitsPerByte", "number"),
         Column("Tok/s/GPU", ".status.progress.tokensPerSecondPerGpu", "number"),
         Column("MFU", ".status.progress.mfu", "number", wide=True),
         Column("Checkpoint", ".status.checkpoint.step", "integer"),

@@ -102,10 +102,14 @@ class EvaluationSpec(ApiModel):
     """Whether perplexity on the dataset's held-out sequences is measured."""
 
     prompts: Annotated[list[Annotated[str, Field(max_length=2048)]], Field(max_length=32)] = []
-    """Texts that the trained model continues, greedily, at the end."""
+    """Texts that the trained model continues at the end."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 32
     """Tokens of a continuation."""
+
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 0.8
+    """What logits are divided by to draw the next token among the likeliest, without repeating
+    three tokens. 0 always takes the likeliest, which small models repeat without end."""
 
 
 class HuggingFaceExport(Location):

@@ -67,6 +67,10 @@ class Progress(ApiModel):
     perplexity: float | None = None
     """Newest perplexity on the held-out sequences."""
 
+    bits_per_byte: float | None = None
+    """The same loss, in bits a byte of text: comparable between tokenizers. Unset means that the
+    dataset does not say how many bytes its held-out tokens stand for."""
+
     learning_rate: float | None = None
     """Learning rate of the newest step."""
 
@@ -109,7 +113,7 @@ class Continuation(ApiModel):
     """The prompt."""
 
     text: str
-    """The greedy continuation, shortened to 200 characters."""
+    """The continuation, shortened to 200 characters."""
 
 
 class TrainingSummary(ApiModel):
@@ -136,6 +140,12 @@ class TrainingSummary(ApiModel):
 
     perplexity: float | None = None
     """Perplexity on the held-out sequences at the end."""
+
+    initial_bits_per_byte: float | None = None
+    """Bits per byte of held-out text before the first step."""
+
+    bits_per_byte: float | None = None
+    """Bits per byte of held-out text at the end."""
 
     parameters: Count = 0
     """Parameters of the model."""

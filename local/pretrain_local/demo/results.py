@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pretrain_api.v1alpha1.data_status import DataStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobStatus
-from pretrain_api.v1alpha1.progress import CurvePoint
+from pretrain_api.v1alpha1.progress import CurvePoint, TrainingSummary
 from pretrain_local.demo.snapshots import SHOWN_KINDS, ObjectSnapshot
 from pretrain_local.kubectl import Kubectl
 
@@ -89,7 +89,7 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
         console.print(
             f"perplexity on held-out text: [bold]{summary.initial_perplexity:,.0f}[/] before, "
             f"[bold]{summary.perplexity:,.1f}[/] after {summary.tokens:,} tokens "
-            f"({summary.parameters / 1e6:.1f} M parameters)",
+            f"({summary.parameters / 1e6:.1f} M parameters){_bits(summary)}",
             soft_wrap=True,
         )
     for continuation in summary.continuations:
@@ -98,6 +98,12 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
         console.print(continuation.text, markup=False, highlight=False)
     if summary.export is not None:
         console.print(f"\nHugging Face model: {summary.export.uri}", highlight=False)
+
+
+def _bits(summary: TrainingSummary) -> str:
+    if summary.initial_bits_per_byte is None or summary.bits_per_byte is None:
+        return ""
+    return f" (bits per byte: {summary.initial_bits_per_byte:.2f}, {summary.bits_per_byte:.3f})"
 
 
 def _print_verbatim(console: Console, text: str) -> None:

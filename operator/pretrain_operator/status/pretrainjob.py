@@ -98,6 +98,9 @@ def _progress(progress: Progress | None, plan: RunPlan) -> Progress | None:
         "epochs": progress.epochs if summary.epochs is None else summary.epochs,
         "loss": progress.loss if summary.loss is None else _rounded(summary.loss),
         "perplexity": _rounded(summary.perplexity) if summary.perplexity else progress.perplexity,
+        "bits_per_byte": (
+            _rounded(summary.bits_per_byte) if summary.bits_per_byte else progress.bits_per_byte
+        ),
         "curve": report.curve or progress.curve,
     }
     if report.exit_class is ExitClass.COMPLETE:

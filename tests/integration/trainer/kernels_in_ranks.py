@@ -13,6 +13,7 @@ from torch.nn import functional
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
 
 prepare_backend("cpu")
+from pretrain_workloads.trainer.export.continuations import Sampling  # noqa: E402
 from pretrain_workloads.trainer.kernels.attention import CausalAttention, chunks_of_rank  # noqa: E402
 from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
@@ -38,6 +39,7 @@ def run_rank(rank: int, port: int) -> None:
         check_rotation,
         check_gradient_of_rotation,
         check_normal_numbers,
+        check_sampling,
         check_cross_entropy,
         check_attention,
     )
@@ -97,6 +99,27 @@ def check_normal_numbers(rank: int) -> None:
     other = torch.empty(1000, 1000)
     fill_normal(other, (1000, 1000), (0, 0), seed=9, deviation=1.0)
     assert abs(float((many * other).mean())) < 0.005
+
+
+def check_sampling(rank: int) -> None:
+    del rank
+    logits = a_tensor(5)
+    assert Sampling(0.0, seed=1).next_id(logits, []) == int(logits.argmax())
+
+    def draw(seed: int) -> list[int]:
+        sampling, ids = Sampling(0.8, seed), list[int]()
+        for _ in range(60):
+            ids.append(sampling.next_id(logits * 0.0, ids))
+        return ids
+
+    drawn = draw(3)
+    assert drawn == draw(3) != draw(4)
+    triples = list(zip(drawn, drawn[1:], drawn[2:], strict=False))
+    assert len(set(triples)) == len(triples)
+    sure = torch.tensor([9.0, 0.0, 0.0])  # the others are not among the likeliest
+    assert {Sampling(1.0, seed).next_id(sure, []) for seed in range(50)} == {0}
+    only = Sampling(1.0, seed=1)  # one id can only be repeated
+    assert [only.next_id(torch.zeros(1), [0] * n) for n in range(5)] == [0] * 5
 
 
 def check_cross_entropy(rank: int) -> None:

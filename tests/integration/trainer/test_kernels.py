@@ -38,6 +38,12 @@ def test_a_part_of_a_tensor_is_drawn_as_in_the_whole_one(failures: dict[str, str
     assert failures["check_normal_numbers"] == ""
 
 
+def test_a_text_is_drawn_from_its_seed_without_repeating_three_tokens(
+    failures: dict[str, str],
+) -> None:
+    assert failures["check_sampling"] == ""
+
+
 def test_the_loss_is_that_of_the_ids_without_padding_rows(failures: dict[str, str]) -> None:
     assert failures["check_cross_entropy"] == ""
 

@@ -3,6 +3,7 @@
 It writes the plan, the validation set and the ledger.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,20 @@ from pretrain_workloads.dataset.plan import StreamPlan
 from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair, read_documents
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.indexed_blocks import token_type
-from pretrain_workloads.storage import Folder, open_output
+from pretrain_workloads.storage import Folder, open_artifact, open_output
+from pretrain_workloads.tokenizer.piece_bytes import piece_bytes
 
 type Mask = npt.NDArray[np.bool_]
 """One truth value for each document."""
+
+
+@dataclass(frozen=True)
+class _HeldOutText:
+    """The validation set."""
+
+    files: list[ArtifactFile]
+    bytes: int
+    """Bytes of text that its labels stand for."""
 
 
 def compose(run: DatasetRun) -> ExitReport:
@@ -65,7 +76,8 @@ def compose(run: DatasetRun) -> ExitReport:
     plan = StreamPlan(firsts, lengths, plan_uses(parts, lengths, hashes, total, spec.seed))
     validation = _validation_uses(spec, first_of_groups(held_out, groups), lengths)
     tokenizer = tokenizer_summary(run)
-    files = _write_validation(run, tokenizer, folder, plan, validation)
+    held_out_text = _write_validation(run, tokenizer, folder, plan, validation)
+    files = held_out_text.files
     block_tokens = block_sequences(spec) * spec.sequence_length
     uses = LedgerUses(plan.uses, validation, open_inputs(run).digests)
     files.append(write_ledger(folder, documents, uses, block_tokens))
@@ -77,6 +89,7 @@ def compose(run: DatasetRun) -> ExitReport:
         "summary": summary.model_dump(by_alias=True),
         "files": [file.model_dump(by_alias=True) for file in files],
         "validationTokens": int(validation["tokens"].sum()),
+        "validationBytes": held_out_text.bytes,
     }
     folder.write_json(names.composed, done)
     return _report(done)
@@ -135,16 +148,18 @@ def _write_validation(
     folder: Folder,
     plan: StreamPlan,
     validation: npt.NDArray[Any],
-) -> list[ArtifactFile]:
-    """Write the validation set, unless it is empty; return its files."""
+) -> _HeldOutText:
+    """Write the validation set, unless it is empty."""
     if not len(validation):
-        return []
+        return _HeldOutText([], 0)
     length = run.spec.sequence_length
     end = stream_tokens(validation_sequences(validation, length), length)
     names, dtype = DatasetFiles(run.tasks), token_type(tokenizer.vocabulary_size)
     with open_tokens(folder, names, plan, dtype) as tokens:
         pair = cut(tokens, validation, 0, end, tokenizer.end_of_document)
-    return publish_pair(folder, VALIDATION, *pair)
+    sizes = piece_bytes(open_artifact(run.tokenizer), tokenizer)
+    labels = pair[0][1:]  # the first token is only read
+    return _HeldOutText(publish_pair(folder, VALIDATION, *pair), int(sizes[labels].sum()))
 
 
 def _summary(

@@ -43,7 +43,8 @@ def _write_manifest(run: DatasetRun, folder: Folder) -> Manifest:
     files = [
         ArtifactFile.model_validate(file) for done in (composed, *written) for file in done["files"]
     ]
-    files.append(folder.write_json(BLOCK_LIST, _describe_blocks(run, summary, written)))
+    blocks = _describe_blocks(run, summary, written, composed.get("validationBytes"))
+    files.append(folder.write_json(BLOCK_LIST, blocks))
     return seal_manifest(
         folder,
         _PACKAGES,
@@ -58,14 +59,18 @@ def _write_manifest(run: DatasetRun, folder: Folder) -> Manifest:
 
 
 def _describe_blocks(
-    run: DatasetRun, summary: DatasetSummary, written: list[dict[str, Any]]
+    run: DatasetRun,
+    summary: DatasetSummary,
+    written: list[dict[str, Any]],
+    validation_bytes: int | None,
 ) -> dict[str, Any]:
     """Return the content of `blocks.json`."""
     length, held_out = run.spec.sequence_length, summary.validation_sequences
     blocks = [entry for done in written for entry in done["blocks"]]
+    validation = sequences_entry(VALIDATION, held_out, length) | {"bytes": validation_bytes}
     return {
         "sequenceLength": length,
         "vocabularySize": summary.vocabulary_size,
         "blocks": sorted(blocks, key=lambda entry: str(entry["path"])),
-        "validation": [sequences_entry(VALIDATION, held_out, length)] if held_out else [],
+        "validation": [validation] if held_out else [],
     }

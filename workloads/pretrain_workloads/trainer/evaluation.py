@@ -1,6 +1,7 @@
-"""Perplexity on the held-out sequences."""
+"""The loss on the held-out sequences."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -16,8 +17,30 @@ class EvaluationStopped(Exception):
     """The evaluation was abandoned because the ranks must save and end."""
 
 
-def perplexity(model: ParallelModel, dataset: Dataset, stop: StopRequest) -> float | None:
-    """Return exp of the mean loss of all held-out tokens, or `None` if nothing is held out.
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """The loss on all held-out sequences."""
+
+    nats: float
+    """Cross-entropy, summed over tokens."""
+    tokens: float
+    text_bytes: int | None
+    """Bytes of text that the tokens stand for, if that is known."""
+
+    @property
+    def perplexity(self) -> float:
+        """Return exp of the mean loss of a token."""
+        # That of a model that was just initialized may exceed the largest float.
+        return math.exp(min(self.nats / self.tokens, 700.0))
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Return the loss in bits a byte of text, which does not depend on the tokenizer."""
+        return self.nats / math.log(2) / self.text_bytes if self.text_bytes else None
+
+
+def held_out_loss(model: ParallelModel, dataset: Dataset, stop: StopRequest) -> HeldOutLoss | None:
+    """Return the loss on all held-out sequences, or `None` if nothing is held out.
 
     Raises:
         EvaluationStopped: If any rank was asked to stop; all ranks raise it.
@@ -37,5 +60,4 @@ def perplexity(model: ParallelModel, dataset: Dataset, stop: StopRequest) -> flo
         return None
     if not math.isfinite(loss):
         raise NotANumber("the loss of the held-out sequences is not a number")
-    # The perplexity of a model that was just initialized may exceed the largest float.
-    return math.exp(min(loss / tokens, 700.0))
+    return HeldOutLoss(loss, tokens, dataset.validation_bytes)

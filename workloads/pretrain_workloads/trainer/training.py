@@ -15,7 +15,7 @@ from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver, RunHistory
-from pretrain_workloads.trainer.evaluation import EvaluationStopped, perplexity
+from pretrain_workloads.trainer.evaluation import EvaluationStopped, held_out_loss
 from pretrain_workloads.trainer.export.model_export import ModelExport
 from pretrain_workloads.trainer.megatron.forward_backward import (
     RankFlags,
@@ -199,6 +199,7 @@ class Training:
             to_step=self.step,
             tokens=marker.tokens,
             initial_perplexity=marker.initial_perplexity,
+            initial_bits_per_byte=marker.initial_bits_per_byte,
             loss=marker.curve[-1].loss if marker.curve else None,
         )
         tracker.set_progress(
@@ -236,6 +237,7 @@ class Training:
         history = RunHistory(
             learning_rate(self.run.spec.training, self.step * self.model.layout.tokens_per_step),
             tracker.summary.initial_perplexity,
+            tracker.summary.initial_bits_per_byte,
             tracker.curve.points,
         )
         self.saver.begin(self.optimizer, self.step, history)
@@ -255,18 +257,26 @@ class Training:
         tracker = self.reporter.tracker
         tracker.set_progress(phase="evaluating")
         try:
-            value = perplexity(self.model, self.dataset, self.stop)
+            loss = held_out_loss(self.model, self.dataset, self.stop)
         except EvaluationStopped:
             if self.step:
                 self._save()
             raise Interrupted(f"stopped during the evaluation after step {self.step}") from None
-        tracker.set_progress(perplexity=value)
-        tracker.set_summary(perplexity=value)
+        if loss is None:
+            return
+        values = {"perplexity": loss.perplexity, "bits_per_byte": loss.bits_per_byte}
+        tracker.set_progress(**values)
+        tracker.set_summary(**values)
         if self.step == 0:
-            tracker.set_summary(initial_perplexity=value)
+            tracker.set_summary(**{f"initial_{name}": value for name, value in values.items()})
         self.reporter.write_snapshot()
         self.reporter.restart_clock(self.step)
-        log.info("perplexity %s after step %d", value, self.step)
+        log.info(
+            "perplexity %.2f after step %d%s",
+            loss.perplexity,
+            self.step,
+            "" if loss.bits_per_byte is None else f", {loss.bits_per_byte:.4f} bits per byte",
+        )
 
     def _export(self) -> None:
         tracker = self.reporter.tracker

@@ -21,6 +21,7 @@ from pretrain_workloads.tokenizer.encoder import (
     tokenizers_encoder,
 )
 from pretrain_workloads.tokenizer.measure import measure
+from pretrain_workloads.tokenizer.piece_bytes import byte_level_bytes
 from pretrain_workloads.tokenizer.trained_tokenizer import TrainedTokenizer, train_tokenizer
 from pretrain_workloads.tokenizer.vocabulary import END
 
@@ -51,6 +52,15 @@ pieces = st.sampled_from(
     ]
 )
 anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=anything)
+def test_the_bytes_of_all_ids_are_those_of_the_text(text: str) -> None:
+    tokenizer = trained()
+    ids, _ = tokenizer.encode([text])
+    sizes = byte_level_bytes(tokenizer.files["tokenizer.json"])
+    assert sizes[ids].sum() == len(text.encode())
 
 
 @settings(max_examples=300, deadline=None)

@@ -17,6 +17,7 @@ from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.conversion import configuration, convert
 from pretrain_workloads.tokenizer.encoder import SENTENCEPIECE, sentencepiece_encoder
 from pretrain_workloads.tokenizer.measure import TokenizerMismatch, measure
+from pretrain_workloads.tokenizer.piece_bytes import sentencepiece_bytes
 from pretrain_workloads.tokenizer.trained_tokenizer import TrainedTokenizer
 from pretrain_workloads.tokenizer.training import train, training_lines, without_rare_characters
 from pretrain_workloads.tokenizer.vocabulary import SPACE, WHITESPACE
@@ -53,6 +54,13 @@ pieces = st.sampled_from(
     ]
 )
 anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=anything)
+def test_the_bytes_of_all_ids_are_those_of_the_text(text: str) -> None:
+    ids, _ = sentencepiece_encoder(model())([text])
+    assert sentencepiece_bytes(model())[ids].sum() == len(text.encode())
 
 
 @settings(max_examples=150, deadline=None)

@@ -19,6 +19,8 @@ class BlockEntry:
     """Path of its files below the dataset's folder, without suffix."""
     sequences: int
     """Number of its sequences."""
+    bytes: int | None = None
+    """Bytes of text that its labels stand for, if that is known: of validation blocks."""
 
 
 @dataclass(frozen=True)
@@ -66,4 +68,7 @@ def parse_block_list(text: str | bytes, uri: str) -> BlockList:
 
 
 def _entries(values: list[dict[str, Any]]) -> list[BlockEntry]:
-    return [BlockEntry(str(value["path"]), int(value["sequences"])) for value in values]
+    return [
+        BlockEntry(str(value["path"]), int(value["sequences"]), value.get("bytes"))
+        for value in values
+    ]

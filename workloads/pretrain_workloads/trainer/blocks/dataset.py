@@ -86,6 +86,12 @@ class Dataset:
         """Return the number of held-out sequences."""
         return sum(entry.sequences for entry in self.block_list.validation)
 
+    @property
+    def validation_bytes(self) -> int | None:
+        """Return the bytes of text that the labels of held-out sequences stand for, if known."""
+        sizes = [entry.bytes for entry in self.block_list.validation]
+        return sum(size for size in sizes if size is not None) if all(sizes) and sizes else None
+
     def validation_sequence(self, number: int) -> NDArray[np.int64]:
         """Return the ids of a held-out sequence and the id that follows it."""
         for entry in self.block_list.validation:

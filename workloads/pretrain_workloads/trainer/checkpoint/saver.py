@@ -45,6 +45,8 @@ class RunHistory:
     """Learning rate of the last step."""
     initial_perplexity: float | None = None
     """Perplexity before the first step."""
+    initial_bits_per_byte: float | None = None
+    """The same loss, in bits a byte of text."""
     curve: list[CurvePoint] = field(default_factory=list)
     """Loss over the run so far."""
 
@@ -125,6 +127,7 @@ class CheckpointSaver:
             distributed_optimizer=self._run.spec.parallelism.distributed_optimizer,
             learning_rate=history.learning_rate,
             initial_perplexity=history.initial_perplexity,
+            initial_bits_per_byte=history.initial_bits_per_byte,
             curve=history.curve,
             files=[],
         )

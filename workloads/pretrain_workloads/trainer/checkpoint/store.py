@@ -55,6 +55,9 @@ class Marker(ApiModel):
     initial_perplexity: float | None = None
     """Perplexity before the first step. Unset means that it was not measured."""
 
+    initial_bits_per_byte: float | None = None
+    """The same loss, in bits a byte of text. Unset means that it is not known."""
+
     curve: list[CurvePoint] = []
     """Loss over the run so far."""
 

@@ -35,6 +35,12 @@ class ExportRequest(ApiModel):
     max_new_tokens: int
     """Tokens of a continuation."""
 
+    temperature: float
+    """What logits are divided by to draw the next token; 0 takes the likeliest one."""
+
+    seed: int
+    """Seed of the draws."""
+
 
 class ExportResult(ApiModel):
     """Output of the exporter."""

@@ -97,6 +97,8 @@ class ModelExport:
             precision=spec.training.precision,
             logits=str(self._logits_file),
             prompts=spec.evaluation.prompts,
+            temperature=spec.evaluation.temperature,
+            seed=spec.training.seed,
             max_new_tokens=min(spec.evaluation.max_new_tokens, self._layout.seq_length - 1),
         )
         result = self._run_exporter(request)

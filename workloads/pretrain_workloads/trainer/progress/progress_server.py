@@ -19,6 +19,7 @@ _METRICS = {
     "tokens": "Tokens consumed.",
     "loss": "Mean cross-entropy of the newest step, in nats.",
     "perplexity": "Newest perplexity on the held-out sequences.",
+    "bits_per_byte": "The same loss, in bits a byte of text.",
     "learning_rate": "Learning rate of the newest step.",
     "gradient_norm": "Norm of the newest gradient, before clipping.",
     "tokens_per_second_per_gpu": "Speed of one device over the last steps.",
