@@ -17,6 +17,10 @@ import numpy.typing as npt
 BLOCK_LIST = "blocks.json"
 """File of a dataset's artifact that describes its blocks; the trainer starts from it."""
 
+MASK = ".mask"
+"""Suffix of the file that says which tokens of a block count in the loss. It is absent where all
+do."""
+
 _MAGIC = b"MMIDIDX\x00\x00"
 _VERSION = 1
 _HEADER = struct.Struct("<9sQB")
@@ -32,6 +36,18 @@ _TYPES: dict[int, np.dtype[Any]] = {
 _CODES = {dtype: code for code, dtype in _TYPES.items()}
 _UINT16_BELOW = 65_500
 """Vocabularies smaller than this are stored in two bytes a token, as Megatron itself does."""
+
+
+def mask_bytes(counted: npt.NDArray[np.bool_]) -> bytes:
+    """Return the `.mask` file of a block: one bit for each token, set where it counts."""
+    return np.packbits(counted, bitorder="little").tobytes()
+
+
+def read_mask(content: npt.NDArray[np.uint8], start: int, end: int) -> npt.NDArray[np.bool_]:
+    """Return whether the tokens [start, end) count, from the bytes of a `.mask` file."""
+    first = start // 8
+    bits = np.unpackbits(content[first : -(-end // 8)], bitorder="little")
+    return bits[start - 8 * first : end - 8 * first].astype(np.bool_)
 
 
 def token_type(vocabulary_size: int) -> np.dtype[Any]:

@@ -157,10 +157,11 @@ def test_megatron_reads_the_blocks(runner: StageRunner) -> None:
     """In another process: Megatron needs a rank, and imports torch."""
     prefix = runner.data / "00000"
     made = (
-        "import numpy as np; from pretrain_workloads.dataset.streams import publish_pair;"
+        "import numpy as np; from pretrain_workloads.dataset.streams import publish_block;"
         "from pretrain_workloads.storage import open_uri;"
         f"folder = open_uri('file://{runner.data}');"
-        "publish_pair(folder, '00000', np.arange(9, dtype=np.uint16), np.array([3, 1, 5]))"
+        "section = np.arange(9, dtype=np.uint16), np.array([3, 1, 5]);"
+        "publish_block(folder, '00000', section, None)"
     )
     subprocess.run([sys.executable, "-c", made], check=True)
     read = (

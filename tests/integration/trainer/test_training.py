@@ -16,6 +16,7 @@ from integration.trainer.training_runs import LENGTH, losses, make_run
 from pretrain_api.artifacts import MANIFEST
 from pretrain_api.reports import ExitClass
 from pretrain_api.runs import TrainingRun
+from pretrain_workloads.indexed_blocks import mask_bytes
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -256,6 +257,61 @@ def test_a_dataset_of_another_length_is_refused_with_both_numbers(pods: TrainerP
     assert report.exit_class is ExitClass.USER_ERROR
     assert "spec.training.sequenceLength: 64" in report.message
     assert "use 32" in report.message
+
+
+def write_masks(folder: Path, share: float) -> None:
+    """Let about `share` of the labels count, in runs of many lengths."""
+    index = json.loads((folder / "blocks.json").read_text())
+    rng = np.random.default_rng(5)
+    for entry in (*index["blocks"], *index["validation"]):
+        tokens = entry["sequences"] * LENGTH + 1
+        counted = np.repeat(rng.random(tokens // 7 + 1) < share, 7)[:tokens]
+        (folder / f"{entry['path']}.mask").write_bytes(mask_bytes(counted))
+        entry["mask"] = True
+    (folder / "blocks.json").write_text(json.dumps(index))
+
+
+def test_a_mask_of_which_all_labels_count_changes_nothing(pods: TrainerPods) -> None:
+    plain = pods.attempt()
+    write_masks(own_dataset(pods), 1.0)
+    masked = pods.attempt(checkpoint={"uri": "file:///pretrain/checkpoints/masked"})
+    assert losses(masked) == losses(plain)
+    assert plain.training is not None
+    assert masked.training is not None
+    assert masked.training.perplexity == plain.training.perplexity
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param({"processes": 2}, id="data 2"),
+        pytest.param({"processes": 4, "tensor": 2, "context": 2}, id="tensor 2 x context 2"),
+        pytest.param({"processes": 2, "pipeline": 2, "virtualPipeline": 2}, id="interleaved"),
+    ],
+)
+def test_every_label_that_counts_has_the_same_weight_in_any_layout(
+    layout: dict[str, Any], pods: TrainerPods
+) -> None:
+    """Ranks have other numbers of labels that count: a mean over each of them would differ."""
+    write_masks(own_dataset(pods), 0.3)
+    training = {"optimizer": {"learningRate": 3e-3, "minLearningRate": 3e-4, "gradientClip": 0.3}}
+    alone = pods.attempt(training=training)
+    uri = {"uri": "file:///pretrain/checkpoints/divided"}
+    divided = pods.attempt(parallelism=dict(layout), training=training, checkpoint=uri)
+    assert divided.exit_class is ExitClass.COMPLETE, divided.message
+    assert losses(divided) == pytest.approx(losses(alone), abs=2e-5)
+    assert alone.training is not None
+    assert divided.training is not None
+    assert divided.training.perplexity == pytest.approx(alone.training.perplexity, rel=1e-4)
+
+
+def test_a_mask_that_does_not_fit_its_block_is_bad_data(pods: TrainerPods) -> None:
+    folder = own_dataset(pods)
+    write_masks(folder, 0.5)
+    (folder / "blocks/00000.mask").write_bytes(b"1")
+    report = pods.attempt()
+    assert report.exit_class is ExitClass.BAD_DATA
+    assert "blocks/00000.mask: has 1 bytes, but 3841 tokens need 481" in report.message
 
 
 def test_two_pods_train_together_and_pod_0_reports_the_training(pods: TrainerPods) -> None:

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pretrain_workloads.indexed_blocks import BlockIndex, index_bytes, read_index
+from pretrain_workloads.indexed_blocks import (
+    BlockIndex,
+    index_bytes,
+    mask_bytes,
+    read_index,
+    read_mask,
+)
 
 
 @pytest.mark.parametrize("name", ["uint16", "int32"])
@@ -38,3 +46,11 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes, want: str) -> N
     index.write_bytes(content)
     with pytest.raises(ValueError, match=want):
         read_index(index)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.data())
+def test_any_part_of_a_mask_is_what_was_written(counted: list[bool], data: st.DataObject) -> None:
+    content = np.frombuffer(mask_bytes(np.array(counted)), np.uint8)
+    start = data.draw(st.integers(0, len(counted)))
+    end = data.draw(st.integers(start, len(counted)))
+    assert read_mask(content, start, end).tolist() == counted[start:end]

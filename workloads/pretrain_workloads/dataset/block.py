@@ -9,7 +9,7 @@ from pretrain_workloads.dataset.files import DatasetFiles, block
 from pretrain_workloads.dataset.inputs import tokenizer_summary
 from pretrain_workloads.dataset.lengths import block_sequences, stream_tokens
 from pretrain_workloads.dataset.plan import read_plan
-from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair
+from pretrain_workloads.dataset.streams import cut, cut_counted, open_tokens, publish_block
 from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_output
 
@@ -35,6 +35,7 @@ def _write(
     dtype = token_type(tokenizer.vocabulary_size)
     per_block, length = block_sequences(run.spec), run.spec.sequence_length
     plan = read_plan(folder, names.plan)
+    has_mask = bool(plan.prompts.any())
     entries, files = [], []
     with open_tokens(folder, names, plan, dtype) as tokens:
         for number in numbers:
@@ -42,9 +43,11 @@ def _write(
             sequences = min(per_block, summary.sequences - first)
             start = first * length
             end = start + stream_tokens(sequences, length)
-            pair = cut(tokens, plan.uses, start, end, tokenizer.end_of_document)
-            files += publish_pair(folder, block(number), *pair)
-            entries.append(sequences_entry(block(number), sequences, length))
+            section = cut(tokens, plan.uses, start, end, tokenizer.end_of_document)
+            counted = cut_counted(plan.prompts, plan.uses, start, end) if has_mask else None
+            files += publish_block(folder, block(number), section, counted)
+            entry = sequences_entry(block(number), sequences, length)
+            entries.append(entry | {"mask": True} if has_mask else entry)
     return {"blocks": entries, "files": [file.model_dump(by_alias=True) for file in files]}
 
 

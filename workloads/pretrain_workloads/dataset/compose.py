@@ -33,7 +33,13 @@ from pretrain_workloads.dataset.lengths import (
 from pretrain_workloads.dataset.mixture import USE, Numbers, Part, plan_uses
 from pretrain_workloads.dataset.overlaps import mixture_warnings
 from pretrain_workloads.dataset.plan import StreamPlan
-from pretrain_workloads.dataset.streams import cut, open_tokens, publish_pair, read_documents
+from pretrain_workloads.dataset.streams import (
+    cut,
+    cut_counted,
+    open_tokens,
+    publish_block,
+    read_documents,
+)
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_artifact, open_output
@@ -48,8 +54,9 @@ class _HeldOutText:
     """The validation set."""
 
     files: list[ArtifactFile]
-    bytes: int
-    """Bytes of text that its labels stand for."""
+    entry: dict[str, Any]
+    """What `blocks.json` says of it beside its sequences: the bytes of text that the labels stand
+    for which count, and whether there is a mask."""
 
 
 def compose(run: DatasetRun) -> ExitReport:
@@ -73,14 +80,16 @@ def compose(run: DatasetRun) -> ExitReport:
     held_out = hold_out(candidates, lengths, groups, spec.validation.fraction, min_tokens)
     parts = _parts(spec, masks, held_out)
     total = stream_tokens(dataset_sequences(spec), spec.sequence_length)
-    plan = StreamPlan(firsts, lengths, plan_uses(parts, lengths, hashes, total, spec.seed))
+    prompts: Numbers = documents["prompt"].to_numpy()
+    uses = plan_uses(parts, lengths, hashes, total, spec.seed)
+    plan = StreamPlan(firsts, lengths, prompts, uses)
     validation = _validation_uses(spec, first_of_groups(held_out, groups), lengths)
     tokenizer = tokenizer_summary(run)
     held_out_text = _write_validation(run, tokenizer, folder, plan, validation)
     files = held_out_text.files
     block_tokens = block_sequences(spec) * spec.sequence_length
-    uses = LedgerUses(plan.uses, validation, open_inputs(run).digests)
-    files.append(write_ledger(folder, documents, uses, block_tokens))
+    ledger = LedgerUses(plan.uses, validation, open_inputs(run).digests)
+    files.append(write_ledger(folder, documents, ledger, block_tokens))
     plan.write(folder, names.plan)
     summary = _summary(spec, tokenizer.vocabulary_size, parts, plan, validation)
     warnings = mixture_warnings(spec, summary.parts, [part.documents for part in parts], hashes)
@@ -89,7 +98,7 @@ def compose(run: DatasetRun) -> ExitReport:
         "summary": summary.model_dump(by_alias=True),
         "files": [file.model_dump(by_alias=True) for file in files],
         "validationTokens": int(validation["tokens"].sum()),
-        "validationBytes": held_out_text.bytes,
+        "validationEntry": held_out_text.entry,
     }
     folder.write_json(names.composed, done)
     return _report(done)
@@ -151,15 +160,20 @@ def _write_validation(
 ) -> _HeldOutText:
     """Write the validation set, unless it is empty."""
     if not len(validation):
-        return _HeldOutText([], 0)
+        return _HeldOutText([], {})
     length = run.spec.sequence_length
     end = stream_tokens(validation_sequences(validation, length), length)
     names, dtype = DatasetFiles(run.tasks), token_type(tokenizer.vocabulary_size)
     with open_tokens(folder, names, plan, dtype) as tokens:
-        pair = cut(tokens, validation, 0, end, tokenizer.end_of_document)
-    sizes = piece_bytes(open_artifact(run.tokenizer), tokenizer)
-    labels = pair[0][1:]  # the first token is only read
-    return _HeldOutText(publish_pair(folder, VALIDATION, *pair), int(sizes[labels].sum()))
+        section = cut(tokens, validation, 0, end, tokenizer.end_of_document)
+    counted = cut_counted(plan.prompts, validation, 0, end)
+    sizes = piece_bytes(open_artifact(run.tokenizer), tokenizer)[section[0]]
+    # The first token is only read.
+    entry: dict[str, Any] = {"bytes": int(sizes[1:][counted[1:]].sum())}
+    has_mask = bool(plan.prompts.any())
+    entry |= {"mask": True} if has_mask else {}
+    files = publish_block(folder, VALIDATION, section, counted if has_mask else None)
+    return _HeldOutText(files, entry)
 
 
 def _summary(

@@ -20,12 +20,20 @@ class StreamPlan:
     lengths: Numbers
     """Tokens of each document."""
 
+    prompts: Numbers
+    """How many of them, from the first on, are a prompt: they are read, but not learnt."""
+
     uses: npt.NDArray[Any]
     """The uses of documents (`mixture.USE`), in the order of the stream."""
 
     def write(self, folder: Folder, path: str) -> None:
         """Write the plan."""
-        arrays = {"firsts": self.firsts, "lengths": self.lengths, "uses": self.uses}
+        arrays = {
+            "firsts": self.firsts,
+            "lengths": self.lengths,
+            "prompts": self.prompts,
+            "uses": self.uses,
+        }
         write_arrays(folder, path, arrays)
 
 

@@ -43,7 +43,7 @@ def _write_manifest(run: DatasetRun, folder: Folder) -> Manifest:
     files = [
         ArtifactFile.model_validate(file) for done in (composed, *written) for file in done["files"]
     ]
-    blocks = _describe_blocks(run, summary, written, composed.get("validationBytes"))
+    blocks = _describe_blocks(run, summary, written, composed.get("validationEntry", {}))
     files.append(folder.write_json(BLOCK_LIST, blocks))
     return seal_manifest(
         folder,
@@ -62,12 +62,12 @@ def _describe_blocks(
     run: DatasetRun,
     summary: DatasetSummary,
     written: list[dict[str, Any]],
-    validation_bytes: int | None,
+    validation_entry: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the content of `blocks.json`."""
     length, held_out = run.spec.sequence_length, summary.validation_sequences
     blocks = [entry for done in written for entry in done["blocks"]]
-    validation = sequences_entry(VALIDATION, held_out, length) | {"bytes": validation_bytes}
+    validation = sequences_entry(VALIDATION, held_out, length) | validation_entry
     return {
         "sequenceLength": length,
         "vocabularySize": summary.vocabulary_size,

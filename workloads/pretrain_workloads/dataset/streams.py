@@ -14,7 +14,7 @@ from pretrain_api.artifacts import ArtifactFile
 from pretrain_workloads.dataset.files import DatasetFiles
 from pretrain_workloads.dataset.mixture import Numbers
 from pretrain_workloads.dataset.plan import StreamPlan
-from pretrain_workloads.indexed_blocks import index_bytes
+from pretrain_workloads.indexed_blocks import MASK, index_bytes, mask_bytes
 from pretrain_workloads.storage import Folder
 
 type Tokens = npt.NDArray[Any]
@@ -100,7 +100,51 @@ def cut(
     return np.concatenate(sections), np.fromiter(map(len, sections), np.int64, len(sections))
 
 
-def publish_pair(folder: Folder, path: str, tokens: Tokens, lengths: Numbers) -> list[ArtifactFile]:
+def cut_counted(
+    prompts: Numbers, uses: npt.NDArray[Any], start: int, end: int
+) -> npt.NDArray[np.bool_]:
+    """Return for each token [start, end) of the stream of `uses` whether it counts in the loss.
+
+    Args:
+        prompts: For each document, how many of its first tokens are a prompt.
+        uses: The stream (`mixture.USE`).
+        start: First token.
+        end: End of the section, exclusive.
+    """
+    counted = np.ones(end - start, np.bool_)
+    ends = np.cumsum(uses["tokens"])
+    first_use, last_use = np.searchsorted(ends, [start, end - 1], side="right")
+    for number in range(int(first_use), int(last_use) + 1):
+        use = uses[number]
+        position = int(ends[number] - use["tokens"])
+        stop = position + min(int(prompts[use["document"]]), int(use["tokens"]))
+        counted[max(0, position - start) : max(0, stop - start)] = False
+    return counted
+
+
+def publish_block(
+    folder: Folder,
+    path: str,
+    section: tuple[Tokens, Numbers],
+    counted: npt.NDArray[np.bool_] | None,
+) -> list[ArtifactFile]:
+    """Write the files of a block: `.bin` and `.idx` in Megatron's format, and `.mask`.
+
+    Args:
+        folder: Folder of the artifact.
+        path: Path of the block.
+        section: Its tokens, and the lengths of its documents.
+        counted: For each token whether it counts in the loss. `None` means that all count.
+    """
+    files = []
+    if counted is not None:
+        files = [folder.write_bytes(f"{path}{MASK}", mask_bytes(counted))]
+    return [*files, *_publish_pair(folder, path, *section)]
+
+
+def _publish_pair(
+    folder: Folder, path: str, tokens: Tokens, lengths: Numbers
+) -> list[ArtifactFile]:
     """Write a `.bin` and `.idx` pair in Megatron's format, the index last."""
     with folder.publish(f"{path}.bin") as publication:
         tokens.tofile(publication.local)

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +25,7 @@ from pretrain_workloads.dataset.inputs import (
 from pretrain_workloads.dataset.lengths import check_lengths
 from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_artifact, open_output, read_manifest
-from pretrain_workloads.tokenizer.encoder import open_encoder
+from pretrain_workloads.tokenizer.encoder import Encoder, Ids, open_encoder
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,14 @@ DOCUMENTS = pa.schema(
         ("domain", pa.string()),
         ("source", pa.string()),
         ("tokens", pa.int64()),
+        ("prompt", pa.int64()),
     ]
 )
 """A tokenized document: where it lies (artifact, row of its index), the hash of its text, the
-cluster of its near-duplicates in the artifact, and its tokens, the end of the document included."""
+cluster of its near-duplicates in the artifact, its tokens, the end of the document included, and
+how many of them, from the first on, are a prompt."""
 
-_COLUMNS = ("id", "hash", "cluster")
+_COLUMNS = ("id", "hash", "cluster", "prompt")
 """Columns that are copied from the documents, beside `inputs.FIELDS`."""
 
 
@@ -76,6 +80,43 @@ def tokenize(run: DatasetRun, rank: int) -> ExitReport:
     return ExitReport(exit_class=ExitClass.COMPLETE, counts=counts)
 
 
+@dataclass(frozen=True)
+class EncodedDocuments:
+    """The ids of documents, one after the other."""
+
+    ids: Ids
+    tokens: Ids
+    """Number of ids of each document, the end of the document included."""
+    prompts: Ids
+    """How many of them, from the first on, are a prompt."""
+
+
+def encode_documents(
+    encode: Encoder, texts: list[str], characters: npt.NDArray[np.int32]
+) -> EncodedDocuments:
+    """Return the ids of `texts`, of which so many characters at the start are a prompt.
+
+    A prompt is encoded alone, as it will be when the model is used, so that no id is part prompt
+    and part completion.
+    """
+    if not characters.any():
+        ids, tokens = encode(texts)
+        return EncodedDocuments(ids, tokens, np.zeros(len(texts), np.int64))
+    parts, is_prompt = list[str](), list[bool]()
+    for text, size in zip(texts, characters.tolist(), strict=True):
+        pair = [(text[:size], True)] if size else []
+        for part, flag in [*pair, (text[size:], False)]:
+            parts.append(part)
+            is_prompt.append(flag)
+    ids, tokens = encode(parts)
+    prompt_part = np.array(is_prompt)
+    ids = np.delete(ids, (np.cumsum(tokens) - 1)[prompt_part])  # their ends of the document
+    tokens = tokens - prompt_part
+    prompts = np.zeros(len(texts), np.int64)
+    prompts[characters > 0] = tokens[prompt_part]
+    return EncodedDocuments(ids, tokens[~prompt_part] + prompts, prompts)
+
+
 def _tokenize(
     run: DatasetRun, inputs: MixtureInputs, folder: Folder, names: DatasetFiles, rank: int
 ) -> None:
@@ -86,13 +127,16 @@ def _tokenize(
     with folder.publish(names.tokens(rank)) as publication:
         with publication.local.open("wb") as stream:
             for table in _selected(run, inputs, rank):
-                lengths = [np.empty(0, np.int64)]
+                lengths, prompts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
                 for batch in table.to_batches(_BATCH):
-                    ids, counts = encode(batch["text"].to_pylist())
-                    lengths.append(counts)
-                    ids.astype(dtype).tofile(stream)
-                described = table.drop_columns(["text"])
+                    characters = batch["prompt"].to_numpy()
+                    encoded = encode_documents(encode, batch["text"].to_pylist(), characters)
+                    lengths.append(encoded.tokens)
+                    prompts.append(encoded.prompts)
+                    encoded.ids.astype(dtype).tofile(stream)
+                described = table.drop_columns(["text", "prompt"])
                 described = described.append_column("tokens", pa.array(np.concatenate(lengths)))
+                described = described.append_column("prompt", pa.array(np.concatenate(prompts)))
                 tables.append(described.select(DOCUMENTS.names).cast(DOCUMENTS))
     with folder.publish(names.documents(rank)) as publication:
         pq.write_table(pa.concat_tables(tables), publication.local, compression="zstd")

@@ -50,7 +50,7 @@ def held_out_loss(model: ParallelModel, dataset: Dataset, stop: StopRequest) -> 
     loss = tokens = 0.0
     with model.evaluating(), torch.no_grad():
         for first in range(0, end, model.layout.global_batch_size):
-            batch = GlobalBatch(dataset.validation_sequence, model, first, end)
+            batch = GlobalBatch(dataset.validation_sample, model, first, end)
             flags = RankFlags(stop_requested=stop.is_requested)
             totals = forward_backward(model, batch, flags, forward_only=True)
             if totals.stop_requested:

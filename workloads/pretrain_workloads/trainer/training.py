@@ -111,7 +111,8 @@ class Training:
 
         first = self.step * layout.global_batch_size
         end = first + layout.global_batch_size
-        batch = GlobalBatch(self.dataset.training_sequence, self.model, first, end)
+        counted = self.dataset.counted_labels(range(first, end))
+        batch = GlobalBatch(self.dataset.training_sample, self.model, first, end, counted)
 
         flags = RankFlags(
             stop_requested=self.stop.is_requested,
@@ -154,7 +155,7 @@ class Training:
                 attempt holds the lease of the run's folder now.
         """
         if self.export.is_needed:
-            ids = torch.from_numpy(self.dataset.training_sequence(0)[:-1])
+            ids = torch.from_numpy(self.dataset.training_sample(0).ids[:-1])
             self.export.save_reference_logits(self.model, ids)
         self.heartbeat.expect(math.inf)  # an export needs no other rank
         if self.model.groups.rank > 0:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pretrain_workloads.dataset.mixture import USE
-from pretrain_workloads.dataset.streams import TokenFiles, cut
+from pretrain_workloads.dataset.streams import TokenFiles, cut, cut_counted
 from pretrain_workloads.indexed_blocks import index_bytes, token_type
 
 
@@ -56,3 +56,18 @@ def test_blocks_hold_the_whole_stream_and_share_one_token(
         assert flat.tolist() == stream[start:end]
         assert int(lengths.sum()) == count * length + 1
         assert (lengths > 0).all()
+
+
+@settings(deadline=None)
+@given(streams(), st.data())
+def test_the_labels_of_prompts_never_count_and_all_others_do(
+    made: tuple[TokenFiles, np.ndarray, list[int]], data: st.DataObject
+) -> None:
+    _, uses, stream = made
+    prompts = np.array(data.draw(st.lists(st.integers(0, 5), min_size=12, max_size=12)))
+    want = [
+        place >= prompts[use["document"]] for use in uses for place in range(int(use["tokens"]))
+    ]
+    start = data.draw(st.integers(0, len(stream) - 1))
+    end = data.draw(st.integers(start + 1, len(stream)))
+    assert cut_counted(prompts, uses, start, end).tolist() == want[start:end]

@@ -12,6 +12,7 @@ from megatron.core import parallel_state
 from megatron.core.utils import get_batch_on_this_cp_rank
 from numpy.typing import NDArray
 
+from pretrain_workloads.trainer.blocks.dataset import Sample
 from pretrain_workloads.trainer.megatron.forward_backward import MicroBatch
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 
@@ -24,14 +25,16 @@ class GlobalBatch:
     each model chunk of a rank, and all of them yield the same micro-batches.
     """
 
-    read: Callable[[int], NDArray[np.int64]]
-    """Returns the ids of a sample and the id that follows it."""
+    read: Callable[[int], Sample]
+    """Returns a sample."""
     model: ParallelModel
     """The model that the batch is for."""
     first: int
     """First sample of the batch."""
     end: int
     """Samples from here on do not count; sample `first` is repeated instead."""
+    counted: int | None = None
+    """Labels of the batch that count in the loss. Unset means all of whole sequences."""
 
     def __iter__(self) -> Iterator[MicroBatch]:
         """Yield the micro-batches of this rank."""
@@ -40,18 +43,43 @@ class GlobalBatch:
         start = self.first + parallel_state.get_data_parallel_rank() * layout.micro_batches * size
         for number in range(layout.micro_batches):
             samples = range(start + number * size, start + (number + 1) * size)
-            ids = [self.read(sample if sample < self.end else self.first) for sample in samples]
-            weights = [float(sample < self.end) for sample in samples]
-            yield _micro_batch(torch.from_numpy(np.stack(ids)), weights, self.model.groups.device)
+            read = [self.read(sample if sample < self.end else self.first) for sample in samples]
+            weights = [_weights(one, n < self.end) for one, n in zip(read, samples, strict=True)]
+            yield _micro_batch(
+                torch.from_numpy(np.stack([one.ids for one in read])),
+                torch.from_numpy(np.stack(weights)),
+                self._share,
+                self.model.groups.device,
+            )
+
+    @property
+    def _share(self) -> float:
+        """Return the labels that count, divided by the micro-batches of all ranks."""
+        layout = self.model.layout
+        if self.counted is None:
+            return layout.micro_batch_size * layout.seq_length
+        return max(1, self.counted) / (layout.micro_batches * layout.data_parallel_size)
 
 
-def _micro_batch(ids: torch.Tensor, weights: list[float], device: torch.device) -> MicroBatch:
+def _weights(sample: Sample, counts: bool) -> NDArray[np.float32]:
+    """Return the weight of each label of a sample."""
+    length = len(sample.ids) - 1
+    if not counts:
+        return np.zeros(length, np.float32)
+    if sample.counted is None:
+        return np.ones(length, np.float32)
+    return sample.counted.astype(np.float32)
+
+
+def _micro_batch(
+    ids: torch.Tensor, weights: torch.Tensor, share: float, device: torch.device
+) -> MicroBatch:
     batch, length = ids.shape[0], ids.shape[1] - 1
     parts = {
         "tokens": ids[:, :-1].contiguous().to(device),
         "labels": ids[:, 1:].contiguous().to(device),
         "position_ids": torch.arange(length, device=device).expand(batch, length),
-        "loss_mask": torch.tensor(weights, device=device)[:, None].expand(batch, length),
+        "loss_mask": weights.to(device),
     }
     if parallel_state.get_context_parallel_world_size() > 1:
         # Without the group, Megatron-core would divide the sequence over all ranks.
@@ -63,5 +91,5 @@ def _micro_batch(ids: torch.Tensor, weights: list[float], device: torch.device) 
         parts["labels"],
         parts["position_ids"],
         parts["loss_mask"],
-        tokens=batch * length,
+        tokens=share,
     )

@@ -21,6 +21,8 @@ class BlockEntry:
     """Number of its sequences."""
     bytes: int | None = None
     """Bytes of text that its labels stand for, if that is known: of validation blocks."""
+    has_mask: bool = False
+    """Whether a mask says which labels count in the loss; all do without."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ def parse_block_list(text: str | bytes, uri: str) -> BlockList:
 
 def _entries(values: list[dict[str, Any]]) -> list[BlockEntry]:
     return [
-        BlockEntry(str(value["path"]), int(value["sequences"]), value.get("bytes"))
+        BlockEntry(
+            str(value["path"]),
+            int(value["sequences"]),
+            value.get("bytes"),
+            bool(value.get("mask", False)),
+        )
         for value in values
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from pretrain_workloads.failures import BadData
+from pretrain_workloads.indexed_blocks import MASK
 from pretrain_workloads.storage import Folder, read_manifest
 
 
@@ -26,7 +27,7 @@ class BlockChecksums:
 
     def start(self, path: str, local: Path) -> None:
         """Start to check the files of the block at `path`, which are at `local` without suffix."""
-        for suffix in (".bin", ".idx"):
+        for suffix in (".bin", ".idx", MASK):
             want = self._wanted.get(f"{path}{suffix}")
             if want is None:
                 continue

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain_workloads.failures import BadData
-from pretrain_workloads.indexed_blocks import BlockIndex, read_index
+from pretrain_workloads.indexed_blocks import MASK, BlockIndex, read_index, read_mask
 from pretrain_workloads.trainer.blocks.block_list import BlockEntry
 
 
@@ -36,11 +36,31 @@ class TokenBlock:
                 "let the TokenDataset make it again"
             )
         self._tokens = np.memmap(tokens, dtype=dtype, mode="r")
+        self._mask = _open_mask(prefix, entry, want) if entry.has_mask else None
 
     def sequence(self, index: int) -> NDArray[np.int64]:
         """Return the ids of a sequence and the id that follows it."""
         start = index * self._seq_length
         return self._tokens[start : start + self._seq_length + 1].astype(np.int64)
+
+    def counted(self, index: int) -> NDArray[np.bool_] | None:
+        """Return whether each label of a sequence counts in the loss; `None` if all do."""
+        if self._mask is None:
+            return None
+        first = index * self._seq_length + 1
+        return read_mask(self._mask, first, first + self._seq_length)
+
+
+def _open_mask(prefix: Path, entry: BlockEntry, tokens: int) -> NDArray[np.uint8]:
+    path = prefix.with_name(f"{prefix.name}{MASK}")
+    have = path.stat().st_size if path.exists() else 0
+    want = -(-tokens // 8)
+    if have != want:
+        raise BadData(
+            f"{entry.path}{MASK}: has {have} bytes, but {tokens} tokens need {want}; delete the "
+            "artifact and let the TokenDataset make it again"
+        )
+    return np.memmap(path, dtype=np.uint8, mode="r")
 
 
 def _read_index(index: Path, entry: BlockEntry) -> BlockIndex:

@@ -24,9 +24,10 @@ class MicroBatch:
     labels_BL: torch.Tensor  # noqa: N815
     positions_BL: torch.Tensor  # noqa: N815
     weights_BL: torch.Tensor  # noqa: N815
-    """One for a label that counts, zero for one that pads the last batch."""
-    tokens: int
-    """Tokens of the whole sequences, over all context-parallel ranks."""
+    """One for a label that counts, zero for a prompt's or one that pads the last batch."""
+    tokens: float
+    """What the loss is divided by: the labels of the global batch that count, divided by the
+    micro-batches of all data-parallel ranks."""
 
 
 @dataclass(frozen=True)
