@@ -57,7 +57,8 @@ def test_blocks_hold_the_documents_as_ids_of_a_byte_level_tokenizer(runner: Stag
     }
     (validation,) = described["validation"]
     held_out = np.fromfile(folder / f"{validation['path']}.bin", np.uint16)[1:].tolist()
-    assert validation["bytes"] == len(reader.decode(held_out).encode())
+    # The last sequence may end within a character.
+    assert abs(validation["bytes"] - len(reader.decode(held_out).encode())) < 4
     reader.encode_special_tokens = True
     ledger = pq.read_table(folder / "ledger.parquet").to_pylist()
     train = [use for use in ledger if use["split"] == "train"]
