@@ -5,13 +5,15 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration.trainer.conftest import TrainerPods
-from integration.trainer.training_runs import BATCH, LENGTH, losses
+from integration.trainer.launchers import StartLaunchers
+from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run
 from pretrain_api.reports import ExitClass, ExitReport
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -184,6 +186,21 @@ def test_a_full_volume_is_named_and_keeps_the_checkpoints_that_it_has(
     report = complete(pods.attempt(training=training(4), checkpoint=less))
     assert report.training is not None
     assert report.training.from_step == 2
+
+
+def test_a_volume_that_a_killed_attempt_filled_is_freed_by_the_next_one(
+    mount: Callable[[int], None], pods: TrainerPods, start: StartLaunchers
+) -> None:
+    mount(5)
+    run = make_run(training=training(2), evaluation={"perplexity": False})
+    half = pods.root / "checkpoints/pretrainjob-run/ffffffffffff/checkpoints/step-0000000009"
+    half.mkdir(parents=True)
+    with suppress(OSError), (half / "__0_0.distcp").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    (pod,) = start(run)
+    complete(pod.report())
+    assert not half.exists()
 
 
 def test_another_kind_of_optimizer_is_refused_with_the_field(pods: TrainerPods) -> None:

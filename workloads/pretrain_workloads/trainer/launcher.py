@@ -12,12 +12,14 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import Preempted
 from pretrain_workloads.task import load_run, task_rank
 from pretrain_workloads.trainer.agent import Assignment
+from pretrain_workloads.trainer.checkpoint import store
 from pretrain_workloads.trainer.inputs import check_inputs
 from pretrain_workloads.trainer.outcome import RankResults, exit_report, fit_termination_message
 from pretrain_workloads.trainer.pod import rendezvous, resources
 from pretrain_workloads.trainer.pod.heartbeat import find_hang
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
 from pretrain_workloads.trainer.pod.workspace import Workspace
+from pretrain_workloads.trainer.run_folder.folders import run_folder
 from pretrain_workloads.trainer.run_folder.holder import HolderPhase
 from pretrain_workloads.trainer.run_folder.lease import Lease, hold_lease
 from pretrain_workloads.trainer.run_folder.preflight import check_storage
@@ -42,7 +44,7 @@ def launch() -> ExitReport:
         log.info("the run was complete before")
     elif is_first_pod:
         check_inputs(run)
-        with hold_lease(run) as lease:
+        with hold_lease(run, partial(store.delete_incomplete, run_folder(run))) as lease:
             report = _run_attempt(run, lease)
     else:
         report = _run_attempt(run, None)

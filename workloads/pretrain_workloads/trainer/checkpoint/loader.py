@@ -63,9 +63,7 @@ class CheckpointLoader:
         found = None
         if self._model.groups.rank == 0:
             found = store.find(self._files.folder)
-            for step in found.incomplete:
-                log.warning("%s: is incomplete; deleted", self._files.uri(step))
-                store.delete(self._files.folder, step)
+            store.delete_incomplete(self._files.folder)
             for step in found.unreadable:
                 store.set_aside(self._files.folder, step)
         agreed: store.Found = self._model.groups.broadcast(found)

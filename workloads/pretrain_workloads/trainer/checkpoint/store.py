@@ -138,6 +138,13 @@ def delete(folder: Folder, step: int) -> None:
     folder.delete(path_of(step))
 
 
+def delete_incomplete(folder: Folder) -> None:
+    """Delete checkpoints without a marker. Call it only when nobody is writing one."""
+    for step in find(folder).incomplete:
+        log.warning("%s: is incomplete; deleted", folder.uri_of(path_of(step)))
+        delete(folder, step)
+
+
 def set_aside(folder: Folder, step: int) -> None:
     """Mark a checkpoint as damaged: it stays, but is neither loaded nor counted any more."""
     path = path_of(step)

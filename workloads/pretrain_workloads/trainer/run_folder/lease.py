@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
+from pretrain_workloads.storage.errors import StorageFull
 from pretrain_workloads.trainer.run_folder.folders import run_folder
 from pretrain_workloads.trainer.run_folder.holder import (
     RENEW_SECONDS,
@@ -51,10 +52,17 @@ class Lease:
         self,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        make_room: Callable[[], None] = lambda: None,
     ) -> None:
         """Acquire the lease, waiting until its holder ends or it expires.
 
+        Args:
+            sleep: How to wait.
+            clock: The time, in seconds.
+            make_room: Deletes what no attempt needs, if the storage is full.
+
         Raises:
+            StorageFull: If there is no room for the lease even so.
             LeaseLost: If a newer attempt, or another run that is alive, holds it.
             HeldByPredecessor: If an earlier object of the run's own name is alive.
         """
@@ -72,7 +80,11 @@ class Lease:
             if current is not None and current.seen_at != previous.seen_at:
                 renewed = clock()
                 renewals += current.phase == "running"
-        self._write()
+        try:
+            self._write()
+        except StorageFull:
+            make_room()
+            self._write()
 
     def _may_acquire(self, current: Holder | None, watch: HolderWatch) -> bool:
         with self._naming_folder():
@@ -141,15 +153,19 @@ class Lease:
 
 
 @contextmanager
-def hold_lease(run: TrainingRun) -> Iterator[Lease]:
+def hold_lease(run: TrainingRun, make_room: Callable[[], None] = lambda: None) -> Iterator[Lease]:
     """Hold the lease of the run's folder while the body runs.
+
+    Args:
+        run: The attempt.
+        make_room: Deletes what no attempt needs, if the storage is full.
 
     Raises:
         LeaseLost: If a newer attempt, or another run that is alive, holds it.
         HeldByPredecessor: If an earlier object of the run's own name is alive.
     """
     lease = Lease(run)
-    lease.acquire()
+    lease.acquire(make_room=make_room)
     try:
         yield lease
     finally:

@@ -9,6 +9,7 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.indexed_blocks import BLOCK_LIST
 from pretrain_workloads.storage import Folder, Unreachable, open_artifact
+from pretrain_workloads.storage.errors import StorageFull
 from pretrain_workloads.trainer.run_folder.finished import finished_report
 from pretrain_workloads.trainer.run_folder.folders import export_folder, run_folder
 
@@ -46,7 +47,7 @@ def check_storage(run: TrainingRun, is_writer: bool) -> ExitReport | None:
     if run.spec.export.hugging_face or run.spec.evaluation.prompts:
         check.call("the tokenizer", lambda: open_artifact(run.tokenizer).stat("tokenizer.json"))
     if is_writer and not check.problems:
-        check.call("spec.checkpoint", lambda: run_folder(run).check_writable())
+        check.call("spec.checkpoint", lambda: _check_writable(run_folder(run)))
         check.call("spec.export.huggingFace", lambda: _check_writable(export_folder(run)))
     check.raise_problems()
     return None
@@ -60,8 +61,13 @@ def _storage_check(run: TrainingRun, is_writer: bool) -> "StorageCheck":
 
 
 def _check_writable(folder: Folder | None) -> None:
-    if folder is not None:
+    if folder is None:
+        return
+    try:
         folder.check_writable()
+    except StorageFull as error:
+        # It may be full of what a killed attempt left, which is deleted once the lease is held.
+        log.warning("%s", error)
 
 
 class StorageCheck:
