@@ -89,6 +89,9 @@ class Progress(ApiModel):
     block: Count = 0
     """Data block that is being read."""
 
+    data_wait: float | None = None
+    """Share of the newest step's time in which rank 0 waited for data."""
+
     epochs: float | None = None
     """How often the sequences of all blocks were read so far. Beyond 1 they repeat, each time in
     another order."""

@@ -58,7 +58,13 @@ def test_api_server_and_python_say_the_same_of_thousands_of_specs(api_server: Ap
 
 
 CHANGES: dict[str, tuple[dict[str, Any], bool]] = {
-    "more tokens": ({"training": {"tokens": "200G"}}, True),
+    "more tokens": ({"training": {"tokens": "200G"}}, False),
+    "more tokens, and the end of the decay": (
+        {"training": {"tokens": "200G", "schedule": {"decay": {"tokens": "100G"}}}},
+        True,
+    ),
+    "a warm-up": ({"training": {"schedule": {"warmup": {"tokens": "1G"}}}}, False),
+    "another shape": ({"training": {"schedule": {"decay": {"shape": "linear"}}}}, False),
     "fewer tokens": ({"training": {"tokens": "50G"}}, False),
     "the same tokens, written otherwise": ({"training": {"tokens": 100_000_000_000}}, True),
     "another batch": ({"training": {"globalBatchSize": 1024}}, False),

@@ -10,7 +10,7 @@ import torch
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
-from pretrain_workloads.trainer.blocks.batches import GlobalBatch
+from pretrain_workloads.trainer.blocks.batches import GlobalBatch, Stopwatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
@@ -111,8 +111,10 @@ class Training:
 
         first = self.step * layout.global_batch_size
         end = first + layout.global_batch_size
-        counted = self.dataset.counted_labels(range(first, end))
-        batch = GlobalBatch(self.dataset.training_sample, self.model, first, end, counted)
+        began, clock = time.perf_counter(), Stopwatch()
+        with clock.running():
+            counted = self.dataset.counted_labels(range(first, end))
+        batch = GlobalBatch(self.dataset.training_sample, self.model, first, end, clock, counted)
 
         flags = RankFlags(
             stop_requested=self.stop.is_requested,
@@ -140,6 +142,7 @@ class Training:
                 learning_rate=rate,
                 epochs=self.dataset.epochs(end),
                 block=self.dataset.locate(end - 1).block,
+                data_wait=clock.seconds / (time.perf_counter() - began),
             )
         )
         return totals

@@ -3,7 +3,9 @@
 Which samples a global batch holds does not depend on the parallel sizes.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,20 @@ from numpy.typing import NDArray
 from pretrain_workloads.trainer.blocks.dataset import Sample
 from pretrain_workloads.trainer.megatron.forward_backward import MicroBatch
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+
+
+class Stopwatch:
+    """Sums up the time that parts of a program take."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time of the body."""
+        began = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - began
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class GlobalBatch:
     """First sample of the batch."""
     end: int
     """Samples from here on do not count; sample `first` is repeated instead."""
+    clock: Stopwatch
+    """Measures how long the rank waits for samples."""
     counted: int | None = None
     """Labels of the batch that count in the loss. Unset means all of whole sequences."""
 
@@ -43,14 +61,19 @@ class GlobalBatch:
         start = self.first + parallel_state.get_data_parallel_rank() * layout.micro_batches * size
         for number in range(layout.micro_batches):
             samples = range(start + number * size, start + (number + 1) * size)
-            read = [self.read(sample if sample < self.end else self.first) for sample in samples]
-            weights = [_weights(one, n < self.end) for one, n in zip(read, samples, strict=True)]
-            yield _micro_batch(
-                torch.from_numpy(np.stack([one.ids for one in read])),
-                torch.from_numpy(np.stack(weights)),
-                self._share,
-                self.model.groups.device,
-            )
+            with self.clock.running():
+                batch = self._read(samples)
+            yield batch
+
+    def _read(self, samples: range) -> MicroBatch:
+        read = [self.read(sample if sample < self.end else self.first) for sample in samples]
+        weights = [_weights(one, n < self.end) for one, n in zip(read, samples, strict=True)]
+        return _micro_batch(
+            torch.from_numpy(np.stack([one.ids for one in read])),
+            torch.from_numpy(np.stack(weights)),
+            self._share,
+            self.model.groups.device,
+        )
 
     @property
     def _share(self) -> float:

@@ -4,6 +4,8 @@ A copy is shared by all ranks of the pod, and deleted when enough later blocks a
 """
 
 import fcntl
+import logging
+import threading
 from pathlib import Path
 
 from pretrain_workloads.indexed_blocks import MASK
@@ -11,6 +13,8 @@ from pretrain_workloads.storage import Folder
 from pretrain_workloads.trainer.blocks.block_list import BlockEntry, BlockList
 from pretrain_workloads.trainer.blocks.checksums import BlockChecksums
 from pretrain_workloads.trainer.blocks.token_block import TokenBlock
+
+log = logging.getLogger(__name__)
 
 _OPEN = 2
 """Blocks of a kind that are open: a global batch may begin in one and end in the next."""
@@ -28,6 +32,7 @@ class BlockFiles:
     def __init__(self, folder: Folder, block_list: BlockList, copies: Path) -> None:
         self._folder, self._list, self._copies = folder, block_list, copies
         self._open: dict[str, TokenBlock] = {}
+        self._prefetched: set[str] = set()
         self.checksums: BlockChecksums | None = None
         """Checks what is opened; unset on ranks that leave it to another one."""
 
@@ -48,6 +53,19 @@ class BlockFiles:
             if self.checksums is not None:
                 self.checksums.start(entry.path, prefix)
         return self._open[entry.path]
+
+    def prefetch(self, entry: BlockEntry) -> None:
+        """Start to copy a block that will be opened later, unless that has begun."""
+        if self._folder.is_local or entry.path in self._prefetched:
+            return
+        self._prefetched = {entry.path}
+        threading.Thread(target=self._fetch, args=(entry,), name="blocks", daemon=True).start()
+
+    def _fetch(self, entry: BlockEntry) -> None:
+        try:
+            self._local_prefix(entry)
+        except Exception as error:  # whoever opens the block tries again, and says what is wrong
+            log.warning("%s: cannot be copied yet: %s", self._folder.uri_of(entry.path), error)
 
     def _local_prefix(self, entry: BlockEntry) -> Path:
         """Return the local path of a block's files, without suffix."""

@@ -76,9 +76,12 @@ class Dataset:
         return self._sampler.locate(sample)
 
     def training_sample(self, number: int) -> Sample:
-        """Return a training sample."""
+        """Return a training sample, and start to copy the next block while this one is read."""
         sequence = self._sampler.sequence(number)
-        return self._read(self.block_list.blocks[sequence.block], sequence.index)
+        blocks = self.block_list.blocks
+        sample = self._read(blocks[sequence.block], sequence.index)
+        self._files.prefetch(blocks[(sequence.block + 1) % len(blocks)])
+        return sample
 
     def counted_labels(self, numbers: range) -> int:
         """Return how many labels of training samples count in the loss."""

@@ -33,6 +33,8 @@ class StepReport:
     """How often the sequences of all blocks were read."""
     block: int
     """Index of the block that was read last."""
+    data_wait: float
+    """Share of the step's time in which rank 0 waited for data."""
 
 
 class ProgressReporter:
@@ -76,6 +78,7 @@ class ProgressReporter:
             gradient_norm=report.gradient_norm,
             epochs=report.epochs,
             block=report.block,
+            data_wait=report.data_wait,
             **self._measure_speed(report.step, now),
         )
         if now - self._written_at >= _SNAPSHOT_SECONDS:
