@@ -88,8 +88,8 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
     if summary.initial_perplexity is not None and summary.perplexity is not None:
         console.print(
             f"perplexity on held-out text: [bold]{summary.initial_perplexity:,.0f}[/] before, "
-            f"[bold]{summary.perplexity:,.1f}[/] after {summary.tokens:,} tokens "
-            f"({summary.parameters / 1e6:.1f} M parameters){_bits(summary)}",
+            f"[bold]{summary.perplexity:,.1f}[/] after {summary.tokens:,} tokens{_bits(summary)} "
+            f"({summary.parameters / 1e6:.1f} M parameters)",
             soft_wrap=True,
         )
     for continuation in summary.continuations:
@@ -103,7 +103,8 @@ def _show_run(console: Console, name: str, status: PretrainJobStatus, folder: Pa
 def _bits(summary: TrainingSummary) -> str:
     if summary.initial_bits_per_byte is None or summary.bits_per_byte is None:
         return ""
-    return f" (bits per byte: {summary.initial_bits_per_byte:.2f}, {summary.bits_per_byte:.3f})"
+    before, after = summary.initial_bits_per_byte, summary.bits_per_byte
+    return f"; bits per byte: {before:.2f} before, {after:.2f} after"
 
 
 def _print_verbatim(console: Console, text: str) -> None:
