@@ -83,8 +83,9 @@ def spark(values: Sequence[float], width: int = 16) -> str:
     if len(shown) < 2:
         return ""
     low, high = min(shown), max(shown)
-    scale = (len(_SPARKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_SPARKS[round((value - low) * scale)] for value in shown)
+    # Divided before it is scaled: the inverse of a very small range is infinite.
+    shares = [(value - low) / (high - low) if high > low else 0.0 for value in shown]
+    return "".join(_SPARKS[round(share * (len(_SPARKS) - 1))] for share in shares)
 
 
 class LineView:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pretrain_api import paths
@@ -51,6 +51,7 @@ def test_a_stage_is_described_by_its_counts() -> None:
     assert view.progress(one) == (1, 2)
 
 
+@example([0.0, 2.2250738585e-313])
 @given(st.lists(st.floats(0, 20), max_size=40))
 def test_a_sparkline_never_grows_wider_than_asked(values: list[float]) -> None:
     assert len(view.spark(values, width=16)) <= 16
