@@ -14,7 +14,7 @@ from megatron.core import parallel_state
 from megatron.core.utils import get_batch_on_this_cp_rank
 from numpy.typing import NDArray
 
-from pretrain_workloads.trainer.blocks.dataset import Sample
+from pretrain_workloads.trainer.blocks.dataset import LabelledSequence
 from pretrain_workloads.trainer.megatron.forward_backward import MicroBatch
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 
@@ -41,7 +41,7 @@ class GlobalBatch:
     each model chunk of a rank, and all of them yield the same micro-batches.
     """
 
-    read: Callable[[int], Sample]
+    read: Callable[[int], LabelledSequence]
     """Returns a sample."""
     model: ParallelModel
     """The model that the batch is for."""
@@ -84,7 +84,7 @@ class GlobalBatch:
         return max(1, self.counted) / (layout.micro_batches * layout.data_parallel_size)
 
 
-def _weights(sample: Sample, counts: bool) -> NDArray[np.float32]:
+def _weights(sample: LabelledSequence, counts: bool) -> NDArray[np.float32]:
     """Return the weight of each label of a sample."""
     length = len(sample.ids) - 1
     if not counts:

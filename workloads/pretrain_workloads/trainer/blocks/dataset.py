@@ -18,7 +18,7 @@ from pretrain_workloads.trainer.megatron.process_groups import ProcessGroups
 
 
 @dataclass(frozen=True)
-class Sample:
+class LabelledSequence:
     """One sequence of `L` tokens."""
 
     ids: NDArray[np.int64]
@@ -75,7 +75,7 @@ class Dataset:
         """Return the position of a training sample."""
         return self._sampler.locate(sample)
 
-    def training_sample(self, number: int) -> Sample:
+    def training_sample(self, number: int) -> LabelledSequence:
         """Return a training sample, and start to copy the next block while this one is read."""
         sequence = self._sampler.sequence(number)
         blocks = self.block_list.blocks
@@ -110,7 +110,7 @@ class Dataset:
         sizes = [entry.bytes for entry in self.block_list.validation]
         return sum(size for size in sizes if size is not None) if all(sizes) and sizes else None
 
-    def validation_sample(self, number: int) -> Sample:
+    def validation_sample(self, number: int) -> LabelledSequence:
         """Return a held-out sample."""
         for entry in self.block_list.validation:
             if number < entry.sequences:
@@ -118,7 +118,7 @@ class Dataset:
             number -= entry.sequences
         raise IndexError(number)
 
-    def _read(self, entry: BlockEntry, index: int) -> Sample:
+    def _read(self, entry: BlockEntry, index: int) -> LabelledSequence:
         if self._files.checksums is not None:
             self._files.checksums.raise_problems()
         block = self._files.open(entry)
@@ -130,4 +130,4 @@ class Dataset:
                 f"the model knows the ids below {self._vocabulary_size}; delete the artifact and "
                 "let the TokenDataset make it again"
             )
-        return Sample(ids, block.counted(index))
+        return LabelledSequence(ids, block.counted(index))
