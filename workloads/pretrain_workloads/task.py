@@ -106,5 +106,26 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+_signalled: list[int] = []
+"""SIGTERM, once the process has had it."""
+
+
+def check_preempted() -> None:
+    """Raise what the signal's handler has raised, for programs that must not miss it.
+
+    Python drops an exception that is raised in a hook of its own, for example around a fork.
+
+    Raises:
+        Preempted: If the node asked the pod to end.
+    """
+    if _signalled:
+        raise _preempted(_signalled[0])
+
+
 def _preempt(number: int, frame: FrameType | None) -> None:
-    raise Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")
+    _signalled.append(number)
+    raise _preempted(number)
+
+
+def _preempted(number: int) -> Preempted:
+    return Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")

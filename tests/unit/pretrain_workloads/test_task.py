@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TokenizerRun
-from pretrain_workloads.failures import UserError
+from pretrain_workloads import task
+from pretrain_workloads.failures import Preempted, UserError
 from pretrain_workloads.task import load_run, run_task
 
 COMPLETE = ExitReport(exit_class=ExitClass.COMPLETE)
@@ -114,3 +116,14 @@ def test_an_entry_point_ends_with_a_report(module: str, root: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 64, done.stderr
     assert "run.name" in read_report(root).message
+
+
+def test_a_signal_whose_exception_python_dropped_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(task, "_signalled", [])
+    task.check_preempted()
+    with suppress(Preempted):  # as Python does in a hook of its own
+        task._preempt(signal.SIGTERM, None)
+    with pytest.raises(Preempted, match="signal SIGTERM: the node asked the pod to end"):
+        task.check_preempted()
