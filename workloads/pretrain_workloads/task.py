@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -76,6 +77,7 @@ def run_task(main: Callable[[], ExitReport], rank: int | None = None) -> int:
     )
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _preempt)
+    sys.unraisablehook = _raise_again
     try:
         report = main()
     except (Exception, Preempted, KeyboardInterrupt) as error:
@@ -106,26 +108,16 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-_signalled: list[int] = []
-"""SIGTERM, once the process has had it."""
-
-
-def check_preempted() -> None:
-    """Raise what the signal's handler has raised, for programs that must not miss it.
-
-    Python drops an exception that is raised in a hook of its own, for example around a fork.
-
-    Raises:
-        Preempted: If the node asked the pod to end.
-    """
-    if _signalled:
-        raise _preempted(_signalled[0])
-
-
 def _preempt(number: int, frame: FrameType | None) -> None:
-    _signalled.append(number)
-    raise _preempted(number)
+    raise Preempted("signal SIGTERM: the node asked the pod to end")
 
 
-def _preempted(number: int) -> Preempted:
-    return Preempted(f"signal {signal.Signals(number).name}: the node asked the pod to end")
+def _raise_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Raise `Preempted` again where Python dropped it: in a finalizer, or in a hook of a fork."""
+    if not isinstance(dropped.exc_value, Preempted):
+        sys.__unraisablehook__(dropped)
+        return
+    # Not at once: an exception that is raised in this hook would be dropped, too.
+    again = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGTERM))
+    again.daemon = True
+    again.start()

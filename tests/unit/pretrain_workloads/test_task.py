@@ -7,15 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TokenizerRun
-from pretrain_workloads import task
-from pretrain_workloads.failures import Preempted, UserError
+from pretrain_workloads.failures import UserError
 from pretrain_workloads.task import load_run, run_task
 
 COMPLETE = ExitReport(exit_class=ExitClass.COMPLETE)
@@ -118,12 +116,29 @@ def test_an_entry_point_ends_with_a_report(module: str, root: Path) -> None:
     assert "run.name" in read_report(root).message
 
 
-def test_a_signal_whose_exception_python_dropped_is_not_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(task, "_signalled", [])
-    task.check_preempted()
-    with suppress(Preempted):  # as Python does in a hook of its own
-        task._preempt(signal.SIGTERM, None)
-    with pytest.raises(Preempted, match="signal SIGTERM: the node asked the pod to end"):
-        task.check_preempted()
+def test_a_request_to_end_that_python_drops_is_raised_again(tmp_path: Path) -> None:
+    """Python drops what is raised in a finalizer, or around a fork in a hook of `logging`."""
+    program = (
+        "import os, signal, sys, time\n"
+        "from pretrain_workloads.task import run_program\n"
+        "class Dropped:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "def main():\n"
+        "    Dropped()\n"
+        "    print('went on', flush=True)\n"
+        "    time.sleep(30)\n"
+        "    raise AssertionError('the request was lost')\n"
+        "run_program(main)\n"
+    )
+    environment = {**os.environ, "PRETRAIN_ROOT": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert done.stdout == "went on\n"
+    assert done.returncode == ExitClass.PREEMPTED.exit_code

@@ -10,7 +10,7 @@ from functools import partial
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import Preempted
-from pretrain_workloads.task import check_preempted, load_run, task_rank
+from pretrain_workloads.task import load_run, task_rank
 from pretrain_workloads.trainer.agent import Assignment
 from pretrain_workloads.trainer.checkpoint import store
 from pretrain_workloads.trainer.inputs import check_inputs
@@ -135,7 +135,6 @@ def _wait(
     hang = None
     try:
         while agent.poll() is None and hang is None:
-            check_preempted()
             _sleep(lease, "running", _POLL_SECONDS)
             hang = find_hang(workspace.heartbeats, run.spec.recovery.step_within)
     except (Preempted, KeyboardInterrupt) as signal:
