@@ -327,7 +327,12 @@ class Folder:
 def file_checksum(path: Path) -> str:
     """Return the SHA-256 of a local file, in hexadecimal."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return stream_checksum(stream)
+
+
+def stream_checksum(stream: IO[bytes]) -> str:
+    """Return the SHA-256 of what is left of an open file, in hexadecimal."""
+    return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _on_s3(path: str, info: dict[str, Any]) -> StoredFile:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_workloads.trainer.pod.roll_call import NotJoined, call_roll
+from pretrain_workloads.trainer.pod.roll_call import NotJoined, RollCall, call_roll
 from pretrain_workloads.trainer.pod.workspace import KilledRank, Workspace
 
 log = logging.getLogger(__name__)
@@ -57,16 +57,10 @@ def main(assignment: Assignment) -> int:
     from pretrain_workloads.trainer import rank
 
     try:
-        store = call_roll(
-            assignment.address,
-            assignment.port,
-            assignment.node_rank,
-            assignment.nodes,
-            assignment.run_id,
-            assignment.start_within,
-        )
+        workspace = Workspace.of_pod()
+        store = call_roll(_roll_call(assignment), lambda: workspace.is_stop_requested)
         elastic_launch(_launch_config(assignment), rank.main)()
-        del store
+        del store  # its server serves pod 0's ranks until here
     except NotJoined as error:
         report = ExitReport(exit_class=ExitClass.INFRASTRUCTURE, message=str(error))
         Workspace.of_pod().write_agent_failure(report)
@@ -79,6 +73,17 @@ def main(assignment: Assignment) -> int:
         Workspace.of_pod().write_killed(killed)
         return 1
     return 0
+
+
+def _roll_call(assignment: Assignment) -> RollCall:
+    return RollCall(
+        address=assignment.address,
+        port=assignment.port,
+        node=assignment.node_rank,
+        nodes=assignment.nodes,
+        run_id=assignment.run_id,
+        seconds=assignment.start_within,
+    )
 
 
 def import_once() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pretrain_workloads.trainer.blocks.batches import GlobalBatch, Stopwatch
+from pretrain_workloads.trainer.blocks.batches import GlobalBatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.megatron.forward_backward import RankFlags, forward_backward
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
@@ -50,7 +50,7 @@ def held_out_loss(model: ParallelModel, dataset: Dataset, stop: StopRequest) -> 
     loss = tokens = 0.0
     with model.evaluating(), torch.no_grad():
         for first in range(0, end, model.layout.global_batch_size):
-            batch = GlobalBatch(dataset.validation_sample, model, first, end, Stopwatch())
+            batch = GlobalBatch(dataset.validation_sample, model, first, end)
             flags = RankFlags(stop_requested=stop.is_requested)
             totals = forward_backward(model, batch, flags, forward_only=True)
             if totals.stop_requested:

@@ -6,7 +6,7 @@ from pretrain_api.problems import InvalidManifest
 from pretrain_api.rules import Severity, check
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import BadData, UserError
-from pretrain_workloads.indexed_blocks import token_type
+from pretrain_workloads.indexed_blocks import MASK, token_type
 from pretrain_workloads.storage import Folder, open_artifact, read_manifest
 from pretrain_workloads.trainer.blocks.block_list import BlockList, read_block_list
 
@@ -40,16 +40,16 @@ def _check_files(folder: Folder, blocks: BlockList) -> None:
     itemsize = token_type(blocks.vocabulary_size).itemsize
     problems = []
     for entry in (*blocks.blocks, *blocks.validation):
-        want = {f"{entry.path}.bin": (entry.sequences * blocks.seq_length + 1) * itemsize}
-        want[f"{entry.path}.idx"] = -1  # any size; the trainer reads it
-        for path, size in want.items():
-            if path not in sizes:
-                problems.append(f"{folder.uri_of(path)}: is missing")
-            elif sizes[path] != size >= 0:
-                problems.append(
-                    f"{folder.uri_of(path)}: has {sizes[path]} bytes, but {entry.sequences} "
-                    f"sequences of {blocks.seq_length} tokens need {size}"
-                )
+        paths = [f"{entry.path}{suffix}" for suffix in (".bin", ".idx", *[MASK] * entry.has_mask)]
+        absent = [path for path in paths if path not in sizes]
+        problems += [f"{folder.uri_of(path)}: is missing" for path in absent]
+        tokens = f"{entry.path}.bin"
+        want = (entry.sequences * blocks.seq_length + 1) * itemsize
+        if sizes.get(tokens, want) != want:
+            problems.append(
+                f"{folder.uri_of(tokens)}: has {sizes[tokens]} bytes, but {entry.sequences} "
+                f"sequences of {blocks.seq_length} tokens need {want}"
+            )
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise BadData(f"{'; '.join(problems[:5])}{more}; {_REMAKE}")

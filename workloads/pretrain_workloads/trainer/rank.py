@@ -35,11 +35,9 @@ def main() -> None:
     workspace = Workspace.of_pod()
     stop = StopRequest(workspace)
     stop.listen()
-    run = load_run(TrainingRun)
-    heartbeat = Heartbeat(workspace.heartbeats, rank, run.spec.recovery.step_within)
     collateral = False
     try:
-        report = _train(run, workspace, stop, heartbeat)
+        report = _train(workspace, stop)
     except BaseException as error:
         log.error("rank %d ends", rank, exc_info=error)
         report, collateral = _failure(error)
@@ -51,9 +49,10 @@ def main() -> None:
     # All ranks agreed to end: to the agent, and to the other ranks, this is a success.
 
 
-def _train(
-    run: TrainingRun, workspace: Workspace, stop: StopRequest, heartbeat: Heartbeat
-) -> ExitReport:
+def _train(workspace: Workspace, stop: StopRequest) -> ExitReport:
+    run = load_run(TrainingRun)
+    rank = int(os.environ["RANK"])
+    heartbeat = Heartbeat(workspace.heartbeats, rank, run.spec.recovery.step_within)
     backend = prepare_backend(run.device)
     from pretrain_workloads.trainer.setup import build_training
 

@@ -114,7 +114,7 @@ class Training:
         began, clock = time.perf_counter(), Stopwatch()
         with clock.running():
             counted = self.dataset.counted_labels(range(first, end))
-        batch = GlobalBatch(self.dataset.training_sample, self.model, first, end, clock, counted)
+        batch = GlobalBatch(self.dataset.training_sample, self.model, first, end, counted, clock)
 
         flags = RankFlags(
             stop_requested=self.stop.is_requested,

@@ -6,7 +6,7 @@ Which samples a global batch holds does not depend on the parallel sizes.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -49,10 +49,10 @@ class GlobalBatch:
     """First sample of the batch."""
     end: int
     """Samples from here on do not count; sample `first` is repeated instead."""
-    clock: Stopwatch
-    """Measures how long the rank waits for samples."""
     counted: int | None = None
     """Labels of the batch that count in the loss. Unset means all of whole sequences."""
+    clock: Stopwatch = field(default_factory=Stopwatch)
+    """Measures how long the rank waits for samples."""
 
     def __iter__(self) -> Iterator[MicroBatch]:
         """Yield the micro-batches of this rank."""

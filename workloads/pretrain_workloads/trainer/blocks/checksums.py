@@ -1,6 +1,5 @@
 """Compares the blocks that a run reads with the checksums of their artifact, beside training."""
 
-import hashlib
 import threading
 from pathlib import Path
 from typing import IO
@@ -8,6 +7,7 @@ from typing import IO
 from pretrain_workloads.failures import BadData
 from pretrain_workloads.indexed_blocks import MASK
 from pretrain_workloads.storage import Folder, read_manifest
+from pretrain_workloads.storage.folder import stream_checksum
 
 
 class BlockChecksums:
@@ -27,6 +27,7 @@ class BlockChecksums:
 
     def start(self, path: str, local: Path) -> None:
         """Start to check the files of the block at `path`, which are at `local` without suffix."""
+        self._threads = [one for one in self._threads if one.is_alive()]
         for suffix in (".bin", ".idx", MASK):
             want = self._wanted.get(f"{path}{suffix}")
             if want is None:
@@ -60,7 +61,7 @@ class BlockChecksums:
 
     def _check(self, path: str, file: IO[bytes], want: str) -> None:
         with file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+            found = stream_checksum(file)
         if found != want:
             self._problems.append(
                 f"{self._folder.uri_of(path)}: its checksum is wrong, so that it was changed or "

@@ -1,7 +1,6 @@
 """This rank's part of one save: copied at once, and written by a thread while training goes on."""
 
 import io
-import logging
 import threading
 from typing import Any
 
@@ -12,8 +11,6 @@ from torch.distributed.checkpoint.storage import WriteResult
 
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_workloads.storage import FileStream, Folder
-
-log = logging.getLogger(__name__)
 
 
 class Staging:

@@ -5,7 +5,6 @@ lists its files with their checksums. Without it, there is no checkpoint. A dama
 aside: it keeps its files, and its marker gets another name.
 """
 
-import hashlib
 import logging
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from pretrain_api.meta import ApiModel, NonNegative
 from pretrain_api.v1alpha1.pretrainjob import CheckpointRetention
 from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint
 from pretrain_workloads.storage import Folder
+from pretrain_workloads.storage.folder import stream_checksum
 
 log = logging.getLogger(__name__)
 
@@ -167,11 +167,8 @@ def broken_files(folder: Folder, marker: Marker, share: int, shares: int) -> lis
             problems.append(f"{folder.uri_of(name)}: is missing")
         elif size != file.bytes:
             problems.append(f"{folder.uri_of(name)}: has {size} bytes instead of {file.bytes}")
-        elif file.sha256 is not None and _checksum(folder, name) != file.sha256:
-            problems.append(f"{folder.uri_of(name)}: its checksum is wrong")
+        elif file.sha256 is not None:
+            with folder.open(name) as stream:
+                if stream_checksum(stream) != file.sha256:
+                    problems.append(f"{folder.uri_of(name)}: its checksum is wrong")
     return problems
-
-
-def _checksum(folder: Folder, path: str) -> str:
-    with folder.open(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]

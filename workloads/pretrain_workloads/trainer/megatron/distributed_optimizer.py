@@ -76,12 +76,14 @@ def _sharded_boxes(
 
 
 def _load_boxes(optimizer: Any, states: dict[int, dict[str, list[torch.Tensor]]]) -> None:
-    """Copy the loaded boxes into the states, one after another."""
+    """Copy the boxes into the states, unless they were loaded in place."""
     for number, (parameter, _) in enumerate(_held(optimizer)):
         for name, target in optimizer._get_main_param_and_optimizer_states(parameter).items():
-            loaded = [box.reshape(-1) for box in states[number][name]]
-            if loaded and loaded[0].data_ptr() != target.data_ptr():
-                target.detach().copy_(torch.cat(loaded).view_as(target))
+            left = target.detach().view(-1)
+            for box in states[number][name]:
+                part, left = left[: box.numel()], left[box.numel() :]
+                if part.data_ptr() != box.data_ptr():
+                    part.copy_(box.reshape(-1))
 
 
 def _held(optimizer: Any) -> Iterator[tuple[Any, int]]:
