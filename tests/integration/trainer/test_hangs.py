@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from integration.trainer.launchers import StartLaunchers
@@ -44,6 +45,27 @@ def test_a_pod_that_never_joins_is_named(start: StartLaunchers) -> None:
     assert report.exit_class is ExitClass.INFRASTRUCTURE
     assert report.message.startswith("pod 1 of 2 did not join within 10 s (spec.recovery.startWit")
     assert report.seconds < 60
+
+
+def test_a_pod_that_waits_for_others_ends_when_it_is_asked_to(start: StartLaunchers) -> None:
+    run = make_run(training=LONG, parallelism={"nodes": 2, "processes": 1})
+    first, second = start(run)
+    second.process.send_signal(signal.SIGKILL)
+    first.wait_for(lambda: any(one.name() for one in psutil.Process(first.process.pid).children()))
+    first.process.terminate()
+    report = first.report()
+    assert report.exit_class is ExitClass.PREEMPTED
+    assert report.seconds < 60
+
+
+def test_a_lost_pod_0_is_named_by_a_pod_that_waits_for_it(start: StartLaunchers) -> None:
+    first, second, third = start(two_ranks(nodes=3, processes=1) | {"attempt": 2})
+    third.process.send_signal(signal.SIGKILL)
+    second.wait_for(lambda: "pod 0 is " in second.log.read_text())
+    first.process.send_signal(signal.SIGKILL)
+    report = second.report()
+    assert report.exit_class is ExitClass.INFRASTRUCTURE
+    assert report.message.startswith("pod 0 does not answer at 127.78.")
 
 
 def test_a_port_in_use_is_named(start: StartLaunchers) -> None:
