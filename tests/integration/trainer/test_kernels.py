@@ -1,12 +1,8 @@
 """The trainer's own kernels compute what the formulas say, also divided over ranks."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from integration.trainer.programs import run_program
 from ports import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
@@ -15,14 +11,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 @pytest.fixture(scope="module")
 def failures() -> dict[str, str]:
     """Tracebacks of the checks that two ranks made, empty for those that passed."""
-    program = Path(__file__).with_name("kernels_in_ranks.py")
-    output = subprocess.run(
-        [sys.executable, str(program), str(free_port())],
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    ).stdout
-    value: dict[str, str] = json.loads(output.splitlines()[-1])
+    value: dict[str, str] = run_program("kernels_in_ranks.py", str(free_port()))
     return value
 
 

@@ -1,14 +1,11 @@
 """Silent mistakes of upstream, which only show inside a rank."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration.trainer.programs import run_program
 from integration.trainer.training_runs import BATCH, LENGTH, make_run, write_dataset
 from ports import free_port
 
@@ -38,15 +35,7 @@ def rank_state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "GLOO_SOCKET_IFNAME": "lo",
         "PRETRAIN_ROOT": str(root),
     }
-    program = Path(__file__).with_name("inside_a_rank.py")
-    output = subprocess.run(
-        [sys.executable, str(program)],
-        env={**os.environ, **rank},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    ).stdout
-    value: dict[str, Any] = json.loads(output.splitlines()[-1])
+    value: dict[str, Any] = run_program("inside_a_rank.py", **rank)
     return value
 
 
