@@ -144,13 +144,14 @@ def test_a_run_whose_checkpoints_are_all_damaged_never_starts_from_nothing(
 
 
 @pytest.fixture
-def mount(pods: TrainerPods) -> Iterator[Callable[[int], None]]:
-    """Mount a volume of so many megabytes for the checkpoints of a run."""
+def mount(pods: TrainerPods) -> Iterator[Callable[..., None]]:
+    """Mount a volume of so many megabytes, with more options, for the checkpoints of a run."""
     volume = pods.root / "checkpoints"
     volume.mkdir()
 
-    def mount_volume(megabytes: int) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(volume)]
+    def mount_volume(megabytes: int, *more: str) -> None:
+        options = ",".join([f"size={megabytes}m", *more])
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(volume)]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("this user may not mount file systems")
 
@@ -167,7 +168,7 @@ def mount(pods: TrainerPods) -> Iterator[Callable[[int], None]]:
     ],
 )
 def test_a_full_volume_is_named_and_keeps_the_checkpoints_that_it_has(
-    pods: TrainerPods, mount: Callable[[int], None], megabytes: int, want: str
+    pods: TrainerPods, mount: Callable[..., None], megabytes: int, want: str
 ) -> None:
     """Two checkpoints find room, the third does not."""
     mount(megabytes)
@@ -189,7 +190,7 @@ def test_a_full_volume_is_named_and_keeps_the_checkpoints_that_it_has(
 
 
 def test_a_volume_that_a_killed_attempt_filled_is_freed_by_the_next_one(
-    mount: Callable[[int], None], pods: TrainerPods, start: StartLaunchers
+    mount: Callable[..., None], pods: TrainerPods, start: StartLaunchers
 ) -> None:
     mount(5)
     run = make_run(training=training(2), evaluation={"perplexity": False})
@@ -201,6 +202,46 @@ def test_a_volume_that_a_killed_attempt_filled_is_freed_by_the_next_one(
     (pod,) = start(run)
     complete(pod.report())
     assert not half.exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "want"),
+    [
+        pytest.param({"layers": 2}, "(layers 4, not 2)", id="fewer layers"),
+        pytest.param({"ffnHiddenSize": 256}, "(ffnHiddenSize 128, not 256)", id="wider"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused_with_the_sizes(
+    model: dict[str, Any], want: str, pods: TrainerPods
+) -> None:
+    """Megatron-core would train the first layers, and leave the others out."""
+    complete(pods.attempt(training=training(2)))
+    report = pods.attempt(training=training(4), model=model)
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert f"/step-0000000002: is the checkpoint of another model {want}" in report.message
+
+
+def test_a_checkpoint_of_a_later_version_is_no_damaged_one(pods: TrainerPods) -> None:
+    complete(pods.attempt(training=training(2)))
+    (marker,) = (folder / "COMPLETE.json" for folder in checkpoints(pods))
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"ofALaterVersion": 1}))
+    resumed = complete(pods.attempt(training=training(4)))
+    assert resumed.training is not None
+    assert resumed.training.from_step == 2
+
+
+def test_a_volume_without_room_for_another_file_keeps_what_it_has(
+    pods: TrainerPods, mount: Callable[..., None]
+) -> None:
+    mount(200, "nr_inodes=22")
+    keep = {"every": {"steps": 1}, "keep": {"last": 9}}
+    report = pods.attempt(training=training(6), checkpoint=keep)
+    assert report.exit_class is ExitClass.INFRASTRUCTURE
+    assert ": no space is left (" in report.message
+    assert report.checkpoint is not None
+    assert len(checkpoints(pods)) == report.checkpoint.step
+    for folder in checkpoints(pods):
+        assert (folder / "COMPLETE.json").exists()
 
 
 def test_another_kind_of_optimizer_is_refused_with_the_field(pods: TrainerPods) -> None:

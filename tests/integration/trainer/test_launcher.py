@@ -90,6 +90,8 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     metrics = urllib.request.urlopen(f"{address}/metrics").read().decode()
     tree = psutil.Process(pod.process.pid).children(recursive=True)
     pod.process.terminate()
+    pod.wait_for(lambda: "asking the ranks to save and end" in pod.log.read_text())
+    pod.process.terminate()  # asked twice, it saves all the same
     report = pod.report()
     assert report.exit_class is ExitClass.PREEMPTED
     assert report.checkpoint is not None

@@ -183,6 +183,16 @@ def take_another_tokenizer(folder: Path, root: Path) -> None:
     (folder / "MANIFEST.json").write_text(json.dumps(manifest | {"inputs": [other]}))
 
 
+def spoil_bytes(folder: Path, root: Path) -> None:
+    blocks = json.loads((folder / "blocks.json").read_text())
+    blocks["validation"][0]["bytes"] = "many"
+    (folder / "blocks.json").write_text(json.dumps(blocks))
+
+
+def spoil_manifest(folder: Path, root: Path) -> None:
+    (folder / "MANIFEST.json").write_text('{"kind": "TokenDataset"}')
+
+
 def grow_vocabulary(folder: Path, root: Path) -> None:
     blocks = json.loads((folder / "blocks.json").read_text())
     (folder / "blocks.json").write_text(json.dumps(blocks | {"vocabularySize": 300}))
@@ -193,6 +203,16 @@ WRONG_INPUTS: dict[str, tuple[Callable[[Path, Path], None], ExitClass, list[str]
         damage_block,
         ExitClass.BAD_DATA,
         ["00000.bin: has 7684 bytes, but 120 sequences of 32 tokens need 7682", "is missing"],
+    ),
+    "bytes that are no number": (
+        spoil_bytes,
+        ExitClass.BAD_DATA,
+        ["/pretrain/data/blocks.json: is no list of token blocks (ValueError: invalid literal"],
+    ),
+    "a manifest that is none": (
+        spoil_manifest,
+        ExitClass.BAD_DATA,
+        ["/pretrain/data/MANIFEST.json: is no manifest of an artifact (", "; delete the artifact"],
     ),
     "a broken tokenizer": (
         damage_tokenizer,
@@ -303,6 +323,17 @@ def test_every_label_that_counts_has_the_same_weight_in_any_layout(
     assert alone.training is not None
     assert divided.training is not None
     assert divided.training.perplexity == pytest.approx(alone.training.perplexity, rel=1e-4)
+
+
+def test_a_batch_of_prompts_alone_is_read_and_nothing_is_learnt_from_it(
+    pods: TrainerPods,
+) -> None:
+    folder = own_dataset(pods)
+    write_masks(folder, 0.5)
+    (folder / "blocks/00000.mask").write_bytes(bytes(481))
+    report = pods.attempt()
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    assert set(losses(report)) == {0.0}
 
 
 def test_a_mask_that_does_not_fit_its_block_is_bad_data(pods: TrainerPods) -> None:

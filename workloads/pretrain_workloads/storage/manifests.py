@@ -4,15 +4,31 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pydantic import ValidationError
+
 from pretrain_api.artifacts import MANIFEST, Manifest
+from pretrain_api.problems import describe
+from pretrain_workloads.failures import BadData
 from pretrain_workloads.storage.folder import Folder
 
 
 def read_manifest(folder: Folder) -> Manifest | None:
-    """Return the manifest of the artifact in `folder`, or `None` if it is incomplete."""
+    """Return the manifest of the artifact in `folder`, or `None` if it is incomplete.
+
+    Raises:
+        BadData: If it is none.
+    """
     if not folder.exists(MANIFEST):
         return None
-    return Manifest.model_validate_json(folder.read_bytes(MANIFEST))
+    try:
+        # A later version may have written more than this one knows.
+        return Manifest.model_validate_json(folder.read_bytes(MANIFEST), extra="ignore")
+    except ValidationError as error:
+        problems = "; ".join(describe(error))
+        raise BadData(
+            f"{folder.uri_of(MANIFEST)}: is no manifest of an artifact ({problems}); delete the "
+            "artifact and let it be made again"
+        ) from error
 
 
 def seal_manifest(folder: Folder, packages: tuple[str, ...] = (), **fields: Any) -> Manifest:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -137,8 +138,10 @@ def _wait(
         while agent.poll() is None and hang is None:
             _sleep(lease, "running", _POLL_SECONDS)
             hang = find_hang(workspace.heartbeats, run.spec.recovery.step_within)
-    except (Preempted, KeyboardInterrupt) as signal:
-        log.warning("%s; asking the ranks to save and end", signal)
+    except (Preempted, KeyboardInterrupt) as request:
+        log.warning("%s; asking the ranks to save and end", request)
+        for number in (signal.SIGTERM, signal.SIGINT):  # a second one must not stop the save
+            signal.signal(number, signal.SIG_IGN)
         workspace.request_stop()
         _wait_for_end(agent, lease, run.spec.checkpoint.grace_period - _REPORT_SECONDS)
     finally:

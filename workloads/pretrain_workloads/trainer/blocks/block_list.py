@@ -74,7 +74,7 @@ def _entries(values: list[dict[str, Any]]) -> list[BlockEntry]:
         BlockEntry(
             str(value["path"]),
             int(value["sequences"]),
-            value.get("bytes"),
+            None if value.get("bytes") is None else int(value["bytes"]),
             bool(value.get("mask", False)),
         )
         for value in values

@@ -39,7 +39,7 @@ class CheckpointLoader:
         Damaged ones are set aside, so that retention never counts them.
 
         Raises:
-            UserError: If it was saved with another kind of optimizer, or if all are damaged: the
+            UserError: If it is of another model or kind of optimizer, or if all are damaged: the
                 run would start again from nothing.
         """
         found = self._find()
@@ -47,7 +47,7 @@ class CheckpointLoader:
         for marker in found.markers:
             if not self._is_sound(marker):
                 continue
-            self._check_optimizer(marker)
+            self._check_fits(marker)
             self._load(optimizer, marker)
             return marker
         if self.unsound:
@@ -100,7 +100,21 @@ class CheckpointLoader:
         rank_state.restore(self._model, optimizer, state)
         self._files.discard_local()
 
-    def _check_optimizer(self, marker: store.Marker) -> None:
+    def _check_fits(self, marker: store.Marker) -> None:
+        """Check that a checkpoint is one of the same model and the same kind of optimizer.
+
+        Megatron-core would leave out layers that the model does not have.
+        """
+        sizes = rank_state.model_sizes(self._model.layout)
+        others = {name: size for name, size in marker.shape.items() if sizes.get(name) != size}
+        if others:
+            differences = ", ".join(
+                f"{name} {size}, not {sizes.get(name)}" for name, size in others.items()
+            )
+            raise UserError(
+                f"{self._files.uri(marker.step)}: is the checkpoint of another model "
+                f"({differences}); change spec.model back, or use another spec.checkpoint.uri"
+            )
         is_distributed = self._run.spec.parallelism.distributed_optimizer
         if marker.distributed_optimizer != is_distributed:
             raise UserError(

@@ -27,6 +27,20 @@ def parallel_sizes(layout: ParallelLayout) -> list[int]:
     ]
 
 
+def model_sizes(layout: ParallelLayout) -> dict[str, int]:
+    """Return the sizes that must be equal for a checkpoint to be one of the same model."""
+    model = layout.model
+    return {
+        "layers": model.layers,
+        "hiddenSize": model.hidden_size,
+        "ffnHiddenSize": model.ffn_hidden_size,
+        "attentionHeads": model.attention_heads,
+        "queryGroups": model.query_groups,
+        "vocabularySize": layout.vocabulary_size,
+        "tieEmbeddings": int(model.is_tied),
+    }
+
+
 def sharded_state(
     model: ParallelModel, optimizer: Any, is_loading: bool, with_random: bool
 ) -> dict[str, Any]:

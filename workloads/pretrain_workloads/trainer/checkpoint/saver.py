@@ -4,6 +4,7 @@ import logging
 import queue
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.storage.errors import StorageFull
+from pretrain_workloads.storage.errors import StorageFull, name_full_storage
 from pretrain_workloads.trainer.checkpoint import rank_state, store
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.save import Save, Staging
@@ -124,6 +125,7 @@ class CheckpointSaver:
             tokens=step * layout.tokens_per_step,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             layout=rank_state.parallel_sizes(layout),
+            shape=rank_state.model_sizes(layout),
             distributed_optimizer=self._run.spec.parallelism.distributed_optimizer,
             learning_rate=history.learning_rate,
             initial_perplexity=history.initial_perplexity,
@@ -146,27 +148,38 @@ class CheckpointSaver:
         waited = time.monotonic()
         self._wait(started.save)
         self._check_failures(started)
-        started.save.finish()
-        parts = self._model.groups.all_gather(
-            [*started.save.files, *self._publish_index(started.marker.step)]
-        )
-        files = sorted((file for part in parts for file in part), key=lambda file: file.path)
-        marker = started.marker.model_copy(update={"files": files})
-        if self._model.groups.rank == 0:
-            self._commit(marker)
-        self._model.groups.barrier()
+        marker = self._complete(started)
         now = time.monotonic()
         seconds, paused = now - started.began, started.paused_seconds + now - waited
         log.info(
             "checkpoint of step %d: %.1f MB in %.1f s, for which training stopped for %.2f s",
             marker.step,
-            sum(file.bytes for file in files) / 1e6,
+            sum(file.bytes for file in marker.files) / 1e6,
             seconds,
             paused,
         )
         return marker.status(self._files.folder).model_copy(
             update={"seconds": round(seconds, 2), "paused_seconds": round(paused, 2)}
         )
+
+    def _complete(self, started: _Started) -> store.Marker:
+        """Write the index and the marker of a checkpoint whose parts are all written."""
+        groups, step = self._model.groups, started.marker.step
+        try:
+            with name_full_storage(self._files.uri(step), self._files.local(step).parent):
+                started.save.finish()
+                parts = groups.all_gather([*started.save.files, *self._publish_index(step)])
+                files = sorted((one for part in parts for one in part), key=lambda one: one.path)
+                marker = started.marker.model_copy(update={"files": files})
+                if groups.rank == 0:
+                    self._commit(marker)
+        except OSError:
+            if groups.rank == 0:
+                with suppress(OSError):  # what was written says more
+                    store.delete(self._files.folder, step)
+            raise
+        groups.barrier()
+        return marker
 
     def _plan(self, optimizer: Any, step: int) -> Save:
         local = self._files.local(step)

@@ -46,6 +46,9 @@ class Marker(ApiModel):
     layout: list[int]
     """Parallel sizes of the ranks that saved it. Random states are only loaded with equal sizes."""
 
+    shape: dict[str, int] = {}
+    """Sizes of the model. Empty means that they were not recorded."""
+
     distributed_optimizer: bool
     """Whether the optimizer states were sharded over the data-parallel ranks."""
 
@@ -106,7 +109,9 @@ def find(folder: Folder) -> Found:
     for step in [step for step in steps if MARKER in names[step]]:
         file_path = f"{path_of(step)}/{MARKER}"
         try:
-            markers.append(Marker.model_validate_json(folder.read_bytes(file_path)))
+            # A later version may have written more than this one knows.
+            content = folder.read_bytes(file_path)
+            markers.append(Marker.model_validate_json(content, extra="ignore"))
         except ValidationError as error:
             log.warning("%s: is no list of files: %s", folder.uri_of(file_path), error.errors()[0])
             unreadable.append(step)

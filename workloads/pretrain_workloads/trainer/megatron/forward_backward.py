@@ -59,8 +59,10 @@ class StepTotals:
 
     @property
     def mean_loss(self) -> float:
-        """Return the mean cross-entropy of a token."""
-        return self.loss / self.tokens if self.tokens else math.nan
+        """Return the mean cross-entropy of a token; zero for a batch of prompts, of which none
+        counts.
+        """
+        return self.loss / self.tokens if self.tokens else self.loss
 
 
 def forward_backward(
