@@ -125,6 +125,17 @@ PIPELINE_RULES = (
 
 TOKENIZER_RULES = (
     _storage("output"),
+    _storage("existing"),
+    Rule(
+        "existing-reserved",
+        "reservedTokens",
+        f"!has(self.existing) || {field('reservedTokens', model=TokenizerSpec)} == 0",
+        "%d reserved tokens cannot be placed in an existing tokenizer; leave them out and raise"
+        " vocabularySize, whose ids beyond the tokenizer's are spare",
+        (field("reservedTokens", model=TokenizerSpec),),
+        source="our own: ids of an existing tokenizer stay as they are",
+        otherwise="ids that the user counts on and that are not there",
+    ),
     Rule(
         "reserved-tokens",
         "reservedTokens",

@@ -33,6 +33,22 @@ class TokenizerCorpus(ApiModel):
     """Shares of the sample. Languages not named have weight 1 if the map is empty, else 0."""
 
 
+class ExistingTokenizer(Location):
+    """A tokenizer that is used with its ids as they are, instead of training one.
+
+    The folder holds `tokenizer.json` of Hugging Face, or one `*.tiktoken` file.
+    """
+
+    end_of_document: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Special token that ends every document. Unset means the `eos_token` of
+    `tokenizer_config.json`. A `*.tiktoken` file lists no special tokens: this one gets the id after
+    its last."""
+
+    max_changed: Fraction = 0.01
+    """Largest share of the measured documents that decoding may give back with changes, such as
+    Unicode normalisation."""
+
+
 class CharactersPerToken(ApiModel):
     """Acceptable range of Unicode characters for each token."""
 
@@ -60,7 +76,13 @@ class TokenizerSpec(ApiModel):
     """A tokenizer that encodes any text without loss, trained on documents."""
 
     corpus: TokenizerCorpus
-    """Documents that it is trained on."""
+    """Documents that it is trained on; an existing one is only measured on them."""
+
+    existing: ExistingTokenizer | None = None
+    """Tokenizer to use instead of training one. `businessTokens` are added to it, unless one makes
+    a token of it unreachable. `algorithm` and `splitDigits` have no effect on `tokenizer.json`; a
+    `*.tiktoken` file is read with the pattern of `splitDigits`: Qwen's if true, else that of
+    cl100k."""
 
     algorithm: Literal["bpe", "unigram", "byteLevelBpe"] = "bpe"
     """Training algorithm. `bpe` is SentencePiece's, with bytes for rare characters; `byteLevelBpe`
@@ -69,7 +91,8 @@ class TokenizerSpec(ApiModel):
     the exported model would see other ids than the trained one."""
 
     vocabulary_size: Annotated[int, Field(ge=512, le=1_048_576)]
-    """Pieces, special tokens and the 256 bytes included."""
+    """Pieces, special tokens and the 256 bytes included. Of an existing tokenizer: at least its
+    ids; the rest are spare."""
 
     split_digits: bool = True
     """Whether every digit is a piece of its own. If not, pieces of `byteLevelBpe` have up to three
@@ -106,6 +129,12 @@ class TokenizerSummary(ApiModel):
     encoder: str = "sentencepiece"
     """Package that encodes documents: `sentencepiece`; or `gigatoken`, if it gave the ids of
     `tokenizers` for all texts that the tokenizer was measured on; or `tokenizers`."""
+
+    begin_of_document: Count | None = None
+    """Id of the token for the start of a document, which no document gets. Unset means none."""
+
+    changed: float = 0.0
+    """Share of the measured documents that decoding gives back with changes."""
 
     sampled_bytes: Count = 0
     """Bytes of text that it was trained on."""

@@ -55,6 +55,7 @@ def test_the_exported_model_has_the_logits_of_the_trained_one(
     assert {file["path"] for file in manifest["files"]} == written
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= written
     config = json.loads((folder / "config.json").read_text())
+    assert (config["bos_token_id"], config["eos_token_id"]) == (None, 2), "the tokenizer's own"
     assert config["vocab_size"] == model.get("vocabularySize", 256)
 
 
@@ -193,9 +194,9 @@ def spoil_manifest(folder: Path, root: Path) -> None:
     (folder / "MANIFEST.json").write_text('{"kind": "TokenDataset"}')
 
 
-def grow_vocabulary(folder: Path, root: Path) -> None:
+def shrink_vocabulary(folder: Path, root: Path) -> None:
     blocks = json.loads((folder / "blocks.json").read_text())
-    (folder / "blocks.json").write_text(json.dumps(blocks | {"vocabularySize": 300}))
+    (folder / "blocks.json").write_text(json.dumps(blocks | {"vocabularySize": 200}))
 
 
 WRONG_INPUTS: dict[str, tuple[Callable[[Path, Path], None], ExitClass, list[str]]] = {
@@ -225,9 +226,9 @@ WRONG_INPUTS: dict[str, tuple[Callable[[Path, Path], None], ExitClass, list[str]
         ["was made with the tokenizer s3://data/tokenizer-other/0, not with file:///pretrain/"],
     ),
     "another number of ids": (
-        grow_vocabulary,
+        shrink_vocabulary,
         ExitClass.USER_ERROR,
-        ["tokenizer.json: has 256 ids, but the blocks of file:///pretrain/data were made with 300"],
+        ["tokenizer.json: has 256 ids, but the blocks of file:///pretrain/data were made with 200"],
     ),
 }
 

@@ -2,19 +2,31 @@
 
 from collections.abc import Iterator
 
-from pretrain_api.v1alpha1.tokenizer import Acceptance
+from pretrain_api.v1alpha1.tokenizer import Acceptance, TokenizerSpec
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.tokenizer.measure import TokenizerMeasures
+from pretrain_workloads.tokenizer.measure import TokenizerMeasures, TokenizerMismatch
 
 
-def check_acceptance(acceptance: Acceptance, measures: TokenizerMeasures) -> None:
-    """Check a trained tokenizer.
+def check_acceptance(spec: TokenizerSpec, measures: TokenizerMeasures) -> None:
+    """Check a tokenizer.
 
     Raises:
         UserError: Names every gate that it fails, what was measured, and what would do.
+        TokenizerMismatch: If one that was trained here does not give every text back.
     """
-    if failed := list(_failed(acceptance, measures)):
+    if spec.existing is None and measures.changed:
+        raise TokenizerMismatch(f"the tokenizer does not give back {measures.example!r}…")
+    if failed := [*_changed(spec, measures), *_failed(spec.acceptance, measures)]:
         raise UserError("; ".join(failed))
+
+
+def _changed(spec: TokenizerSpec, measures: TokenizerMeasures) -> Iterator[str]:
+    if spec.existing and measures.changed > spec.existing.max_changed:
+        yield (
+            f"spec.existing.maxChanged: {measures.changed:.3g} of the documents are not given back "
+            f"as they were, more than {spec.existing.max_changed:g}, such as {measures.example!r}…;"
+            " use a tokenizer that loses nothing, or raise the limit"
+        )
 
 
 def _failed(acceptance: Acceptance, measures: TokenizerMeasures) -> Iterator[str]:

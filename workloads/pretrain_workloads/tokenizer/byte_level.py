@@ -43,13 +43,7 @@ def train_byte_level(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
     special = [*SPECIAL, *reserved_tokens(spec.reserved_tokens)]
     business = list(dict.fromkeys(spec.business_tokens))
     tokenizer = Tokenizer(models.BPE())
-    pattern = _PATTERN.replace("DIGITS", _DIGITS[spec.split_digits])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(pattern), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizer(spec.split_digits)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
         _parts(texts),
@@ -68,6 +62,28 @@ def train_byte_level(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
             f"only {found} pieces can be learnt; use {found} or less, or more text"
         )
     return _with_added(tokenizer, special, business)
+
+
+def pre_tokenizer(split_digits: bool) -> pre_tokenizers.PreTokenizer:
+    """Return what splits text before it is encoded, and writes its bytes as letters."""
+    pattern = _PATTERN.replace("DIGITS", _DIGITS[split_digits])
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+def byte_letters() -> list[str]:
+    """Return the letter by which byte-level tokenizers write each byte.
+
+    Visible characters of Latin-1 are written as they are, the others as those from U+0100 on.
+    Source: GPT-2.
+    """
+    visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte if byte in visible else next(others)) for byte in range(256)]
 
 
 def _parts(texts: Iterable[str]) -> Iterator[str]:

@@ -78,16 +78,20 @@ def merges(learned: dict[str, int]) -> list[tuple[str, str]]:
     return rules
 
 
-def configuration() -> dict[str, Any]:
-    """Return `tokenizer_config.json`.
+def configuration(
+    begin: str | None = SPECIAL[BEGIN],
+    end: str = SPECIAL[END],
+    unknown: str | None = SPECIAL[UNKNOWN],
+) -> dict[str, Any]:
+    """Return `tokenizer_config.json`, with the tokens for the start and the end of a document.
 
     With `split_special_tokens`, the text `</s>` in a document does not become the end token.
     """
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "unk_token": SPECIAL[UNKNOWN],
-        "bos_token": SPECIAL[BEGIN],
-        "eos_token": SPECIAL[END],
+        "unk_token": unknown,
+        "bos_token": begin,
+        "eos_token": end,
         "add_bos_token": False,
         "add_eos_token": False,
         "clean_up_tokenization_spaces": False,

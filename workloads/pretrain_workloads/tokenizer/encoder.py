@@ -1,6 +1,7 @@
-"""Encode texts for training: every document ends with `</s>`, and special-token text stays text."""
+"""Encode texts for training: every document gets its end id, and special-token text stays text."""
 
 import json
+import logging
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -11,12 +12,13 @@ import numpy.typing as npt
 from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.tokenizer.files import HUGGING_FACE, MODEL
-from pretrain_workloads.tokenizer.vocabulary import END
+
+log = logging.getLogger(__name__)
 
 type Ids = npt.NDArray[np.int64]
 
 type EncodedTexts = tuple[Ids, Ids]
-"""The ids of all texts, one after the other, and the number of ids of each, `</s>` included."""
+"""The ids of all texts, one after the other, and the number of ids of each, with its end id."""
 
 type Encoder = Callable[[list[str]], EncodedTexts]
 
@@ -25,14 +27,44 @@ SENTENCEPIECE, TOKENIZERS, GIGATOKEN = "sentencepiece", "tokenizers", "gigatoken
 ids as tokenizers when it was built."""
 
 
+_PROBES = [
+    "</s><s><unk><reserved_0> <|endoftext|>",
+    "a\n\n\n  b\t\tc\r\n  \u3000d\u00a0e",
+    "I'll they'RE don't 12345 1,234.5 ١٢٣ ½",
+    "床前明月光，疑是地上霜。😀👩\u200d👩\u200d👧 e\u0301 \U0010ffff \x00\x7f",
+    "",
+    " ",
+    "=====----///***\\n\\t" * 9,
+]
+"""Texts that encoders are most likely to split differently."""
+
+
 def open_encoder(folder: Folder, summary: TokenizerSummary) -> Encoder:
     """Return the encoder of the tokenizer in `folder`."""
     if summary.encoder == SENTENCEPIECE:
         return sentencepiece_encoder(folder.read_bytes(MODEL))
-    content = folder.read_bytes(HUGGING_FACE).decode()
-    return (
-        gigatoken_encoder(content) if summary.encoder == GIGATOKEN else tokenizers_encoder(content)
-    )
+    content, end = folder.read_bytes(HUGGING_FACE).decode(), summary.end_of_document
+    if summary.encoder == GIGATOKEN:
+        return gigatoken_encoder(content, end)
+    return tokenizers_encoder(content, end)
+
+
+def fastest_encoder(content: str, end: int, texts: list[str]) -> tuple[Encoder, str]:
+    """Return the fastest encoder that gives the ids of `tokenizers` for `texts`, and its name.
+
+    Args:
+        content: Content of `tokenizer.json`.
+        end: Id that ends a document.
+        texts: Texts on which both encoders are tried, beside those of `_PROBES`.
+    """
+    reference = tokenizers_encoder(content, end)
+    try:
+        fast = gigatoken_encoder(content, end)
+        agrees = same_ids(fast, reference, [*_PROBES, *texts])
+    except Exception:  # the package has no class for a form of tokenizer that it does not know
+        log.info("gigatoken cannot encode by this tokenizer", exc_info=True)
+        agrees = False
+    return (fast, GIGATOKEN) if agrees else (reference, TOKENIZERS)
 
 
 def sentencepiece_encoder(model: bytes) -> Encoder:
@@ -47,11 +79,12 @@ def sentencepiece_encoder(model: bytes) -> Encoder:
     return encode
 
 
-def tokenizers_encoder(content: str) -> Encoder:
+def tokenizers_encoder(content: str, end: int) -> Encoder:
     """Return an encoder by the package `tokenizers`.
 
     Args:
         content: Content of `tokenizer.json`.
+        end: Id that ends a document.
     """
     import tokenizers
 
@@ -60,16 +93,17 @@ def tokenizers_encoder(content: str) -> Encoder:
 
     def encode(texts: list[str]) -> EncodedTexts:
         found = (tokenizer.encode(text, add_special_tokens=False).ids for text in texts)
-        return _joined([[*ids, END] for ids in found])
+        return _joined([[*ids, end] for ids in found])
 
     return encode
 
 
-def gigatoken_encoder(content: str) -> Encoder:
+def gigatoken_encoder(content: str, end: int) -> Encoder:
     """Return an encoder by the package `gigatoken`, of the same ids, many times as fast.
 
     Args:
         content: Content of `tokenizer.json`.
+        end: Id that ends a document.
     """
     import gigatoken
 
@@ -79,7 +113,7 @@ def gigatoken_encoder(content: str) -> Encoder:
         rows = tokenizer.encode_batch(texts, parallel=False).layout
         starts = np.asarray(rows.offsets, np.int64)
         content = np.asarray(rows.content.data[starts[0] : starts[-1]], np.int64)
-        return np.insert(content, starts[1:] - starts[0], END), np.diff(starts) + 1
+        return np.insert(content, starts[1:] - starts[0], end), np.diff(starts) + 1
 
     return encode
 

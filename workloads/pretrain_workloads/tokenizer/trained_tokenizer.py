@@ -1,4 +1,4 @@
-"""A trained tokenizer in all its forms, by any algorithm."""
+"""A tokenizer in all its forms, trained by any algorithm."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,28 +14,14 @@ from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.byte_level import byte_pieces, train_byte_level
 from pretrain_workloads.tokenizer.conversion import convert
 from pretrain_workloads.tokenizer.encoder import (
-    GIGATOKEN,
     SENTENCEPIECE,
-    TOKENIZERS,
     Encoder,
-    gigatoken_encoder,
-    same_ids,
+    fastest_encoder,
     sentencepiece_encoder,
-    tokenizers_encoder,
 )
 from pretrain_workloads.tokenizer.files import HUGGING_FACE, MODEL
 from pretrain_workloads.tokenizer.training import train, training_lines
-
-_PROBES = [
-    "</s><s><unk><reserved_0> <|endoftext|>",
-    "a\n\n\n  b\t\tc\r\n  \u3000d\u00a0e",
-    "I'll they'RE don't 12345 1,234.5 ١٢٣ ½",
-    "床前明月光，疑是地上霜。😀👩\u200d👩\u200d👧 e\u0301 \U0010ffff \x00\x7f",
-    "",
-    " ",
-    "=====----///***\\n\\t" * 9,
-]
-"""Texts that encoders are most likely to split differently."""
+from pretrain_workloads.tokenizer.vocabulary import BEGIN, END
 
 
 @dataclass(frozen=True)
@@ -57,6 +43,12 @@ class TrainedTokenizer:
 
     files: dict[str, bytes]
     """Content of the files, by name."""
+
+    end: int = END
+    """Id that ends a document."""
+
+    begin: int | None = BEGIN
+    """Id for the start of a document, if it has one."""
 
 
 def train_tokenizer(
@@ -111,12 +103,11 @@ def _byte_level(
     huggingface = train_byte_level(spec, texts)
     huggingface.encode_special_tokens = True
     content = huggingface.to_str(pretty=True)
-    fast, reference = gigatoken_encoder(content), tokenizers_encoder(content)
-    checked = [*_PROBES, *spec.business_tokens, " ".join(spec.business_tokens), *evaluation]
-    agrees = same_ids(fast, reference, checked)
+    business = [*spec.business_tokens, " ".join(spec.business_tokens)]
+    encode, encoder = fastest_encoder(content, END, [*business, *evaluation])
     return TrainedTokenizer(
-        encode=fast if agrees else reference,
-        encoder=GIGATOKEN if agrees else TOKENIZERS,
+        encode=encode,
+        encoder=encoder,
         decode=partial(huggingface.decode, skip_special_tokens=False),
         huggingface=huggingface,
         is_byte=byte_pieces(huggingface),

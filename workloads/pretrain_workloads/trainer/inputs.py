@@ -68,7 +68,7 @@ def _check_tokenizer(run: TrainingRun, folder: Folder, blocks: BlockList) -> Non
     uri = tokenizer.uri_of("tokenizer.json")
     with tokenizer.fetched("tokenizer.json") as path:
         size = _vocabulary_size(path, uri)
-    if size != blocks.vocabulary_size:
+    if size > blocks.vocabulary_size:  # an existing tokenizer may have fewer: the rest are spare
         raise UserError(
             f"{uri}: has {size} ids, but the blocks of {run.dataset.uri} were made with "
             f"{blocks.vocabulary_size}; let the TokenDataset make them again"
@@ -79,7 +79,7 @@ def _vocabulary_size(path: Path, uri: str) -> int:
     from tokenizers import Tokenizer  # not above: its import is only needed here
 
     try:
-        return int(Tokenizer.from_file(str(path)).get_vocab_size())
+        return 1 + max(Tokenizer.from_file(str(path)).get_vocab().values())
     except Exception as error:  # the library has no class of its own
         raise UserError(
             f"{uri}: cannot be loaded ({error}); delete the artifact and let the Tokenizer make it "

@@ -127,6 +127,7 @@ def _pipeline_chain(item: DataObject, spec: DataPipelineSpec, placement: Placeme
 def _tokenizer_chain(item: DataObject, spec: TokenizerSpec, placement: Placement) -> Chain:
     artifact = item.artifact_in(spec.output)
     documents = item.inputs["spec.corpus.pipelineRef"]
+    existing = [spec.existing] if spec.existing else []
     run = TokenizerRun(
         name=item.owner.key.name,
         namespace=item.owner.key.namespace,
@@ -140,7 +141,7 @@ def _tokenizer_chain(item: DataObject, spec: TokenizerSpec, placement: Placement
         stages=TOKENIZER_STAGES,
         program="pretrain_workloads.tokenizer",
         run=lambda _: run,
-        secrets=lambda _: secret_names(spec.output, documents),
+        secrets=lambda _: secret_names(spec.output, documents, *existing),
         artifact=artifact,
     )
 

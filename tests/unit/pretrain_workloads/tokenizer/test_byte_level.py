@@ -21,7 +21,7 @@ from pretrain_workloads.tokenizer.encoder import (
     tokenizers_encoder,
 )
 from pretrain_workloads.tokenizer.measure import measure
-from pretrain_workloads.tokenizer.piece_bytes import byte_level_bytes
+from pretrain_workloads.tokenizer.piece_bytes import huggingface_bytes
 from pretrain_workloads.tokenizer.trained_tokenizer import TrainedTokenizer, train_tokenizer
 from pretrain_workloads.tokenizer.vocabulary import END
 
@@ -59,7 +59,7 @@ anything = st.lists(pieces, max_size=30).map("".join) | st.text(max_size=60)
 def test_the_bytes_of_all_ids_are_those_of_the_text(text: str) -> None:
     tokenizer = trained()
     ids, _ = tokenizer.encode([text])
-    sizes = byte_level_bytes(tokenizer.files["tokenizer.json"])
+    sizes = huggingface_bytes(tokenizer.files["tokenizer.json"])
     assert sizes[ids].sum() == len(text.encode())
 
 
@@ -68,7 +68,7 @@ def test_the_bytes_of_all_ids_are_those_of_the_text(text: str) -> None:
 def test_text_comes_back_and_both_encoders_agree(texts: list[str], split_digits: bool) -> None:
     tokenizer = trained(split_digits)
     content = tokenizer.files["tokenizer.json"].decode()
-    assert same_ids(gigatoken_encoder(content), tokenizers_encoder(content), texts)
+    assert same_ids(gigatoken_encoder(content, END), tokenizers_encoder(content, END), texts)
     ids, lengths = tokenizer.encode(texts)
     ends = np.cumsum(lengths)
     assert (ids[ends - 1] == END).all()
@@ -80,8 +80,8 @@ def test_text_comes_back_and_both_encoders_agree(texts: list[str], split_digits:
 
 def test_the_fast_encoder_is_used_only_if_it_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trained().encoder == GIGATOKEN
-    module = "pretrain_workloads.tokenizer.trained_tokenizer.gigatoken_encoder"
-    monkeypatch.setattr(module, lambda content: lambda texts: (np.zeros(0), np.zeros(0)))
+    module = "pretrain_workloads.tokenizer.encoder.gigatoken_encoder"
+    monkeypatch.setattr(module, lambda content, end: lambda texts: (np.zeros(0), np.zeros(0)))
     other = train_tokenizer(spec(), corpus_texts(), corpus_texts())
     assert other.encoder == TOKENIZERS
     assert same_ids(other.encode, trained().encode, corpus_texts())

@@ -1,12 +1,10 @@
 """Continues prompts with the exported model."""
 
-from pathlib import Path
-
 import torch
 
 from pretrain_api.v1alpha1.progress import Continuation
 from pretrain_workloads.trainer.export.export_request import ExportRequest
-from pretrain_workloads.trainer.export.llama import EOS
+from pretrain_workloads.trainer.export.exported_tokenizer import ExportedTokenizer
 
 _MAX_CHARACTERS = 200
 _NUCLEUS = 0.9
@@ -15,22 +13,20 @@ _NO_REPEAT = 3
 """No sequence of so many ids occurs twice in a continuation."""
 
 
-def continue_prompts(model: torch.nn.Module, request: ExportRequest) -> list[Continuation]:
+def continue_prompts(
+    model: torch.nn.Module, exported: ExportedTokenizer, request: ExportRequest
+) -> list[Continuation]:
     """Return the continuations of the request's prompts.
 
     A prompt that does not fit into the sequence with its continuation loses its start.
     """
-    from tokenizers import Tokenizer
-
-    if not request.prompts:
-        return []
-    tokenizer = Tokenizer.from_file(str(Path(request.output) / "tokenizer.json"))
+    tokenizer = exported.tokenizer
     room = max(1, request.seq_length - request.max_new_tokens)
     continuations = []
     for number, prompt in enumerate(request.prompts):
         ids = tokenizer.encode(prompt, add_special_tokens=False).ids
         sampler = Sampling(request.temperature, request.seed + number)
-        new = continue_ids(model, ids[-room:], request.max_new_tokens, sampler)
+        new = continue_ids(model, ids[-room:], request.max_new_tokens, sampler, exported.end)
         before = tokenizer.decode(ids, skip_special_tokens=True)
         text = tokenizer.decode([*ids, *new], skip_special_tokens=True)[len(before) :]
         continuations.append(Continuation(prompt=prompt, text=text[:_MAX_CHARACTERS]))
@@ -73,15 +69,19 @@ def _repeated_ids(ids: list[int]) -> list[int]:
 
 @torch.no_grad()
 def continue_ids(
-    model: torch.nn.Module, ids: list[int], max_new_tokens: int, sampling: Sampling
+    model: torch.nn.Module,
+    ids: list[int],
+    max_new_tokens: int,
+    sampling: Sampling,
+    end: int | None,
 ) -> list[int]:
-    """Return ids that follow `ids`, one after another, up to the end of the document."""
+    """Return ids that follow `ids`, one after another, up to `end`, that of the document."""
     new: list[int] = []
     tokens, cache = torch.tensor([ids]), None
     while len(new) < max_new_tokens:
         output = model(tokens, past_key_values=cache, use_cache=True)
         following = sampling.next_id(output.logits[0, -1], new)
-        if following == EOS:
+        if following == end:
             break
         new.append(following)
         tokens, cache = torch.tensor([[following]]), output.past_key_values

@@ -13,6 +13,7 @@ import torch
 
 from pretrain_workloads.trainer.export.continuations import continue_prompts
 from pretrain_workloads.trainer.export.export_request import ExportRequest, ExportResult
+from pretrain_workloads.trainer.export.exported_tokenizer import load_tokenizer
 from pretrain_workloads.trainer.export.llama import configuration
 from pretrain_workloads.trainer.export.safetensors_files import write_weights
 
@@ -21,8 +22,13 @@ def main(request: ExportRequest) -> ExportResult:
     """Write the model, and load it as any user would, to check it and to continue the prompts."""
     output = Path(request.output)
     write_weights(request)
+    tokenizer = load_tokenizer(output)
     config = configuration(
-        request.model, request.vocabulary_size, request.seq_length, request.precision
+        request.model,
+        request.vocabulary_size,
+        request.seq_length,
+        request.precision,
+        (tokenizer.begin, tokenizer.end),
     )
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     from transformers import LlamaForCausalLM
@@ -30,7 +36,9 @@ def main(request: ExportRequest) -> ExportResult:
     model = LlamaForCausalLM.from_pretrained(output, dtype=torch.float32).eval()
     difference, largest = _compare(model, Path(request.logits))
     return ExportResult(
-        difference=difference, largest=largest, continuations=continue_prompts(model, request)
+        difference=difference,
+        largest=largest,
+        continuations=continue_prompts(model, tokenizer, request),
     )
 
 

@@ -10,9 +10,6 @@ import torch
 
 from pretrain_api.v1alpha1.model import ModelSpec
 
-BOS, EOS = 1, 2
-"""Ids of our tokenizers for the start and the end of a document."""
-
 
 def tensor_groups(model: ModelSpec) -> Iterator[list[str]]:
     """Yield the names of Megatron-core's tensors that are read together: one layer at a time."""
@@ -81,9 +78,22 @@ def _query_key_value(tensor: torch.Tensor, model: ModelSpec) -> dict[str, torch.
 
 
 def configuration(
-    model: ModelSpec, vocabulary_size: int, seq_length: int, precision: str
+    model: ModelSpec,
+    vocabulary_size: int,
+    seq_length: int,
+    precision: str,
+    ends: tuple[int | None, int | None],
 ) -> dict[str, Any]:
-    """Return the content of `config.json`."""
+    """Return the content of `config.json`.
+
+    Args:
+        model: Shape of the model.
+        vocabulary_size: Ids that the model knows.
+        seq_length: Longest sequence that it was trained on.
+        precision: `fp32` or `bf16`.
+        ends: Ids of the tokenizer for the start and the end of a document.
+    """
+    begin, end = ends
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -103,7 +113,7 @@ def configuration(
         "attention_bias": False,
         "mlp_bias": False,
         "initializer_range": model.init_std,
-        "bos_token_id": BOS,
-        "eos_token_id": EOS,
+        "bos_token_id": begin,
+        "eos_token_id": end,
         "dtype": "bfloat16" if precision == "bf16" else "float32",
     }
