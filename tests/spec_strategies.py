@@ -149,6 +149,7 @@ def specs() -> st.SearchStrategy[Spec]:
             "parallelism": layouts(),
             "evaluation": _some(everySteps=st.sampled_from([10, 10_000_000])),
             "export": st.just({"huggingFace": {"uri": "s3://models/run"}}),
+            "initialize": st.just({"huggingFace": {"uri": "s3://models/llama"}}),
         },
     )
 

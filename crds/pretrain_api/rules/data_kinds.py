@@ -44,6 +44,7 @@ _NO_STORAGE = "Megatron-core's configuration has no storage locations"
 
 STORAGE_RULES = (
     _storage("checkpoint", _NO_STORAGE),
+    _storage("initialize.huggingFace", _NO_STORAGE),
     _storage("export.huggingFace", _NO_STORAGE),
 )
 """Of a PretrainJob."""

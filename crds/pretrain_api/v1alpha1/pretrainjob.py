@@ -22,6 +22,18 @@ class DataSpec(ApiModel):
     """TokenDataset whose blocks are read."""
 
 
+class HuggingFaceModel(Location):
+    """A Hugging Face Llama folder with safetensors, such as the export of another run."""
+
+
+class InitializeSpec(ApiModel):
+    """What the weights are at step 0."""
+
+    hugging_face: HuggingFaceModel | None = None
+    """Model whose weights the run starts from: continual pretraining. It has the shape of `model`;
+    ids that it lacks start with the mean of its embeddings. Unset means random weights."""
+
+
 class CheckpointInterval(ApiModel):
     """How often a checkpoint is saved: after `steps` or `minutes`, whichever comes first."""
 
@@ -131,6 +143,9 @@ class PretrainJobSpec(ApiModel):
 
     model: ModelSpec
     """Shape of the model."""
+
+    initialize: InitializeSpec = InitializeSpec()
+    """What the weights are at step 0."""
 
     data: DataSpec
     """Training data."""

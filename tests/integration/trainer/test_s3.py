@@ -104,6 +104,25 @@ def test_a_killed_run_goes_on_from_its_checkpoint_on_s3_to_the_same_files(
     assert manifests(bucket) == manifests(pods.root)
 
 
+def test_a_run_starts_from_an_exported_model_on_s3(
+    pods: TrainerPods, start: StartLaunchers, bucket: Path
+) -> None:
+    export = {"huggingFace": {"uri": "file:///pretrain/models"}}
+    (first,) = start(on_s3(make_run(export=export), bucket.name))
+    trained = complete(first.report()).training
+    assert trained is not None
+    assert trained.export is not None
+    run = make_run(
+        initialize={"huggingFace": {"uri": trained.export.uri}},
+        checkpoint={"uri": "file:///pretrain/continued"},
+        parallelism={"processes": 2, "tensor": 2},
+    )
+    (second,) = start(on_s3(run, bucket.name))
+    continued = complete(second.report()).training
+    assert continued is not None
+    assert continued.initial_perplexity == pytest.approx(trained.perplexity, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("keys", "want", "seconds"),
     [

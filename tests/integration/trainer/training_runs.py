@@ -118,7 +118,8 @@ def on_s3(run: dict[str, Any], bucket: str, secret: str = "store") -> dict[str, 
     for artifact in ("dataset", "tokenizer"):
         moved[artifact]["credentialsSecret"] = secret
     export = moved["spec"].get("export", {}).get("huggingFace")
-    for location in (moved["spec"]["checkpoint"], export):
+    existing = moved["spec"].get("initialize", {}).get("huggingFace")
+    for location in (moved["spec"]["checkpoint"], export, existing):
         if location is not None:
             location["credentialsSecretRef"] = {"name": secret}
     return moved

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from pretrain_api.formulas.vocabulary import vocabulary_size_of
 from pretrain_api.problems import InvalidManifest
 from pretrain_api.rules import Severity, check
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.indexed_blocks import MASK, token_type
-from pretrain_workloads.storage import Folder, open_artifact, read_manifest
+from pretrain_workloads.storage import Folder, open_artifact, open_location, read_manifest
 from pretrain_workloads.trainer.blocks.block_list import BlockList, read_block_list
+from pretrain_workloads.trainer.initial_weights.configuration import check_configuration
 
 _REMAKE = "delete the artifact and let the TokenDataset make it again"
 
@@ -20,7 +22,8 @@ def check_inputs(run: TrainingRun) -> None:
         InvalidManifest: If the spec asks for what this version of the trainer cannot do. Admission
             knows the same list, but that of the operator's version.
         BadData: If files of the blocks are absent or have another size; names all of them.
-        UserError: If the tokenizer cannot be loaded, or is not the one of the blocks.
+        UserError: If the tokenizer cannot be loaded, or is not the one of the blocks, or the model
+            to start from is another one.
     """
     # The control plane writes defaults out; the rules ask what a manifest asks for.
     asked = run.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -32,6 +35,10 @@ def check_inputs(run: TrainingRun) -> None:
     blocks = read_block_list(folder)
     _check_files(folder, blocks)
     _check_tokenizer(run, folder, blocks)
+    if run.spec.initialize.hugging_face:
+        existing = open_location(run.spec.initialize.hugging_face)
+        size = vocabulary_size_of(run.spec.model.vocabulary_size, blocks.vocabulary_size)
+        check_configuration(run, existing, size)
 
 
 def _check_files(folder: Folder, blocks: BlockList) -> None:

@@ -3,12 +3,14 @@
 from pretrain_api.formulas.parameters import total_parameters
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
+from pretrain_workloads.storage import open_location
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint import store
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver
 from pretrain_workloads.trainer.export.model_export import ModelExport
+from pretrain_workloads.trainer.initial_weights.loading import load_weights
 from pretrain_workloads.trainer.megatron.backend import Backend
 from pretrain_workloads.trainer.megatron.model import build_model, model_config
 from pretrain_workloads.trainer.megatron.optimizer import build_optimizer, wrap_model
@@ -46,7 +48,11 @@ def build_training(
     config = model_config(run.spec, layout)
     files = RunFiles(run_folder(run), workspace.folder("checkpoints") / str(groups.rank))
     is_new = groups.broadcast(groups.rank == 0 and not store.find(files.folder).markers)
-    model_chunks = build_model(run.spec, layout, config, draws_weights=is_new)
+    existing = run.spec.initialize.hugging_face
+    model_chunks = build_model(run.spec, layout, config, draws_weights=is_new and not existing)
+    if is_new and existing:
+        folder = open_location(existing)
+        load_weights(model_chunks, run.spec.model, layout.vocabulary_size, folder)
     chunks = wrap_model(run.spec, config, model_chunks)
     model = ParallelModel(chunks, layout, groups)
     return Training(

@@ -47,10 +47,12 @@ def pin_inputs(spec: PretrainJobSpec, opened: OpenedInputs) -> RunInputs:
         mode="json", by_alias=True, exclude_defaults=True, exclude={"tokens"}
     )
     dataset, tokenizer = opened.dataset, opened.tokenizer
+    existing = spec.initialize.hugging_face
+    start = [existing.uri] if existing else []
     return RunInputs(
         dataset=ArtifactRef(uri=dataset.uri, digest=dataset.digest),
         tokenizer=ArtifactRef(uri=tokenizer.uri, digest=tokenizer.digest),
-        digest=digest(shape, learning, dataset.digest, tokenizer.digest),
+        digest=digest(shape, learning, dataset.digest, tokenizer.digest, *start),
     )
 
 

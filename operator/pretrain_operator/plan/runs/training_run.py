@@ -38,7 +38,11 @@ def plan_attempt_job(run: ObservedRun, number: int, now: datetime) -> AttemptJob
         run=training_run(run, profile, opened, number),
         placement=plan_placement(profile, "trainer", spec.parallelism.gpus_per_node),
         secrets=secret_names(
-            opened.dataset, opened.tokenizer, spec.checkpoint, spec.export.hugging_face
+            opened.dataset,
+            opened.tokenizer,
+            spec.checkpoint,
+            spec.export.hugging_face,
+            spec.initialize.hugging_face,
         ),
         status=AttemptStatus(
             number=number, job=name, started_at=format_time(now), retry=retry_value(run.owner)

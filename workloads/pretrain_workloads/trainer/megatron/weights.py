@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -28,22 +29,25 @@ def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
     Each number depends on the seed, the tensor's name and its place in the whole tensor, so that
     every rank draws its own slice alone.
     """
+    for tensor in sharded_tensors(chunks):
+        if "norm" in tensor.key:
+            tensor.data.fill_(1.0)
+            continue
+        fill_normal(
+            tensor.data,
+            tensor.global_shape,
+            tensor.global_offset,
+            seed + zlib.crc32(tensor.key.encode()),
+            _deviation(tensor.key, model),
+        )
+
+
+def sharded_tensors(chunks: list[Any]) -> Iterator[ShardedTensor]:
+    """Yield this rank's slices of the model's tensors, each with its name and its place."""
     for chunk in chunks:
         state = chunk.sharded_state_dict(metadata=CHECKPOINT_METADATA)
         apply_factories(state)
-        for tensor in nested_values(state):
-            if not isinstance(tensor, ShardedTensor):
-                continue
-            if "norm" in tensor.key:
-                tensor.data.fill_(1.0)
-                continue
-            fill_normal(
-                tensor.data,
-                tensor.global_shape,
-                tensor.global_offset,
-                seed + zlib.crc32(tensor.key.encode()),
-                _deviation(tensor.key, model),
-            )
+        yield from (t for t in nested_values(state) if isinstance(t, ShardedTensor))
 
 
 def _deviation(key: str, model: ModelSpec) -> float:

@@ -8,7 +8,7 @@ from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.indexed_blocks import BLOCK_LIST
-from pretrain_workloads.storage import Folder, Unreachable, open_artifact
+from pretrain_workloads.storage import Folder, Unreachable, open_artifact, open_location
 from pretrain_workloads.storage.errors import StorageFull
 from pretrain_workloads.trainer.run_folder.finished import finished_report
 from pretrain_workloads.trainer.run_folder.folders import export_folder, run_folder
@@ -46,6 +46,10 @@ def check_storage(run: TrainingRun, is_writer: bool) -> ExitReport | None:
     check.call("the token blocks", lambda: open_artifact(run.dataset).stat(BLOCK_LIST))
     if run.spec.export.hugging_face or run.spec.evaluation.prompts:
         check.call("the tokenizer", lambda: open_artifact(run.tokenizer).stat("tokenizer.json"))
+    existing = run.spec.initialize.hugging_face
+    if existing:
+        path = "spec.initialize.huggingFace"
+        check.call(path, lambda: open_location(existing).stat("config.json"))
     if is_writer and not check.problems:
         check.call("spec.checkpoint", lambda: _check_writable(run_folder(run)))
         check.call("spec.export.huggingFace", lambda: _check_writable(export_folder(run)))

@@ -61,7 +61,8 @@ def test_other_documents_change_the_digest_of_a_tokenizer() -> None:
 
 def test_the_job_of_a_tokenizer_has_its_documents_and_the_secrets_of_input_and_output() -> None:
     owner = make_object("Tokenizer", "tokens")
-    spec = parsed_tokenizer(output={"uri": "s3://models", **SECRET})
+    existing = {"uri": "s3://theirs", "credentialsSecretRef": {"name": "theirs"}}
+    spec = parsed_tokenizer(output={"uri": "s3://models", **SECRET}, existing=existing)
     chain = plan_chain(DataObject(owner, spec, {"spec.corpus.pipelineRef": DOCUMENTS}), PLACEMENT)
     job = chain.job("train", None)
     assert isinstance(job.run, TokenizerRun)
@@ -70,7 +71,7 @@ def test_the_job_of_a_tokenizer_has_its_documents_and_the_secrets_of_input_and_o
         "s3://models", "Tokenizer", "tokens", job.run.artifact.digest
     )
     assert (job.program, job.arguments) == ("pretrain_workloads.tokenizer", ())
-    assert job.secrets == ("in", "s3")
+    assert job.secrets == ("in", "s3", "theirs")
 
 
 def test_a_dataset_refers_to_its_tokenizer_and_to_each_part_of_the_mixture() -> None:

@@ -34,6 +34,7 @@ def learning(**changes: object) -> dict[str, object]:
         ({"suspend": True}, True),
         ({"training": learning(globalBatchSize=16)}, False),
         ({"model": {**run_spec()["model"], "layers": 8}}, False),
+        ({"initialize": {"huggingFace": {"uri": "s3://models/llama"}}}, False),
     ],
 )
 def test_a_run_keeps_its_digest_while_only_fields_change_that_do_not_affect_training(

@@ -1,0 +1,88 @@
+"""Compares the configuration of a Hugging Face model with the model of a run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pretrain_api.runs import TrainingRun
+from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_workloads.failures import UserError
+from pretrain_workloads.storage import Folder
+
+CONFIGURATION = "config.json"
+
+_KINDS = ("llama", "mistral")
+"""Values of `model_type` that name a Llama, if no other field makes it another model."""
+
+_ROPE_BASE = 10_000.0
+"""Base of a configuration that has none."""
+
+
+def check_configuration(run: TrainingRun, folder: Folder, vocabulary_size: int) -> None:
+    """Check that the model in `folder` is the model of the run.
+
+    Args:
+        run: The attempt.
+        folder: Folder of the Hugging Face model.
+        vocabulary_size: Ids that the run's model knows.
+
+    Raises:
+        UserError: If it is another model; names every field that differs, and what would do.
+    """
+    uri = folder.uri_of(CONFIGURATION)
+    try:
+        config = folder.read_json(CONFIGURATION)
+    except ValueError as error:
+        raise UserError(f"spec.initialize.huggingFace: {uri} is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"spec.initialize.huggingFace: {uri} is no JSON object")
+    if unlike := list(_unlike_llama(config)):
+        raise UserError(
+            f"spec.initialize.huggingFace: {uri} describes a model that is not trained here: "
+            f"{'; '.join(unlike)}; use a Llama without them"
+        )
+    differing = [
+        f"spec.model.{field}: {ours}, but {uri} has {theirs}; use {theirs}"
+        for field, ours, theirs in _sizes(config, run.spec.model)
+        if ours != theirs
+    ]
+    theirs = config.get("vocab_size", 0)
+    if theirs > vocabulary_size:
+        differing.append(
+            f"spec.model.vocabularySize: {vocabulary_size}, but {uri} has {theirs} ids; use "
+            f"{theirs} or more"
+        )
+    if differing:
+        raise UserError("; ".join(differing))
+
+
+def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
+    """Yield what the model has and a Llama of ours cannot have."""
+    if config.get("model_type") not in _KINDS:
+        yield f"model_type is {config.get('model_type')!r}, not {' or '.join(_KINDS)}"
+    if config.get("hidden_act", "silu") != "silu":
+        yield f"hidden_act is {config['hidden_act']!r}, not 'silu'"
+    for name in ("attention_bias", "mlp_bias", "sliding_window"):
+        if config.get(name):
+            yield f"{name} is {config[name]!r}"
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default":
+        yield f"the rotary positions are scaled ({kind})"
+
+
+def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each field of `spec.model`, its value, and that of the Hugging Face model."""
+    heads = config.get("num_attention_heads")
+    hidden = config.get("hidden_size")
+    width = config.get("head_dim") or (hidden // heads if hidden and heads else None)
+    rope = config.get("rope_parameters") or {}
+    base = rope.get("rope_theta", config.get("rope_theta", _ROPE_BASE))
+    yield "layers", model.layers, config.get("num_hidden_layers")
+    yield "hiddenSize", model.hidden_size, hidden
+    yield "ffnHiddenSize", model.ffn_hidden_size, config.get("intermediate_size")
+    yield "attentionHeads", model.attention_heads, heads
+    yield "queryGroups", model.key_value_heads, config.get("num_key_value_heads", heads)
+    yield "headDim", model.head_width, width
+    yield "ropeBase", model.rope_base, int(base)
+    yield "normEpsilon", model.norm_epsilon, config.get("rms_norm_eps", 1e-6)
+    yield "tieEmbeddings", model.tie_embeddings, bool(config.get("tie_word_embeddings", False))

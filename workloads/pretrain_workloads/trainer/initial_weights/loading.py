@@ -1,0 +1,125 @@
+"""Fills the weights of this rank from a Hugging Face Llama: the inverse of the export."""
+
+import logging
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from megatron.core.dist_checkpointing.mapping import ShardedTensor
+
+from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_workloads.storage import Folder
+from pretrain_workloads.trainer.initial_weights.weight_files import WeightFiles
+from pretrain_workloads.trainer.megatron.weights import sharded_tensors
+
+log = logging.getLogger(__name__)
+
+_ROWS = 4096
+"""Rows of an embedding that are read at a time for their mean."""
+
+_EMBEDDINGS = {
+    "embedding.word_embeddings.weight": "model.embed_tokens.weight",
+    "output_layer.weight": "lm_head.weight",
+}
+
+_PARTS = {
+    "self_attention.linear_qkv.layer_norm_weight": "input_layernorm.weight",
+    "self_attention.linear_proj.weight": "self_attn.o_proj.weight",
+    "mlp.linear_fc1.layer_norm_weight": "post_attention_layernorm.weight",
+    "mlp.linear_fc2.weight": "mlp.down_proj.weight",
+}
+
+
+@torch.no_grad()
+def load_weights(chunks: list[Any], model: ModelSpec, vocabulary_size: int, folder: Folder) -> None:
+    """Fill this rank's part of the model; it reads the rows that it needs, a tensor at a time.
+
+    Ids that the Hugging Face model lacks start with the mean of its rows.
+
+    Args:
+        chunks: This rank's chunks of the model.
+        model: Its shape.
+        vocabulary_size: Ids that it knows.
+        folder: Folder of the Hugging Face model, whose configuration was checked.
+
+    Raises:
+        UserError: If a tensor is missing, or a file cannot be read.
+    """
+    with ExitStack() as stack:
+        source = _Llama(WeightFiles(folder, stack), model, vocabulary_size)
+        for tensor in sharded_tensors(chunks):
+            tensor.data.copy_(source.part(tensor))
+    log.info("the weights are those of %s", folder.uri)
+
+
+class _Llama:
+    """The Hugging Face model, as tensors of Megatron-core."""
+
+    def __init__(self, files: WeightFiles, model: ModelSpec, vocabulary_size: int) -> None:
+        self._files, self._model = files, model
+        self._vocabulary_size = vocabulary_size
+
+    def part(self, tensor: ShardedTensor) -> torch.Tensor:
+        """Return what a rank's slice of one of Megatron-core's tensors starts with."""
+        key, offset, shape = tensor.key, tensor.global_offset, tensor.data.shape
+        if key in _EMBEDDINGS:
+            return self._embedding(_EMBEDDINGS[key], offset[0], offset[0] + shape[0])
+        if key == "decoder.final_norm.weight":
+            return self._files.whole("model.norm.weight")
+        _, _, symbol, part = key.split(".", 3)
+        layer = f"model.layers.{int(symbol) // 2}."
+        match part:
+            case "self_attention.linear_qkv.weight":
+                return self._query_key_value(layer, offset[0], offset[0] + shape[0])
+            case "mlp.linear_fc1.weight":
+                return self._gate_up(layer, offset[0], offset[0] + shape[0])
+        whole = self._files.whole(layer + _PARTS[part])
+        if whole.dim() == 1:
+            return whole
+        return whole[:, offset[1] : offset[1] + shape[1]]
+
+    def _embedding(self, name: str, start: int, stop: int) -> torch.Tensor:
+        """Return rows of an embedding; those that pad the vocabulary are zero."""
+        known, width = self._files.shape(name)
+        rows = self._files.rows(name, min(start, known), min(stop, known))
+        new = min(stop, self._vocabulary_size) - max(start, known)
+        mean = self._mean(name)[None].expand(new, width) if new > 0 else rows[:0]
+        padding = stop - start - len(rows) - len(mean)
+        return torch.cat([rows, mean.to(rows), rows.new_zeros(padding, width)])
+
+    def _mean(self, name: str) -> torch.Tensor:
+        count, width = self._files.shape(name)
+        total = torch.zeros(width, dtype=torch.float64)
+        for start in range(0, count, _ROWS):
+            total += self._files.rows(name, start, min(count, start + _ROWS)).double().sum(0)
+        return total / count
+
+    def _query_key_value(self, layer: str, start: int, stop: int) -> torch.Tensor:
+        """Return rows of the joint projection: for each group its queries, a key, a value."""
+        model, head = self._model, self._model.head_width
+        queries = model.attention_heads // model.key_value_heads
+        group = (queries + 2) * head
+        first, last = start // group, -(-stop // group)
+
+        def rows(name: str, heads: int) -> torch.Tensor:
+            size = heads * head
+            found = self._files.rows(f"{layer}self_attn.{name}.weight", first * size, last * size)
+            return found.view(last - first, size, -1)
+
+        parts = [rows("q_proj", queries), rows("k_proj", 1), rows("v_proj", 1)]
+        joint = torch.cat(parts, dim=1).flatten(0, 1)
+        return joint[start - first * group : stop - first * group]
+
+    def _gate_up(self, layer: str, start: int, stop: int) -> torch.Tensor:
+        """Return rows of the joint projection: all of the gate, then all of the other half."""
+        width = self._model.ffn_hidden_size
+        halves = [
+            self._files.rows(f"{layer}mlp.{name}.weight", *_within(start - at, stop - at, width))
+            for name, at in (("gate_proj", 0), ("up_proj", width))
+        ]
+        return torch.cat(halves)
+
+
+def _within(start: int, stop: int, size: int) -> tuple[int, int]:
+    """Return the part of a range that lies within `size` rows."""
+    return min(max(start, 0), size), min(max(stop, 0), size)
