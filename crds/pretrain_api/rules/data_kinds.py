@@ -5,7 +5,7 @@ from pydantic.alias_generators import to_camel
 from pretrain_api.rules.expressions import field, present
 from pretrain_api.rules.rule import Rule
 from pretrain_api.v1alpha1.pipeline.rules import DataRule
-from pretrain_api.v1alpha1.tokendataset import TokenDatasetSpec
+from pretrain_api.v1alpha1.tokendataset import OTHER_SET, TokenDatasetSpec
 from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 
 _RULE_KINDS = [to_camel(name) for name in DataRule.kinds()]
@@ -192,6 +192,30 @@ TOKENIZER_RULES = (
 
 DATASET_RULES = (
     _storage("output"),
+    Rule(
+        "validation-set-names",
+        "validation.sets",
+        f"!({present('validation.sets')}) || self.validation.sets.all(s, s.name != '{OTHER_SET}'"
+        " && self.validation.sets.exists_one(t, t.name == s.name))",
+        f"the names %s are not all different, or one is {OTHER_SET}, the set of the rest; give each"
+        " its own",
+        ("self.validation.sets.map(s, s.name)",),
+        source="our own",
+        otherwise="two perplexities of one name",
+    ),
+    Rule(
+        "validation-set-pipelines",
+        "validation.sets",
+        f"!({present('validation.sets')}) || self.validation.sets.all(s, !has(s.pipelineRef) ||"
+        " self.mixture.exists(p, p.pipelineRef.name == s.pipelineRef.name))",
+        "the pipelines %s are not in the mixture; held-out text comes from its parts",
+        (
+            "self.validation.sets.filter(s, has(s.pipelineRef) && !self.mixture.exists(p,"
+            " p.pipelineRef.name == s.pipelineRef.name)).map(s, s.pipelineRef.name)",
+        ),
+        source="our own",
+        otherwise="a set without documents",
+    ),
     Rule(
         "stream-sequence",
         "tokens",

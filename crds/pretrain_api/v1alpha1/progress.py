@@ -43,6 +43,25 @@ class CurvePoint(ApiModel):
     """Mean cross-entropy of the step's tokens, in nats."""
 
 
+class ValidationLoss(ApiModel):
+    """The loss on one of several validation sets."""
+
+    name: str
+    """Its name."""
+
+    perplexity: float
+    """Newest perplexity."""
+
+    initial_perplexity: float | None = None
+    """Perplexity before the first step."""
+
+    bits_per_byte: float | None = None
+    """The newest loss, in bits a byte of text. Unset means that it is not known."""
+
+    initial_bits_per_byte: float | None = None
+    """That before the first step, in bits a byte."""
+
+
 class Progress(ApiModel):
     """Progress of a run, as rank 0 serves it at `/progress`."""
 
@@ -70,6 +89,9 @@ class Progress(ApiModel):
     bits_per_byte: float | None = None
     """The same loss, in bits a byte of text: comparable between tokenizers. Unset means that the
     dataset does not say how many bytes its held-out tokens stand for."""
+
+    validation: Annotated[list[ValidationLoss], Field(max_length=9)] = []
+    """Newest loss of each validation set, if there are several."""
 
     learning_rate: float | None = None
     """Learning rate of the newest step."""
@@ -149,6 +171,9 @@ class TrainingSummary(ApiModel):
 
     bits_per_byte: float | None = None
     """Bits per byte of held-out text at the end."""
+
+    validation: list[ValidationLoss] = []
+    """Losses of each validation set, if there are several."""
 
     parameters: Count = 0
     """Parameters of the model."""

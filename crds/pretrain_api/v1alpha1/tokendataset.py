@@ -44,6 +44,25 @@ class MixturePart(ApiModel):
     """Share of the stream's tokens, relative to the other parts."""
 
 
+OTHER_SET = "other"
+"""Name of the validation set of documents that no named one selects."""
+
+
+class ValidationSet(ApiModel):
+    """Held-out documents that are measured by themselves."""
+
+    name: Annotated[
+        str, Field(max_length=32, pattern=r"^[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$")
+    ]
+    """Its name in status, metrics and log."""
+
+    pipeline_ref: Reference | None = None
+    """Only documents of this DataPipeline, one of the mixture's. Unset means of all."""
+
+    where: Where = Where()
+    """Which of its documents."""
+
+
 class Validation(ApiModel):
     """Documents that are held out, to measure perplexity."""
 
@@ -52,7 +71,12 @@ class Validation(ApiModel):
     have, in all parts and pipelines, with their near-duplicates."""
 
     max_tokens: Quantity = 10_000_000
-    """Most tokens of the validation set."""
+    """Most tokens of each validation set."""
+
+    sets: Annotated[list[ValidationSet], Field(max_length=8)] = []
+    """Sets whose perplexity is measured separately, such as one for each language, or general and
+    new text. A document belongs to the first that selects it; the rest make the set `other`. Empty
+    means one set of all."""
 
 
 class Reuse(ApiModel):

@@ -101,6 +101,7 @@ def _progress(progress: Progress | None, plan: RunPlan) -> Progress | None:
         "bits_per_byte": (
             _rounded(summary.bits_per_byte) if summary.bits_per_byte else progress.bits_per_byte
         ),
+        "validation": summary.validation or progress.validation,
         "curve": report.curve or progress.curve,
     }
     if report.exit_class is ExitClass.COMPLETE:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,20 @@ def write_block(prefix: Path, sequences: int, seed: int) -> dict[str, Any]:
     return {"sequences": sequences, "tokens": sequences * LENGTH}
 
 
-def write_dataset(folder: Path, blocks: int = 2, sequences: int = 120) -> None:
-    """Write a dataset's artifact."""
+def write_dataset(
+    folder: Path, blocks: int = 2, sequences: int = 120, sets: Sequence[str] = ()
+) -> None:
+    """Write a dataset's artifact, with named validation sets or an unnamed one."""
     index: dict[str, Any] = {"sequenceLength": LENGTH, "vocabularySize": VOCABULARY}
     index["blocks"] = [
         {"path": f"blocks/{n:05d}", **write_block(folder / f"blocks/{n:05d}", sequences, n)}
         for n in range(blocks)
     ]
     index["validation"] = [
-        {"path": "validation/00000", **write_block(folder / "validation/00000", 11, 99)}
+        {"path": path, **write_block(folder / path, 11 + 2 * n, 99 + n)}
+        | ({"name": name} if name else {})
+        for n, name in enumerate(sets or [""])
+        for path in [f"validation/{n:05d}"]
     ]
     (folder / "blocks.json").write_text(json.dumps(index))
 

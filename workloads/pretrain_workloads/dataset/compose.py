@@ -3,19 +3,16 @@
 It writes the plan, the validation set and the ledger.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary, PartSummary, TokenDatasetSpec
-from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
-from pretrain_workloads.dataset.files import VALIDATION, DatasetFiles
+from pretrain_workloads.dataset.files import DatasetFiles
 from pretrain_workloads.dataset.holding_out import (
     content_groups,
     content_hashes,
@@ -30,33 +27,26 @@ from pretrain_workloads.dataset.lengths import (
     stream_tokens,
     validation_sequences,
 )
-from pretrain_workloads.dataset.mixture import USE, Numbers, Part, plan_uses
+from pretrain_workloads.dataset.mixture import Numbers, Part, plan_uses
 from pretrain_workloads.dataset.overlaps import mixture_warnings
 from pretrain_workloads.dataset.plan import StreamPlan
 from pretrain_workloads.dataset.streams import (
-    cut,
-    cut_counted,
-    open_tokens,
-    publish_block,
     read_documents,
 )
+from pretrain_workloads.dataset.validation import (
+    ValidationUses,
+    set_warnings,
+    validation_uses,
+    write_validation,
+)
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.indexed_blocks import token_type
-from pretrain_workloads.storage import Folder, open_artifact, open_output
-from pretrain_workloads.tokenizer.piece_bytes import piece_bytes
+from pretrain_workloads.storage import open_output
+
+_MAX_WARNINGS = 20
+"""Warnings that a status holds."""
 
 type Mask = npt.NDArray[np.bool_]
 """One truth value for each document."""
-
-
-@dataclass(frozen=True)
-class _HeldOutText:
-    """The validation set."""
-
-    files: list[ArtifactFile]
-    entry: dict[str, Any]
-    """What `blocks.json` says of it beside its sequences: the bytes of text that the labels stand
-    for which count, and whether there is a mask."""
 
 
 def compose(run: DatasetRun) -> ExitReport:
@@ -83,22 +73,23 @@ def compose(run: DatasetRun) -> ExitReport:
     prompts: Numbers = documents["prompt"].to_numpy()
     uses = plan_uses(parts, lengths, hashes, total, spec.seed)
     plan = StreamPlan(firsts, lengths, prompts, uses)
-    validation = _validation_uses(spec, first_of_groups(held_out, groups), lengths)
+    sets = validation_uses(run, documents, first_of_groups(held_out, groups), lengths)
     tokenizer = tokenizer_summary(run)
-    held_out_text = _write_validation(run, tokenizer, folder, plan, validation)
+    held_out_text = write_validation(run, tokenizer, folder, plan, sets)
     files = held_out_text.files
     block_tokens = block_sequences(spec) * spec.sequence_length
+    validation = np.concatenate([one.uses for one in sets])
     ledger = LedgerUses(plan.uses, validation, open_inputs(run).digests)
     files.append(write_ledger(folder, documents, ledger, block_tokens))
     plan.write(folder, names.plan)
-    summary = _summary(spec, tokenizer.vocabulary_size, parts, plan, validation)
+    summary = _summary(spec, tokenizer.vocabulary_size, parts, plan, sets)
     warnings = mixture_warnings(spec, summary.parts, [part.documents for part in parts], hashes)
+    warnings = [*set_warnings(sets), *warnings][:_MAX_WARNINGS]
     summary = summary.model_copy(update={"warnings": warnings})
     done = {
         "summary": summary.model_dump(by_alias=True),
         "files": [file.model_dump(by_alias=True) for file in files],
-        "validationTokens": int(validation["tokens"].sum()),
-        "validationEntry": held_out_text.entry,
+        "validation": held_out_text.entries,
     }
     folder.write_json(names.composed, done)
     return _report(done)
@@ -136,52 +127,12 @@ def _parts(spec: TokenDatasetSpec, masks: list[Mask], held_out: Numbers) -> list
     return parts
 
 
-def _validation_uses(
-    spec: TokenDatasetSpec, held_out: Numbers, lengths: Numbers
-) -> npt.NDArray[Any]:
-    """Return the uses of the validation set: whole sequences, at most `maxTokens`."""
-    length = spec.sequence_length
-    uses = np.zeros(len(held_out), USE)
-    uses["document"], uses["part"], uses["tokens"] = held_out, -1, lengths[held_out]
-    max_sequences = max(1, spec.validation.max_tokens // length)
-    sequences = min(validation_sequences(uses, length), max_sequences)
-    if sequences < 1:
-        return uses[:0]
-    ends = np.cumsum(uses["tokens"])
-    return uses[: int(np.searchsorted(ends, stream_tokens(sequences, length))) + 1]
-
-
-def _write_validation(
-    run: DatasetRun,
-    tokenizer: TokenizerSummary,
-    folder: Folder,
-    plan: StreamPlan,
-    validation: npt.NDArray[Any],
-) -> _HeldOutText:
-    """Write the validation set, unless it is empty."""
-    if not len(validation):
-        return _HeldOutText([], {})
-    length = run.spec.sequence_length
-    end = stream_tokens(validation_sequences(validation, length), length)
-    names, dtype = DatasetFiles(run.tasks), token_type(tokenizer.vocabulary_size)
-    with open_tokens(folder, names, plan, dtype) as tokens:
-        section = cut(tokens, validation, 0, end, tokenizer.end_of_document)
-    counted = cut_counted(plan.prompts, validation, 0, end)
-    sizes = piece_bytes(open_artifact(run.tokenizer), tokenizer)[section[0]]
-    # The first token is only read.
-    entry: dict[str, Any] = {"bytes": int(sizes[1:][counted[1:]].sum())}
-    has_mask = bool(plan.prompts.any())
-    entry |= {"mask": True} if has_mask else {}
-    files = publish_block(folder, VALIDATION, section, counted if has_mask else None)
-    return _HeldOutText(files, entry)
-
-
 def _summary(
     spec: TokenDatasetSpec,
     vocabulary_size: int,
     parts: list[Part],
     plan: StreamPlan,
-    validation: npt.NDArray[Any],
+    sets: list[ValidationUses],
 ) -> DatasetSummary:
     length, sequences = spec.sequence_length, dataset_sequences(spec)
     tokens_used = np.bincount(plan.uses["part"], plan.uses["tokens"], len(parts))
@@ -201,7 +152,7 @@ def _summary(
         sequences=sequences,
         blocks=-(-sequences // block_sequences(spec)),
         sequence_length=length,
-        validation_sequences=validation_sequences(validation, length),
+        validation_sequences=sum(validation_sequences(one.uses, length) for one in sets),
         vocabulary_size=vocabulary_size,
         parts=details,
     )

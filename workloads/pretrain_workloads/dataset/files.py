@@ -3,11 +3,13 @@
 LEDGER = "ledger.parquet"
 """Lists every use of every document."""
 
-VALIDATION = "validation/00000"
-"""Path of the held-out sequences, without `.bin` and `.idx`."""
-
 WORK = "work"
 """Folder of the files between stages; it is deleted when the artifact is complete."""
+
+
+def validation(number: int) -> str:
+    """Return the path of a validation set, without `.bin` and `.idx`."""
+    return f"validation/{number:05d}"
 
 
 def block(number: int) -> str:

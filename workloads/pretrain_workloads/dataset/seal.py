@@ -8,8 +8,7 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import DatasetRun
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_api.v1alpha1.tokendataset import DatasetSummary
-from pretrain_workloads.dataset.block import sequences_entry
-from pretrain_workloads.dataset.files import VALIDATION, WORK, DatasetFiles
+from pretrain_workloads.dataset.files import WORK, DatasetFiles
 from pretrain_workloads.indexed_blocks import BLOCK_LIST
 from pretrain_workloads.storage import Folder, open_output, read_manifest, seal_manifest
 
@@ -43,7 +42,7 @@ def _write_manifest(run: DatasetRun, folder: Folder) -> Manifest:
     files = [
         ArtifactFile.model_validate(file) for done in (composed, *written) for file in done["files"]
     ]
-    blocks = _describe_blocks(run, summary, written, composed.get("validationEntry", {}))
+    blocks = _describe_blocks(run, summary, written, composed["validation"])
     files.append(folder.write_json(BLOCK_LIST, blocks))
     return seal_manifest(
         folder,
@@ -62,15 +61,13 @@ def _describe_blocks(
     run: DatasetRun,
     summary: DatasetSummary,
     written: list[dict[str, Any]],
-    validation_entry: dict[str, Any],
+    validation: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Return the content of `blocks.json`."""
-    length, held_out = run.spec.sequence_length, summary.validation_sequences
     blocks = [entry for done in written for entry in done["blocks"]]
-    validation = sequences_entry(VALIDATION, held_out, length) | validation_entry
     return {
-        "sequenceLength": length,
+        "sequenceLength": run.spec.sequence_length,
         "vocabularySize": summary.vocabulary_size,
         "blocks": sorted(blocks, key=lambda entry: str(entry["path"])),
-        "validation": [validation] if held_out else [],
+        "validation": validation,
     }

@@ -15,7 +15,12 @@ from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver, RunHistory
-from pretrain_workloads.trainer.evaluation import EvaluationStopped, held_out_loss
+from pretrain_workloads.trainer.evaluation import (
+    EvaluationStopped,
+    held_out_losses,
+    loss_of_all,
+    named_losses,
+)
 from pretrain_workloads.trainer.export.model_export import ModelExport
 from pretrain_workloads.trainer.megatron.forward_backward import (
     RankFlags,
@@ -204,6 +209,7 @@ class Training:
             tokens=marker.tokens,
             initial_perplexity=marker.initial_perplexity,
             initial_bits_per_byte=marker.initial_bits_per_byte,
+            validation=marker.validation,
             loss=marker.curve[-1].loss if marker.curve else None,
         )
         tracker.set_progress(
@@ -242,6 +248,7 @@ class Training:
             learning_rate(self.run.spec.training, self.step * self.model.layout.tokens_per_step),
             tracker.summary.initial_perplexity,
             tracker.summary.initial_bits_per_byte,
+            tracker.summary.validation,
             tracker.curve.points,
         )
         self.saver.begin(self.optimizer, self.step, history)
@@ -261,20 +268,26 @@ class Training:
         tracker = self.reporter.tracker
         tracker.set_progress(phase="evaluating")
         try:
-            loss = held_out_loss(self.model, self.dataset, self.stop)
+            losses = held_out_losses(self.model, self.dataset, self.stop)
         except EvaluationStopped:
             if self.step:
                 self._save()
             raise Interrupted(f"stopped during the evaluation after step {self.step}") from None
-        if loss is None:
+        if not losses:
             return
+        loss = loss_of_all(losses)
         values = {"perplexity": loss.perplexity, "bits_per_byte": loss.bits_per_byte}
         tracker.set_progress(**values)
         tracker.set_summary(**values)
         if self.step == 0:
             tracker.set_summary(**{f"initial_{name}": value for name, value in values.items()})
+        sets = named_losses(losses, tracker.summary.validation, is_initial=self.step == 0)
+        tracker.set_summary(validation=sets)
+        tracker.set_progress(validation=sets)
         self.reporter.write_snapshot()
         self.reporter.restart_clock(self.step)
+        for one in sets:
+            log.info("perplexity %.2f of %s", one.perplexity, one.name)
         log.info(
             "perplexity %.2f after step %d%s",
             loss.perplexity,

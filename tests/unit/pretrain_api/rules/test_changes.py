@@ -19,6 +19,7 @@ FULL: dict[str, Any] = {
     "recovery": {"budgets": {"user": {"max": 1}}},
     "evaluation": {"everySteps": 10},
     "export": {"huggingFace": {"uri": "s3://models"}},
+    "initialize": {"huggingFace": {"uri": "s3://llama"}},
 }
 FULL["training"] = {**FULL["training"], "microBatchSize": 1, "recompute": "full", "seed": 1}
 FULL["training"]["schedule"] = {"warmup": {"tokens": 0}, "decay": {}}
@@ -68,6 +69,7 @@ REFUSED: dict[str, object] = {
     "parallelism": {"nodes": 4, "tensor": 2, "pipeline": 2},
     "profileRef": {"name": "others"},
     "export": {"huggingFace": {"uri": "s3://others"}},
+    "initialize": {"huggingFace": {"uri": "s3://others"}},
     "training.sequenceLength": 256,
     "training.globalBatchSize": 16,
     "training.microBatchSize": 2,
@@ -96,6 +98,7 @@ OPTIONAL = [
     "parallelism",
     "profileRef",
     "export",
+    "initialize",
     "training.microBatchSize",
     "training.recompute",
     "training.seed",

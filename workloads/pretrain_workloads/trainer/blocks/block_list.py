@@ -23,6 +23,8 @@ class BlockEntry:
     """Bytes of text that its labels stand for, if that is known: of validation blocks."""
     has_mask: bool = False
     """Whether a mask says which labels count in the loss; all do without."""
+    name: str = ""
+    """Name of a validation set; empty if it is the only one."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def _entries(values: list[dict[str, Any]]) -> list[BlockEntry]:
             int(value["sequences"]),
             None if value.get("bytes") is None else int(value["bytes"]),
             bool(value.get("mask", False)),
+            str(value.get("name", "")),
         )
         for value in values
     ]

@@ -99,24 +99,9 @@ class Dataset:
         """Return how often `samples` training samples read all sequences, to three digits."""
         return round(samples / self._sampler.total, 3)
 
-    @property
-    def validation_size(self) -> int:
-        """Return the number of held-out sequences."""
-        return sum(entry.sequences for entry in self.block_list.validation)
-
-    @property
-    def validation_bytes(self) -> int | None:
-        """Return the bytes of text that the labels of held-out sequences stand for, if known."""
-        sizes = [entry.bytes for entry in self.block_list.validation]
-        return sum(size for size in sizes if size is not None) if all(sizes) and sizes else None
-
-    def validation_sample(self, number: int) -> LabelledSequence:
-        """Return a held-out sample."""
-        for entry in self.block_list.validation:
-            if number < entry.sequences:
-                return self._read(entry, number)
-            number -= entry.sequences
-        raise IndexError(number)
+    def validation_sample(self, entry: BlockEntry, number: int) -> LabelledSequence:
+        """Return a held-out sample of a validation set."""
+        return self._read(entry, number)
 
     def _read(self, entry: BlockEntry, index: int) -> LabelledSequence:
         if self._files.checksums is not None:

@@ -19,7 +19,7 @@ from megatron.core.dist_checkpointing.strategies.torch import TorchDistSaveShard
 
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.runs import TrainingRun
-from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint
+from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, ValidationLoss
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage.errors import StorageFull, name_full_storage
 from pretrain_workloads.trainer.checkpoint import rank_state, store
@@ -48,6 +48,8 @@ class RunHistory:
     """Perplexity before the first step."""
     initial_bits_per_byte: float | None = None
     """The same loss, in bits a byte of text."""
+    validation: list[ValidationLoss] = field(default_factory=list)
+    """Losses of the validation sets, if there are several."""
     curve: list[CurvePoint] = field(default_factory=list)
     """Loss over the run so far."""
 
@@ -130,6 +132,7 @@ class CheckpointSaver:
             learning_rate=history.learning_rate,
             initial_perplexity=history.initial_perplexity,
             initial_bits_per_byte=history.initial_bits_per_byte,
+            validation=history.validation,
             curve=history.curve,
             files=[],
         )

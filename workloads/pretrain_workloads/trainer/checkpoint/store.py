@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.meta import ApiModel, NonNegative
 from pretrain_api.v1alpha1.pretrainjob import CheckpointRetention
-from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint
+from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, ValidationLoss
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.storage.folder import stream_checksum
 
@@ -60,6 +60,9 @@ class Marker(ApiModel):
 
     initial_bits_per_byte: float | None = None
     """The same loss, in bits a byte of text. Unset means that it is not known."""
+
+    validation: list[ValidationLoss] = []
+    """Losses of the validation sets at the last evaluation before it, if there are several."""
 
     curve: list[CurvePoint] = []
     """Loss over the run so far."""

@@ -51,6 +51,15 @@ def metrics(progress: Progress) -> bytes:
         value = getattr(progress, field)
         if value is not None:
             Gauge(f"pretrain_{field}", meaning, registry=registry).set(value)
+    if progress.validation:
+        of_sets = Gauge(
+            "pretrain_validation_perplexity",
+            "Newest perplexity on each validation set.",
+            ["validation_set"],
+            registry=registry,
+        )
+        for one in progress.validation:
+            of_sets.labels(one.name).set(one.perplexity)
     return generate_latest(registry)
 
 
