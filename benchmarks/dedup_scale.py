@@ -96,7 +96,8 @@ def _columns(hashes: Any) -> dict[str, Any]:
 
 
 def _counts(rows: int) -> dict[str, Any]:
-    return {"passed": rows, "rejected": {}, "quarantined": {}, "first_bad": []}
+    read = {"s": {"documents": rows}}
+    return {"passed": rows, "read": read, "rejected": {}, "quarantined": {}, "first_bad": []}
 
 
 def in_a_child(work: Callable[[], object]) -> tuple[float, float]:

@@ -137,6 +137,28 @@ def cut_weights(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
+def edit_weights(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return spoil
+
+
+def narrow(tensors: dict[str, torch.Tensor]) -> None:
+    name = "model.layers.1.self_attn.k_proj.weight"
+    tensors[name] = tensors[name][:-1].contiguous()
+
+
+def drop(tensors: dict[str, torch.Tensor]) -> None:
+    del tensors["model.layers.2.mlp.up_proj.weight"]
+
+
+def empty_index(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text("[]")
+
+
 def other_form(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
@@ -158,6 +180,12 @@ WRONG_MODELS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         ["spec.model.vocabularySize: 256, but", "has 500 ids; use 500 or more"],
     ),
     "weights that were cut": (cut_weights, ["model.safetensors: ends within ", "copy it again"]),
+    "weights of other sizes": (edit_weights(narrow), ["linear_qkv.weight have other sizes than"]),
+    "a tensor that is missing": (
+        edit_weights(drop),
+        ["has no tensor model.layers.2.mlp.up_proj.weight; use the whole model"],
+    ),
+    "an index that is none": (empty_index, ["index.json: is no list of weights (TypeError"]),
     "weights of an old form": (other_form, ["holds neither model.safetensors nor model.safetenso"]),
 }
 

@@ -45,8 +45,8 @@ def check_configuration(run: TrainingRun, folder: Folder, vocabulary_size: int) 
         for field, ours, theirs in _sizes(config, run.spec.model)
         if ours != theirs
     ]
-    theirs = config.get("vocab_size", 0)
-    if theirs > vocabulary_size:
+    theirs = config.get("vocab_size")
+    if isinstance(theirs, int) and theirs > vocabulary_size:
         differing.append(
             f"spec.model.vocabularySize: {vocabulary_size}, but {uri} has {theirs} ids; use "
             f"{theirs} or more"
@@ -74,15 +74,17 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
     """Yield each field of `spec.model`, its value, and that of the Hugging Face model."""
     heads = config.get("num_attention_heads")
     hidden = config.get("hidden_size")
-    width = config.get("head_dim") or (hidden // heads if hidden and heads else None)
+    width = config.get("head_dim")
+    if width is None and isinstance(heads, int) and isinstance(hidden, int):
+        width = hidden // max(1, heads)
     rope = config.get("rope_parameters") or {}
-    base = rope.get("rope_theta", config.get("rope_theta", _ROPE_BASE))
+    base = rope.get("rope_theta") or config.get("rope_theta") or _ROPE_BASE
     yield "layers", model.layers, config.get("num_hidden_layers")
     yield "hiddenSize", model.hidden_size, hidden
     yield "ffnHiddenSize", model.ffn_hidden_size, config.get("intermediate_size")
     yield "attentionHeads", model.attention_heads, heads
-    yield "queryGroups", model.key_value_heads, config.get("num_key_value_heads", heads)
+    yield "queryGroups", model.key_value_heads, config.get("num_key_value_heads") or heads
     yield "headDim", model.head_width, width
-    yield "ropeBase", model.rope_base, int(base)
+    yield "ropeBase", model.rope_base, base
     yield "normEpsilon", model.norm_epsilon, config.get("rms_norm_eps", 1e-6)
     yield "tieEmbeddings", model.tie_embeddings, bool(config.get("tie_word_embeddings", False))

@@ -8,6 +8,7 @@ import torch
 from megatron.core.dist_checkpointing.mapping import ShardedTensor
 
 from pretrain_api.v1alpha1.model import ModelSpec
+from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.trainer.initial_weights.weight_files import WeightFiles
 from pretrain_workloads.trainer.megatron.weights import sharded_tensors
@@ -48,8 +49,21 @@ def load_weights(chunks: list[Any], model: ModelSpec, vocabulary_size: int, fold
     with ExitStack() as stack:
         source = _Llama(WeightFiles(folder, stack), model, vocabulary_size)
         for tensor in sharded_tensors(chunks):
-            tensor.data.copy_(source.part(tensor))
+            _fill(tensor, source, folder)
     log.info("the weights are those of %s", folder.uri)
+
+
+def _fill(tensor: ShardedTensor, source: "_Llama", folder: Folder) -> None:
+    try:
+        part = source.part(tensor)
+        if part.shape != tensor.data.shape:
+            raise ValueError(f"{tuple(part.shape)} in place of {tuple(tensor.data.shape)}")
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"{folder.uri}: the weights of {tensor.key} have other sizes than its config.json says "
+            f"({error}); save the model again"
+        ) from error
+    tensor.data.copy_(part)
 
 
 class _Llama:

@@ -62,8 +62,11 @@ class WeightFiles:
 
         Raises:
             UserError: If there is none of this name, or the file ends before them.
+            ValueError: If the tensor has fewer rows.
         """
         stored = self._stored(name)
+        if stop > stored.shape[0]:
+            raise ValueError(f"{name} has {stored.shape[0]} rows, not {stop}")
         row = math.prod(stored.shape[1:]) * stored.dtype.itemsize
         file = self._files[stored.file]
         file.seek(stored.start + start * row)
@@ -91,8 +94,14 @@ class WeightFiles:
     def _names(self) -> list[str]:
         """Return the names of the files with weights."""
         if self._folder.exists(_INDEX):
-            index: Any = self._folder.read_json(_INDEX)
-            return sorted(set(index["weight_map"].values()))
+            try:
+                index: Any = self._folder.read_json(_INDEX)
+                return sorted({str(name) for name in index["weight_map"].values()})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UserError(
+                    f"{self._folder.uri_of(_INDEX)}: is no list of weights "
+                    f"({type(error).__name__}: {error}); save the model again"
+                ) from error
         if self._folder.exists(_SINGLE):
             return [_SINGLE]
         raise UserError(
@@ -111,9 +120,11 @@ class WeightFiles:
             header = json.loads(file.read(size))
             header.pop("__metadata__", None)
             for tensor, entry in header.items():
-                start = 8 + size + entry["data_offsets"][0]
-                dtype = _DTYPES[entry["dtype"]]
-                self._tensors[tensor] = _Stored(name, start, tuple(entry["shape"]), dtype)
+                start, stop = entry["data_offsets"]
+                shape, dtype = tuple(map(int, entry["shape"])), _DTYPES[entry["dtype"]]
+                if stop - start != math.prod(shape) * dtype.itemsize:
+                    raise ValueError(f"{stop - start} bytes for the shape {shape} of {tensor}")
+                self._tensors[tensor] = _Stored(name, 8 + size + start, shape, dtype)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self._folder.uri_of(name)}: is no safetensors file of {', '.join(_DTYPES)} "
