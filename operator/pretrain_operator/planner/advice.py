@@ -8,7 +8,6 @@ from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.planner.descriptions import gib
-from pretrain_operator.planner.planned_vocabulary import ASSUMED_VOCABULARY_SIZE
 from pretrain_operator.planner.serving import serving_hint
 
 _SPARE_FRACTION = 0.4
@@ -39,11 +38,14 @@ def plan_warnings(
 
 
 def plan_notes(
-    spec: PretrainJobSpec, model: ModelShape, vocabulary_size: int, plan: PlanStatus
+    model: ModelShape, vocabulary_size: int, is_assumed: bool, plan: PlanStatus
 ) -> tuple[str, ...]:
-    """Return hints for people: who can serve the model, and what the plan had to assume."""
+    """Return hints for people: who can serve the model, and what the plan had to assume.
+
+    `is_assumed` says whether neither the model nor a tokenizer gives the vocabulary's size.
+    """
     notes = [serving_hint(total_parameters(model, vocabulary_size))]
-    if spec.model.vocabulary_size is None and vocabulary_size == ASSUMED_VOCABULARY_SIZE:
+    if is_assumed:
         notes.append(
             f"a vocabulary of {vocabulary_size} ids was assumed: the tokenizer is not known"
         )

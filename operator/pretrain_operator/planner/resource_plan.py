@@ -80,7 +80,8 @@ def plan_resources(
     problems += plan_warnings(spec, status, unique_tokens)
     warnings = [str(p) for p in problems if p.severity is Severity.WARNING]
     status = status.model_copy(update={"candidates": candidates, "warnings": warnings})
-    notes = plan_notes(spec, model, vocabulary_size, status)
+    is_assumed = not (spec.model.vocabulary_size or tokenizer_size)
+    notes = plan_notes(model, vocabulary_size, is_assumed, status)
     return ResourcePlan(spec=spec, status=status, problems=tuple(problems), notes=notes)
 
 

@@ -122,3 +122,11 @@ def test_any_valid_spec_is_planned_without_an_exception(spec: dict[str, Any], de
     if plan.status is not None:
         layout = plan.spec.parallelism
         assert sum(stage_layers(layout, parsed.model.layers)) == parsed.model.layers
+
+
+@pytest.mark.parametrize(("size", "is_told"), [(None, True), (128_256, False), (32_000, False)])
+def test_a_vocabulary_is_called_assumed_only_if_nothing_gives_its_size(
+    size: int | None, is_told: bool
+) -> None:
+    plan = plan_resources(preset_run({"nodes": 1}, "llama3-8b"), H100, size)
+    assert any("was assumed" in note for note in plan.notes) is is_told
