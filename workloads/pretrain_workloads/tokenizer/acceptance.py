@@ -23,9 +23,9 @@ def check_acceptance(spec: TokenizerSpec, measures: TokenizerMeasures) -> None:
 def _changed(spec: TokenizerSpec, measures: TokenizerMeasures) -> Iterator[str]:
     if spec.existing and measures.changed > spec.existing.max_changed:
         yield (
-            f"spec.existing.maxChanged: {measures.changed:.3g} of the documents are not given back "
-            f"as they were, more than {spec.existing.max_changed:g}, such as {measures.example!r}…;"
-            " use a tokenizer that loses nothing, or raise the limit"
+            f"spec.existing.maxChanged: {measures.changed:.3%} of the documents are not given back "
+            f"as they were, more than {spec.existing.max_changed:.3%}, such as "
+            f"{measures.example!r}…; use a tokenizer that loses nothing, or raise the limit"
         )
 
 

@@ -106,7 +106,8 @@ def byte_pieces(tokenizer: Tokenizer) -> npt.NDArray[np.bool_]:
     """Return for each id whether it is one byte of a character that has several."""
     plain = {chr(point) for point in range(0x21, 0x7F)} | {"Ġ", "Ċ", "ĉ"}
     alphabet = set(pre_tokenizers.ByteLevel.alphabet()) - plain
-    found = np.zeros(tokenizer.get_vocab_size(), np.bool_)
-    for piece, number in tokenizer.get_vocab().items():
+    vocabulary = tokenizer.get_vocab()
+    found = np.zeros(1 + max(vocabulary.values()), np.bool_)  # ids may have gaps
+    for piece, number in vocabulary.items():
         found[number] = piece in alphabet
     return found

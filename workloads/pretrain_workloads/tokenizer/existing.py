@@ -90,6 +90,11 @@ def _read(
     tokenizer = read_tiktoken(
         folder.read_bytes(ranks[0]), folder.uri_of(ranks[0]), spec.split_digits
     )
+    if tokenizer.token_to_id(existing.end_of_document) is not None:
+        raise UserError(
+            f"{_FIELD}.endOfDocument: {existing.end_of_document} is a token of text in "
+            f"{folder.uri_of(ranks[0])}; name one that it does not have, such as <|endoftext|>"
+        )
     tokenizer.add_special_tokens(
         [AddedToken(existing.end_of_document, normalized=False, special=True)]
     )
@@ -147,9 +152,16 @@ def _add(tokenizer: Tokenizer, business: list[str]) -> None:
     not checked: they are steps to longer ones.
 
     Raises:
-        UserError: If one is part of an existing token that is not a business token too.
+        UserError: If one is a special token, or part of an existing token that is not a business
+            token too, or is not given back by decoding.
     """
     wanted = set(business)
+    special = {t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special}
+    if taken := sorted(wanted & special):
+        raise UserError(
+            f"spec.businessTokens: {', '.join(taken[:_SHOWN])}: special tokens of the existing "
+            "tokenizer, which no text becomes; leave them out"
+        )
     lost = [
         f"{text!r} holds {inner!r}"
         for text in piece_texts(tokenizer.to_str()).values()
@@ -165,6 +177,18 @@ def _add(tokenizer: Tokenizer, business: list[str]) -> None:
     tokenizer.add_tokens(
         [AddedToken(t, normalized=False, special=False) for t in dict.fromkeys(business)]
     )
+    tokenizer.encode_special_tokens = True
+    changed = [text for text in sorted(wanted) if _decoded(tokenizer, text) != text]
+    if changed:
+        raise UserError(
+            f"spec.businessTokens: {', '.join(changed[:_SHOWN])}: the existing tokenizer does not "
+            "give them back, as it takes their letters for bytes or changes them; leave them out"
+        )
+
+
+def _decoded(tokenizer: Tokenizer, text: str) -> str:
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    return str(tokenizer.decode(ids, skip_special_tokens=False))
 
 
 def _held(text: str, wanted: set[str]) -> str | None:

@@ -50,7 +50,7 @@ def test_an_existing_tokenizer_may_change_few_documents() -> None:
     measures = replace(MEASURES, changed=0.004, example="ﬁ")
     existing = {"uri": "file:///pretrain/data/qwen"}
     check_acceptance(spec(existing=existing), measures)
-    with pytest.raises(UserError, match=r"maxChanged: 0.004 of the documents .* more than 0.001"):
+    with pytest.raises(UserError, match=r"maxChanged: 0.400% of the documents .* more than 0.100%"):
         check_acceptance(spec(existing=existing | {"maxChanged": 0.001}), measures)
 
 

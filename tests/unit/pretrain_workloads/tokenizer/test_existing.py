@@ -178,6 +178,36 @@ def test_a_business_token_within_an_existing_token_is_refused(folder: Path) -> N
     assert len(tokenizer.encode(["中华人民"])[0]) == 2
 
 
+def test_ids_may_have_gaps(folder: Path) -> None:
+    described = json.loads(byte_level().to_str())
+    described["model"]["vocab"]["far"] = 5000
+    write_huggingface(folder, Tokenizer.from_str(json.dumps(described)), eos_token="<|end|>")
+    tokenizer = read(vocabularySize=6000)
+    assert len(tokenizer.is_byte) == 5001
+    assert measure(tokenizer, [("und", text) for text in TEXTS]).changed == 0.0
+
+
+@pytest.mark.parametrize(
+    ("token", "want"),
+    [
+        (["<|start|>"], r"<\|start\|>: special tokens of the existing tokenizer"),
+        (["阿莫西林", "é¡"], r"businessTokens: é¡: the existing tokenizer does not give them back"),
+    ],
+)
+def test_business_tokens_that_text_cannot_hold_are_refused(
+    token: list[str], want: str, folder: Path
+) -> None:
+    write_huggingface(folder, byte_level(), eos_token="<|end|>")
+    with pytest.raises(UserError, match=want):
+        read(businessTokens=token)
+
+
+def test_an_end_that_is_text_is_refused(folder: Path) -> None:
+    write_tiktoken(folder)
+    with pytest.raises(UserError, match=r"endOfDocument: a is a token of text in .*own.tiktoken"):
+        read(end="a")
+
+
 def test_what_cannot_be_used_is_refused_with_what_would_do(folder: Path) -> None:
     with pytest.raises(UserError, match=r"holds neither tokenizer.json nor one .* \(it is empty\)"):
         read()
