@@ -159,6 +159,15 @@ def empty_index(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text("[]")
 
 
+def other_tokenizer(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    described = json.loads(path.read_text())
+    vocabulary = described["model"]["vocab"]
+    first, second = list(vocabulary)[7:9]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    path.write_text(json.dumps(described))
+
+
 def other_form(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
@@ -178,6 +187,10 @@ WRONG_MODELS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "more ids": (
         edit_config(vocab_size=500),
         ["spec.model.vocabularySize: 256, but", "has 500 ids; use 500 or more"],
+    ),
+    "another tokenizer": (
+        other_tokenizer,
+        ["was trained with another tokenizer: 2 ids stand for other pieces, such as 7, '"],
     ),
     "weights that were cut": (cut_weights, ["model.safetensors: ends within ", "copy it again"]),
     "weights of other sizes": (edit_weights(narrow), ["linear_qkv.weight have other sizes than"]),

@@ -10,7 +10,10 @@ from pretrain_workloads.failures import BadData, UserError
 from pretrain_workloads.indexed_blocks import MASK, token_type
 from pretrain_workloads.storage import Folder, open_artifact, open_location, read_manifest
 from pretrain_workloads.trainer.blocks.block_list import BlockList, read_block_list
-from pretrain_workloads.trainer.initial_weights.configuration import check_configuration
+from pretrain_workloads.trainer.initial_weights.configuration import (
+    check_configuration,
+    check_same_tokenizer,
+)
 
 _REMAKE = "delete the artifact and let the TokenDataset make it again"
 
@@ -39,6 +42,7 @@ def check_inputs(run: TrainingRun) -> None:
         existing = open_location(run.spec.initialize.hugging_face)
         size = vocabulary_size_of(run.spec.model.vocabulary_size, blocks.vocabulary_size)
         check_configuration(run, existing, size)
+        check_same_tokenizer(run, existing)
 
 
 def _check_files(folder: Folder, blocks: BlockList) -> None:

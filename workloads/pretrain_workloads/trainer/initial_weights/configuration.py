@@ -1,4 +1,4 @@
-"""Compares the configuration of a Hugging Face model with the model of a run."""
+"""Compares configuration and tokenizer of a Hugging Face model with those of a run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.storage import Folder
+from pretrain_workloads.storage import Folder, open_artifact
 
 CONFIGURATION = "config.json"
+_TOKENIZER = "tokenizer.json"
 
 _KINDS = ("llama", "mistral")
 """Values of `model_type` that name a Llama, if no other field makes it another model."""
@@ -53,6 +54,39 @@ def check_configuration(run: TrainingRun, folder: Folder, vocabulary_size: int) 
         )
     if differing:
         raise UserError("; ".join(differing))
+
+
+def check_same_tokenizer(run: TrainingRun, folder: Folder) -> None:
+    """Check that ids mean to the run's tokenizer what they mean to the model in `folder`.
+
+    A folder without a tokenizer is not checked; neither are ids that only one of them has.
+
+    Raises:
+        UserError: If an id stands for two pieces.
+    """
+    if not folder.exists(_TOKENIZER):
+        return
+    theirs, ours = (_pieces(place) for place in (folder, open_artifact(run.tokenizer)))
+    differing = [number for number, piece in theirs.items() if ours.get(number, piece) != piece]
+    if differing:
+        first = min(differing)
+        raise UserError(
+            f"spec.initialize.huggingFace: the model in {folder.uri} was trained with another "
+            f"tokenizer: {len(differing)} ids stand for other pieces, such as {first}, "
+            f"{theirs[first]!r} there and {ours[first]!r} in {run.tokenizer.uri}; use the model's "
+            "own, by spec.existing of the Tokenizer"
+        )
+
+
+def _pieces(folder: Folder) -> dict[int, str]:
+    """Return the piece of each id."""
+    from tokenizers import Tokenizer  # not above: its import is only needed here
+
+    try:
+        vocabulary = Tokenizer.from_str(folder.read_bytes(_TOKENIZER).decode()).get_vocab()
+    except Exception as error:  # the library has no class of its own
+        raise UserError(f"{folder.uri_of(_TOKENIZER)}: cannot be loaded: {error}") from error
+    return {number: piece for piece, number in vocabulary.items()}
 
 
 def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
