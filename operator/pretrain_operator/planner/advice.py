@@ -31,7 +31,12 @@ def plan_warnings(
 
     `unique_tokens` are the different tokens of the dataset, `None` while they are not known.
     """
-    problems = [_spare_memory(plan), _pipeline_bubble(spec, plan), _grace_period(spec, plan)]
+    problems = [
+        _spare_memory(plan),
+        _pipeline_bubble(spec, plan),
+        _grace_period(spec, plan),
+        _sudden_start(spec),
+    ]
     if unique_tokens:
         problems.append(_many_epochs(spec.training.tokens, unique_tokens))
     return [problem for problem in problems if problem is not None]
@@ -92,6 +97,22 @@ def _grace_period(spec: PretrainJobSpec, plan: PlanStatus) -> Problem | None:
         f" checkpoint; use {math.ceil((seconds + _STEP_AND_END_SECONDS) / 60)}m"
     )
     return _warning("grace-period", "spec.checkpoint.gracePeriod", message)
+
+
+def _sudden_start(spec: PretrainJobSpec) -> Problem | None:
+    """Return a warning that a trained model starts at its full learning rate.
+
+    Source: Ibrahim et al. (arXiv 2403.08763), re-warming.
+    """
+    training = spec.training
+    if spec.initialize.hugging_face is None or training.schedule.warmup.tokens:
+        return None
+    message = (
+        f"0: a trained model whose optimizer starts fresh would take its first steps at the full"
+        f" learning rate, {training.optimizer.learning_rate:g}, and lose some of what it knows;"
+        f" use about 1 % of training.tokens, {max(1, training.tokens // 100)}"
+    )
+    return _warning("sudden-start", "spec.training.schedule.warmup.tokens", message)
 
 
 def _many_epochs(tokens: int, unique_tokens: int) -> Problem | None:

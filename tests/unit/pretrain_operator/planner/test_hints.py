@@ -11,6 +11,7 @@ from preset_runs import H100, preset_run
 from pretrain_api.profiles import DEVICES
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
+from pretrain_api.v1alpha1.pretrainjob import HuggingFaceModel, InitializeSpec
 from pretrain_operator.planner.advice import plan_warnings
 from pretrain_operator.planner.explanations import explain, parse_degrees
 from pretrain_operator.planner.resource_plan import plan_resources
@@ -227,3 +228,21 @@ def test_degrees_that_only_together_are_wrong_are_explained() -> None:
     lines = explain(preset_run({"nodes": 2}), H100, {"tensor": 8, "pipeline": 4, "context": 2})
     assert lines[0].endswith("no layout of 16 devices keeps every rule")
     assert "use [64] devices, or smaller degrees" in lines[1] or "do not divide" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("starts_from", "warmup", "want"),
+    [(None, 0, False), ("s3://models/llama", "1G", False), ("s3://models/llama", 0, True)],
+)
+def test_a_trained_model_that_starts_at_the_full_learning_rate_is_warned_of(
+    starts_from: str | None, warmup: int | str, want: bool
+) -> None:
+    status = plan_of({"nodes": 4})
+    spec = preset_run({"nodes": 4}, schedule={"warmup": {"tokens": warmup}})
+    if starts_from:
+        source = {"hugging_face": HuggingFaceModel(uri=starts_from)}
+        spec = spec.model_copy(update={"initialize": InitializeSpec(**source)})
+    shown = {p.rule: p.message for p in plan_warnings(spec, status, None)}
+    assert ("sudden-start" in shown) is want
+    if want:
+        assert "use about 1 % of training.tokens, 1000000000" in shown["sudden-start"]
