@@ -98,7 +98,7 @@ def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
     for name in ("attention_bias", "mlp_bias", "sliding_window"):
         if config.get(name):
             yield f"{name} is {config[name]!r}"
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    rope = _rope(config) or _object(config.get("rope_scaling"))
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
         yield f"the rotary positions are scaled ({kind})"
@@ -111,8 +111,7 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
     width = config.get("head_dim")
     if width is None and isinstance(heads, int) and isinstance(hidden, int):
         width = hidden // max(1, heads)
-    rope = config.get("rope_parameters") or {}
-    base = rope.get("rope_theta") or config.get("rope_theta") or _ROPE_BASE
+    base = _rope(config).get("rope_theta") or config.get("rope_theta") or _ROPE_BASE
     yield "layers", model.layers, config.get("num_hidden_layers")
     yield "hiddenSize", model.hidden_size, hidden
     yield "ffnHiddenSize", model.ffn_hidden_size, config.get("intermediate_size")
@@ -122,3 +121,12 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
     yield "ropeBase", model.rope_base, base
     yield "normEpsilon", model.norm_epsilon, config.get("rms_norm_eps", 1e-6)
     yield "tieEmbeddings", model.tie_embeddings, bool(config.get("tie_word_embeddings", False))
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the rotary positions, as releases of transformers from 5 on write them."""
+    return _object(config.get("rope_parameters"))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
