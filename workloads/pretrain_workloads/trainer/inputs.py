@@ -41,7 +41,7 @@ def check_inputs(run: TrainingRun) -> None:
     if run.spec.initialize.hugging_face:
         existing = open_location(run.spec.initialize.hugging_face)
         size = vocabulary_size_of(run.spec.model.vocabulary_size, blocks.vocabulary_size)
-        check_configuration(run, existing, size)
+        check_configuration(run.spec.model, existing, size)
         check_same_tokenizer(run, existing)
 
 

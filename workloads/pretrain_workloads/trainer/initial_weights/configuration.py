@@ -18,11 +18,11 @@ _ROPE_BASE = 10_000.0
 """Base of a configuration that has none."""
 
 
-def check_configuration(run: TrainingRun, folder: Folder, vocabulary_size: int) -> None:
-    """Check that the model in `folder` is the model of the run.
+def check_configuration(model: ModelSpec, folder: Folder, vocabulary_size: int) -> None:
+    """Check that the model in `folder` is the model of a run.
 
     Args:
-        run: The attempt.
+        model: Model of the run.
         folder: Folder of the Hugging Face model.
         vocabulary_size: Ids that the run's model knows.
 
@@ -43,7 +43,7 @@ def check_configuration(run: TrainingRun, folder: Folder, vocabulary_size: int) 
         )
     differing = [
         f"spec.model.{field}: {ours}, but {uri} has {theirs}; use {theirs}"
-        for field, ours, theirs in _sizes(config, run.spec.model)
+        for field, ours, theirs in _sizes(config, model)
         if ours != theirs
     ]
     theirs = config.get("vocab_size")
