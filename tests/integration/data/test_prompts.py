@@ -8,20 +8,12 @@ import numpy as np
 import pytest
 import sentencepiece
 
+from data_chain import OUTPUT, ROOT, DataChain
 from data_runs import dataset_spec, pipeline_spec, tokenizer_spec, write_corpus, write_jsonl
-from pretrain_api.runs import DatasetRun, PipelineRun, TokenizerRun
 from pretrain_workloads.indexed_blocks import read_mask
 from stage_runs import StageRunner
 
 pytestmark = pytest.mark.integration
-
-ROOT = "file:///pretrain/data"
-OUTPUT = f"{ROOT}/out"
-
-
-def run_of(name: str, spec: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    artifact = {"uri": f"{ROOT}/out/{name}/0123456789ab", "digest": "0123456789ab"}
-    return {"namespace": "default", "name": name, "spec": spec, "artifact": artifact} | fields
 
 
 def questions() -> list[dict[str, Any]]:
@@ -43,25 +35,19 @@ def test_the_labels_of_prompts_do_not_count(runner: StageRunner) -> None:
     spec = pipeline_spec(f"{ROOT}/raw", OUTPUT, rules=[], deduplication={"exact": True})
     source = {"name": "qa", "uri": f"{ROOT}/raw/qa/*", "language": "en", "domain": "qa"}
     spec["sources"].append(source)
-    value = {"namespace": "default", "name": "documents", "tasks": 3, "spec": spec}
-    report = runner.run_pipeline(PipelineRun.model_validate(value))
-    assert report.artifact is not None
-    documents = {"uri": report.artifact.uri, "digest": report.artifact.digest}
-    tokenizer = run_of("tokenizer", tokenizer_spec(OUTPUT), documents=documents)
-    runner.run("tokenizer", None, TokenizerRun.model_validate(tokenizer))
+    chain = DataChain(runner)
+    chain.make_documents(spec, tasks=3)
+    chain.make_tokenizer(tokenizer_spec(OUTPUT))
     part = {"pipelineRef": {"name": "documents"}}
     mixture = [
         part | {"where": {"domain": "qa"}, "weight": 1},
         part | {"where": {"language": "zh"}, "weight": 1},
     ]
-    spec = dataset_spec(OUTPUT, mixture=mixture, tokens=4000, blockTokens=2000)
-    inputs = {"tokenizer": tokenizer["artifact"], "documents": [documents] * 2}
-    dataset = run_of("dataset", spec, tasks=spec["tasks"], **inputs)
-    runner.run_dataset(DatasetRun.model_validate(dataset))
+    chain.make_dataset(dataset_spec(OUTPUT, mixture=mixture, tokens=4000, blockTokens=2000))
 
-    folder = runner.data / "out/dataset/0123456789ab"
+    folder = chain.folder("dataset")
     described = json.loads((folder / "blocks.json").read_text(encoding="utf-8"))
-    model = (runner.data / "out/tokenizer/0123456789ab/tokenizer.model").read_bytes()
+    model = (chain.folder("tokenizer") / "tokenizer.model").read_bytes()
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     for block in (*described["blocks"], *described["validation"]):
         ids = np.fromfile(folder / f"{block['path']}.bin", np.uint16)
