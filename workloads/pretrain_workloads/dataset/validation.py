@@ -110,13 +110,15 @@ def write_validation(
     sets: list[ValidationUses],
 ) -> HeldOutText:
     """Write the sequences of the validation sets that are not empty."""
-    text = HeldOutText([], [])
+    text, filled = HeldOutText([], []), [one for one in sets if len(one.uses)]
+    if not filled:
+        return text
     length = run.spec.sequence_length
     names, dtype = DatasetFiles(run.tasks), token_type(tokenizer.vocabulary_size)
     table = piece_bytes(open_artifact(run.tokenizer), tokenizer)
     has_mask = bool(plan.prompts.any())
     with open_tokens(folder, names, plan, dtype) as tokens:
-        for one in (one for one in sets if len(one.uses)):
+        for one in filled:
             path, sequences = validation(len(text.entries)), validation_sequences(one.uses, length)
             end = stream_tokens(sequences, length)
             section = cut(tokens, one.uses, 0, end, tokenizer.end_of_document)
