@@ -122,7 +122,7 @@ class WeightFiles:
             for tensor, entry in header.items():
                 start, stop = entry["data_offsets"]
                 shape, dtype = tuple(map(int, entry["shape"])), _DTYPES[entry["dtype"]]
-                if stop - start != math.prod(shape) * dtype.itemsize:
+                if start < 0 or stop - start != math.prod(shape) * dtype.itemsize:
                     raise ValueError(f"{stop - start} bytes for the shape {shape} of {tensor}")
                 self._tensors[tensor] = _Stored(name, 8 + size + start, shape, dtype)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
