@@ -1,6 +1,6 @@
 """PretrainJob: one Megatron-core pretraining run."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -87,6 +87,28 @@ class Budgets(ApiModel):
     user: RestartBudget = RestartBudget(max=2)
     """Errors of the program or of the data that a restart may fix."""
 
+    rollback: RestartBudget = RestartBudget(max=3)
+    """Spikes of the loss, and losses or gradients that are not a number. Each costs the run some of
+    its data; 0 fails the run at the first."""
+
+
+class LossSpike(ApiModel):
+    """When the loss spikes, and what happens then.
+
+    A step is suspicious if its loss or the norm of its gradient lies `sigma` robust standard
+    deviations above the median of the window, and a tenth (the norm: twice the median) above it;
+    three in a row are a spike. Nothing is judged during the warm-up."""
+
+    action: Literal["rollback", "warn"] = "rollback"
+    """`rollback` ends the attempt: the next one goes on from a checkpoint before the spike and
+    leaves out the data that led to it. `warn` writes it to the log only."""
+
+    sigma: Annotated[float, Field(ge=3.0, le=1000.0)] = 6.0
+    """Robust standard deviations (1.4826 median absolute deviations)."""
+
+    window: Annotated[int, Field(ge=16, le=1024)] = 128
+    """Steps that a step is compared with."""
+
 
 class RecoverySpec(ApiModel):
     """When an attempt has failed, and what happens then."""
@@ -102,6 +124,13 @@ class RecoverySpec(ApiModel):
     step_within: Annotated[Duration, Field(ge=10, le=86400)] = 600
     """Longest time in which the ranks get no further: no step, no batch of an evaluation, no part
     of a checkpoint. Beyond it, the attempt ends as a hang, and says where each rank is."""
+
+    loss_spike: LossSpike = LossSpike()
+    """When the loss spikes, and what happens then."""
+
+    skip_steps: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """How many steps' data a rollback leaves out, up to the spike or the NaN: no more than were
+    made since the checkpoint that it goes back to."""
 
 
 class EvaluationSpec(ApiModel):

@@ -1,6 +1,6 @@
 """Progress and results of a training run."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,34 @@ class CheckpointStatus(ApiModel):
 
     paused_seconds: float | None = None
     """How long training stopped for it. It goes on while the ranks write."""
+
+
+class Rollback(ApiModel):
+    """A return to an earlier checkpoint, after which the run leaves out some of its data."""
+
+    cause: Literal["lossSpike", "notANumber"]
+    """What was seen."""
+
+    attempt: Count
+    """Number of the attempt that saw it."""
+
+    step: Count
+    """Optimizer steps done when it was seen."""
+
+    block: Count
+    """Data block that was being read."""
+
+    resume_step: Count
+    """Step that the next attempt goes on from."""
+
+    first_sample: Count
+    """First sample of the data, in the order of the run, that is not read any more."""
+
+    samples: Count
+    """How many samples from there on are not read."""
+
+    at: str
+    """When it was seen, RFC 3339."""
 
 
 class CurvePoint(ApiModel):
@@ -124,6 +152,9 @@ class Progress(ApiModel):
     unsound_checkpoints: Annotated[list[Count], Field(max_length=64)] = []
     """Steps of checkpoints that were found damaged and set aside."""
 
+    rollbacks: Annotated[list[Rollback], Field(max_length=16)] = []
+    """The newest returns to an earlier checkpoint, because of a spike or a NaN."""
+
     updated_at: str | None = None
     """When this was measured, RFC 3339."""
 
@@ -159,6 +190,9 @@ class TrainingSummary(ApiModel):
 
     loss: float | None = None
     """Loss of the last step, in nats."""
+
+    rollbacks: Count = 0
+    """How often the run went back to an earlier checkpoint because of a spike or a NaN."""
 
     initial_perplexity: float | None = None
     """Perplexity on the held-out sequences before the first step."""

@@ -45,7 +45,7 @@ def launch() -> ExitReport:
         log.info("the run was complete before")
     elif is_first_pod:
         check_inputs(run)
-        with hold_lease(run, partial(store.delete_incomplete, run_folder(run))) as lease:
+        with hold_lease(run, partial(store.delete_unusable, run_folder(run))) as lease:
             report = _run_attempt(run, lease)
     else:
         report = _run_attempt(run, None)

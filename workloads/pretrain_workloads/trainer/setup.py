@@ -7,6 +7,7 @@ from pretrain_workloads.storage import open_location
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint import store
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
+from pretrain_workloads.trainer.checkpoint.rollbacks import Rollbacks
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver
 from pretrain_workloads.trainer.export.model_export import ModelExport
@@ -23,6 +24,7 @@ from pretrain_workloads.trainer.pod.workspace import Workspace
 from pretrain_workloads.trainer.progress.curve import LossCurve
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter
 from pretrain_workloads.trainer.progress.tracker import Tracker
+from pretrain_workloads.trainer.rollback.spikes import SpikeDetector
 from pretrain_workloads.trainer.run_folder.folders import run_folder
 from pretrain_workloads.trainer.training import Training
 
@@ -53,6 +55,7 @@ def build_training(
     if is_new and existing:
         folder = open_location(existing)
         load_weights(model_chunks, run.spec.model, layout.vocabulary_size, folder)
+    limits = run.spec.recovery.loss_spike
     chunks = wrap_model(run.spec, config, model_chunks)
     model = ParallelModel(chunks, layout, groups)
     return Training(
@@ -63,6 +66,8 @@ def build_training(
         files=files,
         loader=CheckpointLoader(run, model, files),
         saver=CheckpointSaver(run, model, files),
+        rollbacks=Rollbacks(run, model, dataset, files),
+        spikes=SpikeDetector(limits.sigma, limits.window),
         export=ModelExport(run, layout, workspace, stop),
         reporter=_build_reporter(run, layout, workspace if groups.rank == 0 else None),
         stop=stop,

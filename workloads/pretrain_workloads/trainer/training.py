@@ -13,6 +13,7 @@ from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.blocks.batches import GlobalBatch, Stopwatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
+from pretrain_workloads.trainer.checkpoint.rollbacks import Rollbacks
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.saver import CheckpointSaver, RunHistory
 from pretrain_workloads.trainer.evaluation import (
@@ -36,12 +37,15 @@ from pretrain_workloads.trainer.megatron.optimizer import (
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
 from pretrain_workloads.trainer.pod.interrupts import Interrupted, StopRequest
-from pretrain_workloads.trainer.pod.rank_failures import NotANumber
+from pretrain_workloads.trainer.pod.rank_failures import LossSpiked, NotANumber
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter, StepReport
+from pretrain_workloads.trainer.rollback.spikes import SpikeDetector
 from pretrain_workloads.trainer.run_folder.finished import seal_run
 from pretrain_workloads.trainer.schedule import check_continuity, learning_rate
 
 log = logging.getLogger(__name__)
+
+_SHOWN_ROLLBACKS = 16
 
 
 @dataclass
@@ -55,6 +59,8 @@ class Training:
     files: RunFiles
     loader: CheckpointLoader
     saver: CheckpointSaver
+    rollbacks: Rollbacks
+    spikes: SpikeDetector
     export: ModelExport
     reporter: ProgressReporter
     stop: StopRequest
@@ -65,6 +71,8 @@ class Training:
     """Step of the newest checkpoint."""
     saved_at: float = 0.0
     """When it was saved or loaded, by the monotonic clock."""
+    spike: str | None = None
+    """The spike that the last step has completed."""
 
     def train(self) -> None:
         """Train from the newest checkpoint to the last step.
@@ -72,6 +80,8 @@ class Training:
         Raises:
             Interrupted: If the ranks were asked to end; a checkpoint is saved.
             NotANumber: If the loss or the gradient is not a number.
+            LossSpiked: If the loss has spiked. In both cases the run's folder says where the next
+                attempt goes on, and which data it leaves out.
         """
         spec, last = self.run.spec, self.model.layout.train_iters
         self._warn_of_repetition()
@@ -100,9 +110,10 @@ class Training:
     def _run_step_or_finish_save(self) -> StepTotals:
         try:
             return self.run_step()
-        except NotANumber:
+        except (NotANumber, LossSpiked) as error:
             if self.saver.is_saving:  # what it saves is from before
                 self._finish_save()
+            self._roll_back(error)
             raise
 
     def run_step(self) -> StepTotals:
@@ -110,24 +121,23 @@ class Training:
 
         Raises:
             NotANumber: If the loss or the gradient is not a number; the weights are not changed.
+            LossSpiked: If a rank found that the step before has completed a spike.
         """
         spec, layout = self.run.spec.training, self.model.layout
         self.reporter.tracker.set_progress(phase="training")
 
-        first = self.step * layout.global_batch_size
-        end = first + layout.global_batch_size
         began, clock = time.perf_counter(), Stopwatch()
-        with clock.running():
-            counted = self.dataset.counted_labels(range(first, end))
-        batch = GlobalBatch(self.dataset.training_sample, self.model, first, end, counted, clock)
-
+        batch = self._next_batch(clock)
         flags = RankFlags(
             stop_requested=self.stop.is_requested,
             save_due=self._is_save_time(),
             is_writing=self.saver.is_writing,
+            has_spiked=self.spike is not None,
         )
         zero_gradients(self.model.chunks, self.optimizer)
         totals = forward_backward(self.model, batch, flags)
+        if totals.has_spiked:
+            raise LossSpiked(self.spike or "another rank has found a spike")
         if not math.isfinite(totals.mean_loss):
             raise NotANumber(f"the loss is {totals.mean_loss}")
         norm = sum_gradients(self.optimizer)
@@ -139,18 +149,26 @@ class Training:
         clip_and_step(self.optimizer, norm)
 
         self.step += 1
+        self.spike = self._find_spike(totals.mean_loss, norm)
         self.reporter.report_step(
             StepReport(
                 step=self.step,
                 loss=totals.mean_loss,
                 gradient_norm=norm,
                 learning_rate=rate,
-                epochs=self.dataset.epochs(end),
-                block=self.dataset.locate(end - 1).block,
+                epochs=self.dataset.epochs(batch.end),
+                block=self.dataset.locate(batch.end - 1).block,
                 data_wait=clock.seconds / (time.perf_counter() - began),
             )
         )
         return totals
+
+    def _next_batch(self, clock: Stopwatch) -> GlobalBatch:
+        first = self.step * self.model.layout.global_batch_size
+        end = first + self.model.layout.global_batch_size
+        with clock.running():
+            counted = self.dataset.counted_labels(range(first, end))
+        return GlobalBatch(self.dataset.training_sample, self.model, first, end, counted, clock)
 
     def complete(self) -> ExitReport:
         """Export the trained model, seal the run, and return this rank's report.
@@ -196,8 +214,11 @@ class Training:
         marker = self.loader.load(self.optimizer)
         self.saved_at = time.monotonic()
         self.reporter.tracker.set_progress(unsound_checkpoints=self.loader.unsound[-64:])
+        self.rollbacks.apply(self.loader.rollbacks)
+        self._report_rollbacks()
         if marker is None:
             return
+        self.spikes.restore(marker.spikes)
         check_continuity(self.run.spec.training, marker.tokens, marker.learning_rate)
         self.step = self.saved_step = marker.step
         tracker = self.reporter.tracker
@@ -216,6 +237,39 @@ class Training:
             step=self.step, tokens=marker.tokens, checkpoint=marker.status(self.files.folder)
         )
         log.info("continue from step %d", self.step)
+
+    def _find_spike(self, loss: float, norm: float) -> str | None:
+        """Describe the spike that the step just done completes, if the run is to go back for it."""
+        spec = self.run.spec
+        tokens = self.step * self.model.layout.tokens_per_step
+        if tokens <= spec.training.schedule.warmup.tokens:
+            return None
+        spike = self.spikes.add(loss, norm)
+        if spike and spec.recovery.loss_spike.action == "warn":
+            log.warning("the loss has spiked at step %d: %s", self.step, spike)
+            return None
+        return spike
+
+    def _roll_back(self, error: NotANumber | LossSpiked) -> None:
+        """Write down where the next attempt goes on, and which samples it leaves out.
+
+        Raises:
+            NotANumber, LossSpiked: As `error`, with that plan.
+        """
+        cause: Any = "lossSpike" if isinstance(error, LossSpiked) else "notANumber"
+        last = self.rollbacks.add(cause, self.step, self.saver.lease)
+        self._report_rollbacks()
+        self.reporter.write_snapshot()
+        raise type(error)(
+            f"{error} (step {last.step + 1}, block {last.block}); the next attempt goes on from "
+            f"step {last.resume_step} without samples {last.first_sample} to "
+            f"{last.first_sample + last.samples - 1}"
+        ) from error
+
+    def _report_rollbacks(self) -> None:
+        rollbacks = self.rollbacks.all
+        self.reporter.tracker.set_progress(rollbacks=rollbacks[-_SHOWN_ROLLBACKS:])
+        self.reporter.tracker.set_summary(rollbacks=len(rollbacks))
 
     def _is_multiple_of(self, interval: int | None) -> bool:
         """Return whether something that happens every `interval` steps is due after this step."""
@@ -250,6 +304,8 @@ class Training:
             tracker.summary.initial_bits_per_byte,
             tracker.summary.validation,
             tracker.curve.points,
+            len(self.rollbacks.all),
+            self.spikes.state,
         )
         self.saver.begin(self.optimizer, self.step, history)
         self.saved_step, self.saved_at = self.step, time.monotonic()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, get_args
 
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
@@ -31,7 +31,9 @@ _MAX_BACKOFF_SECONDS = 60
 _RECENT_SECONDS = 600
 """All ends within this time, also those that no budget pays for, increase the backoff."""
 
-Budget = Literal["infrastructure", "user"]
+Budget = Literal["infrastructure", "user", "rollback"]
+
+_BUDGETS: tuple[Budget, ...] = get_args(Budget)
 
 _CHARGES: dict[str, Budget] = {
     ExitClass.INFRASTRUCTURE.value: "infrastructure",
@@ -39,8 +41,8 @@ _CHARGES: dict[str, Budget] = {
     UNREPORTED: "user",
     ExitClass.PROGRAM_ERROR.value: "user",
     ExitClass.OUT_OF_MEMORY.value: "user",
-    ExitClass.NOT_A_NUMBER.value: "user",
-    ExitClass.LOSS_SPIKE.value: "user",
+    ExitClass.NOT_A_NUMBER.value: "rollback",
+    ExitClass.LOSS_SPIKE.value: "rollback",
 }
 """Which budget pays for an end; none pays for preemptions, suspensions and completions."""
 
@@ -73,8 +75,9 @@ def keep_attempts(attempts: Sequence[AttemptStatus], budgets: Budgets) -> tuple[
     Ends that no budget or another budget pays for must not push out those that a budget counts:
     otherwise a run that is also preempted could fail without limit.
     """
-    counted = _newest(attempts, "infrastructure", budgets.infrastructure.max + 1)
-    counted |= _newest(attempts, "user", budgets.user.max + 1)
+    counted: set[int] = set()
+    for budget in _BUDGETS:
+        counted |= _newest(attempts, budget, _limit(budgets, budget).max + 1)
     older = [
         attempt.model_copy(update={"message": ""})
         for attempt in attempts[:-SHOWN_ATTEMPTS]
@@ -106,11 +109,16 @@ def decide_next_attempt(
     recent = _recent(attempts, now)
     if budget is None:
         return NextAttempt(_not_before(last, recent, now))
-    limit = budgets.infrastructure if budget == "infrastructure" else budgets.user
+    limit = _limit(budgets, budget)
     charged = _charged(attempts, budget, limit, now)
     if len(charged) > limit.max:
         return GiveUp(_reason(last), _exhausted(budget, limit, len(charged), last))
     return NextAttempt(_not_before(last, max(recent, len(charged)), now))
+
+
+def _limit(budgets: Budgets, budget: Budget) -> RestartBudget:
+    limit: RestartBudget = getattr(budgets, budget)
+    return limit
 
 
 def _charged(

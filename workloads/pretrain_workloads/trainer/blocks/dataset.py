@@ -13,7 +13,8 @@ from pretrain_workloads.storage import open_artifact
 from pretrain_workloads.trainer.blocks.block_files import BlockFiles
 from pretrain_workloads.trainer.blocks.block_list import BlockEntry, read_block_list
 from pretrain_workloads.trainer.blocks.checksums import BlockChecksums
-from pretrain_workloads.trainer.blocks.sampler import SamplePosition, Sampler
+from pretrain_workloads.trainer.blocks.sampler import BlockSequence, SamplePosition, Sampler
+from pretrain_workloads.trainer.blocks.skipped import SkippedSamples
 from pretrain_workloads.trainer.megatron.process_groups import ProcessGroups
 
 
@@ -53,6 +54,8 @@ class Dataset:
             [entry.sequences for entry in self.block_list.blocks], run.spec.training.seed
         )
         self._files = BlockFiles(self._folder, self.block_list, copies)
+        self.skipped = SkippedSamples()
+        """Samples that rollbacks leave out."""
 
     def check_blocks(self, groups: ProcessGroups) -> None:
         """Compare the blocks with their checksums while they are read.
@@ -73,11 +76,11 @@ class Dataset:
 
     def locate(self, sample: int) -> SamplePosition:
         """Return the position of a training sample."""
-        return self._sampler.locate(sample)
+        return self._sampler.locate(self.skipped.data_sample(sample))
 
     def training_sample(self, number: int) -> LabelledSequence:
         """Return a training sample, and start to copy the next block while this one is read."""
-        sequence = self._sampler.sequence(number)
+        sequence = self._sequence(number)
         blocks = self.block_list.blocks
         sample = self._read(blocks[sequence.block], sequence.index)
         self._files.prefetch(blocks[(sequence.block + 1) % len(blocks)])
@@ -90,14 +93,17 @@ class Dataset:
             return len(numbers) * length
         counted = 0
         for number in numbers:
-            sequence = self._sampler.sequence(number)
+            sequence = self._sequence(number)
             mask = self._files.open(self.block_list.blocks[sequence.block]).counted(sequence.index)
             counted += length if mask is None else int(mask.sum())
         return counted
 
     def epochs(self, samples: int) -> float:
         """Return how often `samples` training samples read all sequences, to three digits."""
-        return round(samples / self._sampler.total, 3)
+        return round(self.skipped.data_sample(samples) / self._sampler.total, 3)
+
+    def _sequence(self, number: int) -> BlockSequence:
+        return self._sampler.sequence(self.skipped.data_sample(number))
 
     def validation_sample(self, entry: BlockEntry, number: int) -> LabelledSequence:
         """Return a held-out sample of a validation set."""

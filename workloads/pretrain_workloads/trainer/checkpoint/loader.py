@@ -10,6 +10,7 @@ from megatron.core.dist_checkpointing.strategies.fully_parallel import (
 from megatron.core.dist_checkpointing.strategies.torch import TorchDistLoadShardedStrategy
 
 from pretrain_api.runs import TrainingRun
+from pretrain_api.v1alpha1.progress import Rollback
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.trainer.checkpoint import rank_state, store
 from pretrain_workloads.trainer.checkpoint.reading import reading_from
@@ -32,6 +33,8 @@ class CheckpointLoader:
         self._run, self._model, self._files = run, model, files
         self.unsound: list[int] = []
         """Steps of the checkpoints that were set aside because they are damaged."""
+        self.rollbacks: list[Rollback] = []
+        """Rollbacks of the run so far."""
 
     def load(self, optimizer: Any) -> store.Marker | None:
         """Load the newest sound checkpoint; return its marker, or `None` if there never was one.
@@ -43,6 +46,7 @@ class CheckpointLoader:
                 run would start again from nothing.
         """
         found = self._find()
+        self.rollbacks = found.rollbacks
         self.unsound = sorted([*found.unsound, *found.unreadable])
         for marker in found.markers:
             if not self._is_sound(marker):
@@ -59,11 +63,11 @@ class CheckpointLoader:
         return None
 
     def _find(self) -> store.Found:
-        """Return what rank 0 finds on all ranks; delete incomplete checkpoints."""
+        """Return what rank 0 finds on all ranks; delete what cannot be used."""
         found = None
         if self._model.groups.rank == 0:
             found = store.find(self._files.folder)
-            store.delete_incomplete(self._files.folder)
+            store.delete_unusable(self._files.folder)
             for step in found.unreadable:
                 store.set_aside(self._files.folder, step)
         agreed: store.Found = self._model.groups.broadcast(found)

@@ -26,6 +26,7 @@ from pretrain_workloads.trainer.checkpoint import rank_state, store
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
 from pretrain_workloads.trainer.checkpoint.save import Save, Staging
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
+from pretrain_workloads.trainer.rollback.spikes import SpikeState
 from pretrain_workloads.trainer.run_folder.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,10 @@ class RunHistory:
     """Losses of the validation sets, if there are several."""
     curve: list[CurvePoint] = field(default_factory=list)
     """Loss over the run so far."""
+    rollbacks: int = 0
+    """How many rollbacks there were."""
+    spikes: SpikeState = field(default_factory=SpikeState)
+    """What the steps so far are judged by."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,8 @@ class CheckpointSaver:
             initial_bits_per_byte=history.initial_bits_per_byte,
             validation=history.validation,
             curve=history.curve,
+            rollbacks=history.rollbacks,
+            spikes=history.spikes,
             files=[],
         )
         self._started = _Started(save, marker, began, time.monotonic() - began)

@@ -6,16 +6,18 @@ aside: it keeps its files, and its marker gets another name.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.meta import ApiModel, NonNegative
 from pretrain_api.v1alpha1.pretrainjob import CheckpointRetention
-from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, ValidationLoss
+from pretrain_api.v1alpha1.progress import CheckpointStatus, CurvePoint, Rollback, ValidationLoss
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.storage.folder import stream_checksum
+from pretrain_workloads.trainer.rollback.record import is_undone, read_rollbacks
+from pretrain_workloads.trainer.rollback.spikes import SpikeState
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,12 @@ class Marker(ApiModel):
     curve: list[CurvePoint] = []
     """Loss over the run so far."""
 
+    rollbacks: NonNegative = 0
+    """How many rollbacks of the run there were."""
+
+    spikes: SpikeState = SpikeState()
+    """What the steps so far are judged by."""
+
     files: list[ArtifactFile]
     """All files of the checkpoint but this one."""
 
@@ -93,6 +101,10 @@ class Found:
     """Steps of checkpoints that were set aside, because they were damaged."""
     incomplete: list[int]
     """Steps of checkpoints without a marker: their writers ended early."""
+    undone: list[int] = field(default_factory=list)
+    """Steps of checkpoints that a rollback has gone back before."""
+    rollbacks: list[Rollback] = field(default_factory=list)
+    """All rollbacks of the run, oldest first."""
 
 
 def path_of(step: int) -> str:
@@ -101,7 +113,12 @@ def path_of(step: int) -> str:
 
 
 def find(folder: Folder) -> Found:
-    """Return the checkpoints in `folder`."""
+    """Return the checkpoints in `folder`, the folder of a run.
+
+    Raises:
+        BadData: If the list of the run's rollbacks is broken.
+    """
+    rollbacks = read_rollbacks(folder)
     names: dict[int, set[str]] = {}
     for file in folder.find(_FOLDER):
         _, name, *inside = file.path.split("/")
@@ -119,11 +136,14 @@ def find(folder: Folder) -> Found:
             log.warning("%s: is no list of files: %s", folder.uri_of(file_path), error.errors()[0])
             unreadable.append(step)
     rest = [step for step in steps if MARKER not in names[step]]
+    undone = [one.step for one in markers if is_undone(one.step, one.rollbacks, rollbacks)]
     return Found(
-        markers,
+        [one for one in markers if one.step not in undone],
         unreadable,
         unsound=[step for step in rest if UNSOUND in names[step]],
         incomplete=[step for step in rest if UNSOUND not in names[step]],
+        undone=undone,
+        rollbacks=rollbacks,
     )
 
 
@@ -146,11 +166,13 @@ def delete(folder: Folder, step: int) -> None:
     folder.delete(path_of(step))
 
 
-def delete_incomplete(folder: Folder) -> None:
-    """Delete checkpoints without a marker. Call it only when nobody is writing one."""
-    for step in find(folder).incomplete:
-        log.warning("%s: is incomplete; deleted", folder.uri_of(path_of(step)))
-        delete(folder, step)
+def delete_unusable(folder: Folder) -> None:
+    """Delete incomplete and undone checkpoints. Call it only when nobody is writing one."""
+    found = find(folder)
+    for why, steps in (("incomplete", found.incomplete), ("undone by a rollback", found.undone)):
+        for step in steps:
+            log.warning("%s: is %s; deleted", folder.uri_of(path_of(step)), why)
+            delete(folder, step)
 
 
 def set_aside(folder: Folder, step: int) -> None:

@@ -40,6 +40,8 @@ class RankFlags:
     """Whether it is time for a checkpoint."""
     is_writing: bool = False
     """Whether the rank still writes its part of a checkpoint."""
+    has_spiked: bool = False
+    """Whether the rank found that the loss has spiked."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class StepTotals:
     """Whether it is time for a checkpoint on any rank."""
     is_writing: bool
     """Whether any rank still writes its part of a checkpoint."""
+    has_spiked: bool = False
+    """Whether any rank found that the loss has spiked."""
 
     @property
     def mean_loss(self) -> float:
@@ -92,20 +96,22 @@ def forward_backward(
     loss, tokens = _local_sums(results)
     is_bad = not math.isfinite(loss)
     # On some devices a NaN would spread to the other values: it is all-reduced as a flag instead.
-    loss, tokens, bad_ranks, stop_ranks, save_ranks, writing_ranks = model.groups.all_reduce(
+    loss, tokens, bad, stopping, saving, writing, spiked = model.groups.all_reduce(
         0.0 if is_bad else loss,
         tokens,
         float(is_bad),
         float(flags.stop_requested),
         float(flags.save_due),
         float(flags.is_writing),
+        float(flags.has_spiked),
     )
     return StepTotals(
-        loss=math.nan if bad_ranks else loss,
+        loss=math.nan if bad else loss,
         tokens=tokens,
-        stop_requested=stop_ranks > 0,
-        save_due=save_ranks > 0,
-        is_writing=writing_ranks > 0,
+        stop_requested=stopping > 0,
+        save_due=saving > 0,
+        is_writing=writing > 0,
+        has_spiked=spiked > 0,
     )
 
 

@@ -31,6 +31,10 @@ class NotANumber(Exception):
     """The loss or the gradient is not a number: training cannot continue from here."""
 
 
+class LossSpiked(Exception):
+    """The loss has spiked: the run goes on from before it."""
+
+
 def explain_failure(error: BaseException) -> tuple[ExitReport, bool]:
     """Return the report of `error`, and whether the loss of another rank caused it."""
     text = " ".join(str(error).split())
@@ -39,6 +43,8 @@ def explain_failure(error: BaseException) -> tuple[ExitReport, bool]:
             return ExitReport(exit_class=ExitClass.PREEMPTED, message=text), False
         case NotANumber():
             return ExitReport(exit_class=ExitClass.NOT_A_NUMBER, message=text), False
+        case LossSpiked():
+            return ExitReport(exit_class=ExitClass.LOSS_SPIKE, message=text), False
     if isinstance(error, RuntimeError):
         if _PEER_LOST.search(text):
             return ExitReport(exit_class=ExitClass.INFRASTRUCTURE, message=text), True

@@ -51,6 +51,8 @@ def metrics(progress: Progress) -> bytes:
         value = getattr(progress, field)
         if value is not None:
             Gauge(f"pretrain_{field}", meaning, registry=registry).set(value)
+    rollbacks = Gauge("pretrain_rollbacks", "Rollbacks so far, at most 16.", registry=registry)
+    rollbacks.set(len(progress.rollbacks))
     if progress.validation:
         of_sets = Gauge(
             "pretrain_validation_perplexity",

@@ -22,6 +22,12 @@ from pretrain_operator.plan.runs.attempts import (
 )
 
 FREE = (ExitClass.PREEMPTED.value, SUSPENDED)
+BUDGET_OF = {
+    "infrastructure": "infrastructure",
+    "hang": "infrastructure",
+    "lossSpike": "rollback",
+    "notANumber": "rollback",
+}
 ENDS = st.sampled_from([end.value for end in ExitClass] + [UNREPORTED, SUSPENDED])
 TIGHT = Budgets(infrastructure=RestartBudget(max=2, window=3600), user=RestartBudget(max=1))
 
@@ -151,17 +157,18 @@ def test_budgets_bound_the_charged_ends_of_any_history(
         infrastructure=RestartBudget(max=infrastructure), user=RestartBudget(max=user)
     )
     kept: tuple[AttemptStatus, ...] = ()
-    charged = {"infrastructure": 0, "user": 0}
+    charged = {"infrastructure": 0, "user": 0, "rollback": 0}
     for end in history(*ends):
         if isinstance(decide_next_attempt(kept, budgets, NOW), GiveUp):
             break
         assert next_number(kept, []) == end.number
         kept = keep_attempts([*kept, end], budgets)
         if end.reason not in FREE:
-            charged["infrastructure" if end.reason in ("infrastructure", "hang") else "user"] += 1
+            charged[BUDGET_OF.get(end.reason or "", "user")] += 1
     assert charged["infrastructure"] <= infrastructure + 1
     assert charged["user"] <= user + 1
-    assert len(kept) <= SHOWN_ATTEMPTS + infrastructure + user + 2
+    assert charged["rollback"] <= budgets.rollback.max + 1
+    assert len(kept) <= SHOWN_ATTEMPTS + infrastructure + user + budgets.rollback.max + 3
 
 
 def test_ends_free_of_charge_do_not_push_out_those_that_a_budget_counts() -> None:

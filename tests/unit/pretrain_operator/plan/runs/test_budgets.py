@@ -17,23 +17,28 @@ from pretrain_operator.plan.runs.attempts import (
 )
 
 INFRASTRUCTURE = ("infrastructure", "hang")
-USER = ("unreported", "programError", "outOfMemory", "notANumber", "lossSpike")
+USER = ("unreported", "programError", "outOfMemory")
+ROLLBACK = ("notANumber", "lossSpike")
 FREE = ("preempted", "suspended", "replaced")
 WINDOWS = st.sampled_from([None, 1, 60, 86_400, 10**9])
-ENDS = st.tuples(st.sampled_from([*INFRASTRUCTURE, *USER, *FREE]), st.integers(0, 100_000))
+ENDS = st.tuples(
+    st.sampled_from([*INFRASTRUCTURE, *USER, *ROLLBACK, *FREE]), st.integers(0, 100_000)
+)
 """Why an attempt ended, and how many seconds ago."""
 
 BUDGETS = st.builds(
-    lambda infrastructure, window, user, user_window: Budgets.model_validate(
+    lambda infrastructure, window, user, user_window, rollback: Budgets.model_validate(
         {
             "infrastructure": {"max": infrastructure, "window": window},
             "user": {"max": user, "window": user_window},
+            "rollback": {"max": rollback},
         }
     ),
     st.integers(0, 5),
     WINDOWS,
     st.integers(0, 5),
     WINDOWS,
+    st.integers(0, 5),
 )
 
 
@@ -51,7 +56,11 @@ def history(ends: list[tuple[str, int]]) -> list[AttemptStatus]:
 def is_spent(ends: list[tuple[str, int]], budgets: Budgets) -> bool:
     """Return whether the last end was one too many for the budget that pays for it."""
     last = min(ends, key=lambda end: end[1])[0] if ends else ""
-    for reasons, budget in ((INFRASTRUCTURE, budgets.infrastructure), (USER, budgets.user)):
+    for reasons, budget in (
+        (INFRASTRUCTURE, budgets.infrastructure),
+        (USER, budgets.user),
+        (ROLLBACK, budgets.rollback),
+    ):
         window = float("inf") if budget.window is None else budget.window
         paid = [reason for reason, ago in ends if reason in reasons and ago <= window]
         if last in reasons:

@@ -39,6 +39,7 @@ from pretrain_operator.plan.runs.next_attempt import plan_attempts
 FREE = (ExitClass.COMPLETE, ExitClass.PREEMPTED, SUSPENDED, REPLACED)
 FINAL = (ExitClass.USER_ERROR, ExitClass.BAD_DATA)
 INFRASTRUCTURE = (ExitClass.INFRASTRUCTURE, ExitClass.HANG)
+ROLLBACK = (ExitClass.LOSS_SPIKE, ExitClass.NOT_A_NUMBER)
 ENOUGH_RECONCILES = 20
 
 
@@ -151,7 +152,8 @@ class Life:
         ends = [end for end in self.ends.values() if end.retry == self.retry]
         assert not [end for end in ends if end.reason in FINAL], "only the user can help"
         lost = [end for end in ends if end.reason in INFRASTRUCTURE]
-        paid = [end for end in ends if end.reason not in (*FREE, *INFRASTRUCTURE)]
+        undone = [end for end in ends if end.reason in ROLLBACK]
+        paid = [end for end in ends if end.reason not in (*FREE, *INFRASTRUCTURE, *ROLLBACK)]
         # A budget is looked at when an attempt has ended for its reason.
         last = ends[-1].reason if ends else None
         window = self.budgets.infrastructure.window
@@ -159,6 +161,7 @@ class Life:
             lost = [end for end in lost if end.at >= self.now - timedelta(seconds=window)]
         assert len(lost) <= self.budgets.infrastructure.max or last not in INFRASTRUCTURE
         assert len(paid) <= self.budgets.user.max
+        assert len(undone) <= self.budgets.rollback.max
 
     def note_ends(self, attempts: tuple[AttemptStatus, ...]) -> None:
         numbers = [attempt.number for attempt in attempts]

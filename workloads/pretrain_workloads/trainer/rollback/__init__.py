@@ -1,0 +1,1 @@
+"""Spikes of the loss, and the rollbacks that they and numbers that are none lead to."""
