@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,12 +19,16 @@ from pretrain_api.problems import InvalidManifest, parse
 from pretrain_api.profiles import find_device
 from pretrain_api.quantities import parse_quantity
 from pretrain_api.rules import Severity
-from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_operator.admission.runs import AdmissionResult
 from pretrain_operator.cli.context import PlanContext
+from pretrain_operator.cli.curve import curve_of
+from pretrain_operator.cli.drawing import show_curve, write_page, write_png
 from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
 from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
+from pretrain_operator.observed.objects import read_spec
+from pretrain_operator.observed.states import read_status
 from pretrain_operator.planner.explanations import explain, parse_degrees
 from pretrain_operator.planner.suggestions import SuggestionRequest, suggest
 
@@ -106,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     sizes.add_argument("--tokens", help="such as 300G; unset means 20 for each parameter")
     sizes.add_argument("--sequence-length", type=int, default=4096)
     sizes.set_defaults(run=_suggest)
+    curve = commands.add_parser("curve", help="loss of a PretrainJob, and what happened to it")
+    curve.add_argument("name")
+    curve.add_argument("-n", "--namespace", help="its namespace (default: the context's)")
+    curve.add_argument("--png", metavar="FILE", type=Path, help="write it as a picture")
+    curve.add_argument("--html", metavar="FILE", type=Path, help="write it as one page")
+    curve.set_defaults(run=_curve)
     profiles = commands.add_parser("profiles", help="ComputeProfiles of the known devices")
     profiles.set_defaults(run=_profiles)
     return parser
@@ -212,6 +223,23 @@ def _suggest(options: argparse.Namespace, console: Console) -> int:
         )
         return REFUSED
     show_suggestions(console, suggestions)
+    return ACCEPTED
+
+
+def _curve(options: argparse.Namespace, console: Console) -> int:
+    from pretrain_operator.cli.live import connect, read_object
+
+    run = read_object("PretrainJob", connect(options.namespace), options.name)
+    status = read_status(PretrainJobStatus, run)
+    curve = curve_of(options.name, read_spec(PretrainJobSpec, run), status)
+    try:
+        if options.png is not None:
+            write_png(curve, options.png)
+        if options.html is not None:
+            write_page(curve, options.html)
+    except OSError as error:
+        raise InvalidManifest([f"{error.filename}: {error.strerror}"]) from None
+    show_curve(console, curve)
     return ACCEPTED
 
 

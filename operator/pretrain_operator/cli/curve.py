@@ -1,0 +1,131 @@
+"""What `kubectl pretrain curve` shows of a run: its loss, and what happened on the way."""
+
+from dataclasses import dataclass
+
+from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
+from pretrain_api.v1alpha1.progress import CurvePoint, ValidationLoss
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at a step."""
+
+    step: int
+    kind: str
+    """`attempt`, `rollback` or `phase`."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The loss of a run over its steps, and all that is told beside it."""
+
+    name: str
+    points: tuple[CurvePoint, ...]
+    """No more than 64."""
+    marks: tuple[Mark, ...]
+    """In the order of their steps."""
+    losses: tuple[ValidationLoss, ...]
+    """Held-out loss: of each validation set, or of the only one."""
+    headline: str
+    """How far the run is."""
+
+
+def curve_of(name: str, spec: PretrainJobSpec, status: PretrainJobStatus) -> Curve:
+    """Return the curve of a run in any phase; one that has not started has no points."""
+    points = status.progress.curve if status.progress else []
+    marks = (*_phases(spec), *_attempts(status), *_rollbacks(status))
+    return Curve(
+        name=name,
+        points=tuple(points),
+        marks=tuple(sorted(marks, key=lambda mark: mark.step)),
+        losses=_losses(status),
+        headline=_headline(spec, status),
+    )
+
+
+def _phases(spec: PretrainJobSpec) -> list[Mark]:
+    """Return where the schedule changes within the run."""
+    training, schedule = spec.training, spec.training.schedule
+    size, last = training.tokens_per_step, training.train_iters
+    changes = [(schedule.warmup.tokens, "the warm-up ends")]
+    if schedule.decay.tokens is not None and schedule.decay.shape != "constant":
+        changes.append((schedule.decay.tokens, "the decay ends"))
+    if schedule.anneal is not None:
+        changes.append((last * size - schedule.anneal.tokens, "the annealing begins"))
+    return [
+        Mark(tokens // size, "phase", text) for tokens, text in changes if 0 < tokens // size < last
+    ]
+
+
+def _attempts(status: PretrainJobStatus) -> list[Mark]:
+    """Return where attempts went on, and why the ones before them had ended."""
+    marks = []
+    for before, attempt in zip(status.attempts, status.attempts[1:], strict=False):
+        step = attempt.from_step
+        if step is None:
+            saved = (before.to_step or 0) - (before.lost_steps or 0)
+            step = max(0, saved)
+        text = f"attempt {attempt.number} goes on; the last one ended: {before.reason or 'unknown'}"
+        marks.append(Mark(step, "attempt", text))
+    return marks
+
+
+def _rollbacks(status: PretrainJobStatus) -> list[Mark]:
+    rollbacks = status.progress.rollbacks if status.progress else []
+    return [
+        Mark(
+            one.step,
+            "rollback",
+            f"{one.cause} in block {one.block}: back to step {one.resume_step}, without "
+            f"{one.samples:,} samples",
+        )
+        for one in rollbacks
+    ]
+
+
+def _losses(status: PretrainJobStatus) -> tuple[ValidationLoss, ...]:
+    progress, summary = status.progress, status.summary
+    sets = (summary.validation if summary else []) or (progress.validation if progress else [])
+    if sets:
+        return tuple(sets)
+    if summary is not None and summary.perplexity is not None:
+        return (
+            ValidationLoss(
+                name="held-out text",
+                perplexity=summary.perplexity,
+                initial_perplexity=summary.initial_perplexity,
+                bits_per_byte=summary.bits_per_byte,
+                initial_bits_per_byte=summary.initial_bits_per_byte,
+            ),
+        )
+    if progress is not None and progress.perplexity is not None:
+        return (
+            ValidationLoss(
+                name="held-out text",
+                perplexity=progress.perplexity,
+                bits_per_byte=progress.bits_per_byte,
+            ),
+        )
+    return ()
+
+
+def _headline(spec: PretrainJobSpec, status: PretrainJobStatus) -> str:
+    progress = status.progress
+    parts = [status.phase]
+    if progress is not None:
+        total = progress.total_steps or spec.training.train_iters
+        parts.append(f"step {progress.step:,} of {total:,}")
+        parts.append(f"{progress.tokens:,} tokens")
+        if progress.loss is not None:
+            parts.append(f"loss {progress.loss:.4g}")
+        if progress.eta_seconds:
+            parts.append(f"{_duration(progress.eta_seconds)} left")
+    return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} seconds"
