@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
 	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt \
-	  -e '.[operator,data,trainer,local]' --group dev
+	  -e '.[operator,data,trainer,local,plots]' --group dev
 	@touch $@
 
 demo: install ## Raw text to a trained model on this machine (KEEP=1 leaves the cluster up)

@@ -1,6 +1,7 @@
-"""Exit reports: what pods tell the control plane when they end."""
+"""What pods report: to the control plane when they end, and audits to the command line."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,6 +14,11 @@ from pretrain_api.v1alpha1.tokenizer import TokenizerSummary
 
 MAX_REPORT_BYTES = 4096
 """Kubernetes cuts a termination message after this many bytes."""
+
+
+READING_BEGINS = "=== what was asked for begins here ==="
+READING_ENDS = "=== what was asked for ends here ==="
+"""Lines in the log of a reader, before and after its text."""
 
 
 class ExitClass(StrEnum):
@@ -112,3 +118,62 @@ class ExitReport(ApiModel):
 
     curve: list[CurvePoint] = []
     """Loss over the run, at most 24 points."""
+
+
+class AuditedGroup(ApiModel):
+    """Documents that have something in common."""
+
+    by: Literal["source", "language", "domain", "part"]
+    """What they have in common."""
+
+    name: str
+    """Its value."""
+
+    documents: Count
+    """How many of them were read, at least in part."""
+
+    tokens: Count
+    """Tokens that were read, repetitions included."""
+
+
+class Audit(ApiModel):
+    """What the weights of a run's newest checkpoint have read."""
+
+    step: Count
+    """Step of the checkpoint."""
+
+    samples: Count
+    """Sequences that were read."""
+
+    tokens: Count
+    """Labels that were read: sequences times their length."""
+
+    traced_tokens: Count
+    """Those of them that the dataset's ledger traces to a document."""
+
+    epochs: float
+    """How often all token blocks were read."""
+
+    documents: Count
+    """Documents that were read, at least in part: by artifact and row."""
+
+    most_uses: float
+    """How often the tokens of one document were read, at most."""
+
+    rollbacks: Count
+    """How often the run went back to an earlier checkpoint."""
+
+    skipped_samples: Count
+    """Sequences that it left out since."""
+
+    checksum: Literal["equal", "different", "unknown", "not read"]
+    """Whether the sequences in the token blocks are those that the trainer read. `unknown`: the
+    checkpoint does not say what it read."""
+
+    groups: list[AuditedGroup]
+    """What was read, by source, language, domain and part of the mixture."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether every token is traced, and nothing contradicts it."""
+        return self.traced_tokens == self.tokens and self.checksum != "different"

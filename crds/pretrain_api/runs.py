@@ -1,7 +1,7 @@
 """Input of the workload pods: one JSON document, mounted at `paths.SPEC`.
 
 The program fixes the class of the document: `python -m pretrain_workloads.data STAGE`,
-`… .tokenizer`, `… .dataset STAGE`, `… .trainer`.
+`… .tokenizer`, `… .dataset STAGE`, `… .trainer`, `… .reader file|audit`.
 """
 
 from pretrain_api.meta import ApiModel, NonNegative, Positive
@@ -13,6 +13,7 @@ from pretrain_api.v1alpha1.tokenizer import TokenizerSpec
 
 PIPELINE_STAGES = ("list", "prepare", "match", "decide", "write", "report")
 TOKENIZER_STAGES = ("train",)
+READINGS = ("file", "audit")
 DATASET_STAGES = ("tokenize", "compose", "block", "seal")
 
 
@@ -114,3 +115,29 @@ class TrainingRun(Run):
 
     rendezvous_port: NonNegative
     """TCP port of pod 0, different for each attempt."""
+
+
+class FileRun(Run):
+    """The reading of a text file of an artifact."""
+
+    artifact: OpenedArtifact
+    """The artifact."""
+
+    path: str
+    """Path of the file below its folder."""
+
+
+class AuditRun(Run):
+    """The audit of the data that a PretrainJob has read."""
+
+    run: OpenedArtifact
+    """The run's folder, with its checkpoints."""
+
+    dataset: OpenedArtifact
+    """Its token blocks."""
+
+    seed: NonNegative
+    """`spec.training.seed` of the run."""
+
+    reads_blocks: bool = True
+    """Whether the token blocks are read, to compare them with what the trainer read."""

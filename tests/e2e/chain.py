@@ -15,6 +15,9 @@ type Manifest = dict[str, Any]
 STEPS = 60
 """Enough that a run still trains when a test has seen its first checkpoint."""
 
+STEP_TOKENS = 8 * 64
+"""Labels of a step."""
+
 _POEMS = (
     "静夜思 李白\n床前明月光，疑是地上霜。\n举头望明月，低头思故乡。",
     "春晓 孟浩然\n春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。",
@@ -118,7 +121,7 @@ def run(name: str = "tiny", **changes: Any) -> Manifest:
         "data": {"datasetRef": {"name": "blocks"}},
         "parallelism": {"nodes": 2, "tensor": 2, "pipeline": 2},
         "training": {
-            "tokens": STEPS * 8 * 64,
+            "tokens": STEPS * STEP_TOKENS,
             "sequenceLength": 64,
             "globalBatchSize": 8,
             "microBatchSize": 4,

@@ -1,6 +1,7 @@
 """The whole chain, with the real operator, real pods and a real model."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,66 @@ def test_a_lost_training_pod_changes_nothing_but_the_number_of_attempts(
     undisturbed = finished["pretrainjob"]["status"]["summary"]
     assert status["summary"]["loss"] == pytest.approx(undisturbed["loss"], abs=1e-5)
     assert status["summary"]["perplexity"] == pytest.approx(undisturbed["perplexity"], rel=1e-4)
+
+
+def test_every_token_of_a_run_that_lost_a_pod_is_traced_to_its_document(
+    place: Place, finished: dict[str, Json]
+) -> None:
+    audit = json.loads(pretrain(place, "audit", "disturbed", "-o", "json").stdout)
+    assert audit["step"] == chain.STEPS
+    assert audit["tracedTokens"] == audit["tokens"] == chain.STEPS * chain.STEP_TOKENS
+    assert audit["checksum"] == "equal"
+    languages = {one["name"]: one["tokens"] for one in audit["groups"] if one["by"] == "language"}
+    assert sum(languages.values()) == audit["tokens"]
+    assert max(languages, key=lambda name: languages[name]) == "en"
+    shown = pretrain(place, "audit", "disturbed", "--ledger-only").stdout
+    assert "(100.00%) are traced to " in shown
+    assert not [job for job in place.namespace.list("jobs") if "-read-" in job["metadata"]["name"]]
+
+
+def test_the_report_of_a_pipeline_and_the_curve_of_a_run_are_fetched(
+    place: Place, finished: dict[str, Json], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    pretrain(place, "report", "documents", "--file", str(page))
+    root = folder(place, finished["datapipeline"]["status"]["artifact"]["uri"])
+    assert page.read_bytes() == (root / "report.html").read_bytes()
+    shown = pretrain(place, "curve", "disturbed").stdout
+    assert f"Complete, step {chain.STEPS} of {chain.STEPS}" in shown
+    assert "attempt 2 goes on; the last one ended: infrastructure" in shown
+
+
+def test_what_cannot_be_read_is_told_in_one_sentence(
+    place: Place, finished: dict[str, Json]
+) -> None:
+    root = folder(place, finished["datapipeline"]["status"]["artifact"]["uri"])
+    (root / "report.html").rename(root / "away.html")
+    try:
+        failed = pretrain(place, "report", "documents", check=False)
+    finally:
+        (root / "away.html").rename(root / "report.html")
+    assert failed.returncode == 2
+    assert "could not read it: " in failed.stderr.splitlines()[-1]
+    assert "report.html: does not exist" in failed.stderr.splitlines()[-1]
+    unknown = pretrain(place, "report", "nothing", check=False)
+    assert unknown.stderr.startswith("error: there is no DataPipeline 'nothing' in namespace ")
+
+
+def pretrain(
+    place: Place, *arguments: str, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run `kubectl pretrain` in the place's namespace."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pretrain_operator.cli", arguments[0]),
+            *("--namespace", place.namespace.name, *arguments[1:]),
+        ],
+        env={**os.environ, "KUBECONFIG": str(place.namespace.cluster.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=check,
+    )
 
 
 def test_an_operator_that_dies_at_every_stage_ends_in_the_same_state(

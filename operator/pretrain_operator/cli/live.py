@@ -72,6 +72,17 @@ def read_object(kind: str, namespace: str, name: str) -> ObservedObject:
         return parse_object(kind, _require(api, kind, namespace, name))
 
 
+def find_object(kind: str, namespace: str, name: str) -> ObservedObject | None:
+    """Return an object, if it exists; `connect` comes first.
+
+    Raises:
+        InvalidManifest: If it cannot be read.
+    """
+    with answering() as api:
+        body = _get(api, kind, namespace, name)
+    return None if body is None else parse_object(kind, body)
+
+
 def read_profiles() -> list[ObservedObject]:
     """Return all ComputeProfiles; `connect` comes first.
 

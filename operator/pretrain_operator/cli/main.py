@@ -7,6 +7,7 @@ Exit codes: 0 all objects are accepted, 1 an object is refused or the trainer ca
 import argparse
 import json
 import sys
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from pretrain_operator.cli.curve import curve_of
 from pretrain_operator.cli.drawing import show_curve, write_page, write_png
 from pretrain_operator.cli.manifests import Document, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
-from pretrain_operator.cli.tables import show_plan, show_problems, show_suggestions
+from pretrain_operator.cli.tables import show_audit, show_plan, show_problems, show_suggestions
 from pretrain_operator.observed.objects import read_spec
 from pretrain_operator.observed.states import read_status
 from pretrain_operator.planner.explanations import explain, parse_degrees
@@ -117,6 +118,20 @@ def _parser() -> argparse.ArgumentParser:
     curve.add_argument("--png", metavar="FILE", type=Path, help="write it as a picture")
     curve.add_argument("--html", metavar="FILE", type=Path, help="write it as one page")
     curve.set_defaults(run=_curve)
+    report = commands.add_parser("report", help="what a DataPipeline kept and dropped, as a page")
+    report.add_argument("--file", metavar="FILE", type=Path, help="default: NAME-report.html")
+    report.add_argument("--open", action="store_true", help="open it in the browser")
+    report.set_defaults(run=_report_page)
+    audit = commands.add_parser("audit", help="which documents a PretrainJob has read, proven")
+    audit.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    audit.add_argument(
+        "--ledger-only", action="store_true", help="do not read the token blocks again"
+    )
+    audit.set_defaults(run=_audit)
+    for command in (report, audit):
+        command.add_argument("name")
+        command.add_argument("-n", "--namespace", help="its namespace (default: the context's)")
+        command.add_argument("--timeout", type=int, default=600, help="seconds for its pod")
     profiles = commands.add_parser("profiles", help="ComputeProfiles of the known devices")
     profiles.set_defaults(run=_profiles)
     return parser
@@ -241,6 +256,35 @@ def _curve(options: argparse.Namespace, console: Console) -> int:
         raise InvalidManifest([f"{error.filename}: {error.strerror}"]) from None
     show_curve(console, curve)
     return ACCEPTED
+
+
+def _report_page(options: argparse.Namespace, console: Console) -> int:
+    from pretrain_operator.cli.live import connect
+    from pretrain_operator.cli.readings import read_report
+
+    page = read_report(connect(options.namespace), options.name, options.timeout)
+    path = options.file or Path(f"{options.name}-report.html")
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidManifest([f"{path}: {error.strerror}"]) from None
+    console.print(f"{path}: {len(page.encode()):,} bytes", soft_wrap=True)
+    if options.open:
+        webbrowser.open(path.absolute().as_uri())
+    return ACCEPTED
+
+
+def _audit(options: argparse.Namespace, console: Console) -> int:
+    from pretrain_operator.cli.live import connect
+    from pretrain_operator.cli.readings import read_audit
+
+    namespace = connect(options.namespace)
+    audit = read_audit(namespace, options.name, options.timeout, not options.ledger_only)
+    if options.output == "json":
+        console.file.write(audit.model_dump_json(by_alias=True, indent=2) + "\n")
+    else:
+        show_audit(console, options.name, audit)
+    return ACCEPTED if audit.is_sound else REFUSED
 
 
 def _profiles(options: argparse.Namespace, console: Console) -> int:

@@ -6,11 +6,18 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pretrain_api.reports import Audit
 from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.plan import MemoryPlan, PlanStatus
 from pretrain_operator.planner.descriptions import parallelism_text
 from pretrain_operator.planner.suggestions import Suggestion
 
+_CHECKSUMS = {
+    "equal": "the token blocks hold, bit for bit, what the trainer has read",
+    "different": "the token blocks do NOT hold what the trainer has read: they were changed",
+    "unknown": "an earlier version has trained a part: the blocks cannot be compared with it",
+    "not read": "the token blocks were not read again (--ledger-only)",
+}
 _BAR = 36
 _PARTS = (
     ("weights", "blue"),
@@ -44,6 +51,36 @@ def show_problems(console: Console, problems: Sequence[Problem]) -> None:
             if problem.severity is severity:
                 line = Text(f"{_LABELS[severity]}: ", style=_STYLES[severity])
                 console.print(line.append(str(problem), style="default"), soft_wrap=True)
+
+
+def show_audit(console: Console, name: str, audit: Audit) -> None:
+    """Print what a run has read, and whether that is proven."""
+    share = audit.traced_tokens / audit.tokens if audit.tokens else 1.0
+    console.print(Text(f"{name}: what the weights of step {audit.step:,} have read", style="bold"))
+    lines = [
+        f"{audit.samples:,} sequences, {audit.tokens:,} tokens, {audit.epochs:g} epochs",
+        f"{audit.traced_tokens:,} tokens ({share:.2%}) are traced to {audit.documents:,} "
+        f"documents, none of them read more than {audit.most_uses:g} times",
+        _CHECKSUMS[audit.checksum],
+    ]
+    if audit.rollbacks:
+        lines.append(f"{audit.rollbacks} rollbacks left out {audit.skipped_samples:,} sequences")
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("by")
+    table.add_column("")
+    for header in ("documents", "tokens", "share"):
+        table.add_column(header, justify="right")
+    for group in audit.groups:
+        table.add_row(
+            group.by,
+            group.name or "-",
+            f"{group.documents:,}",
+            f"{group.tokens:,}",
+            f"{group.tokens / audit.tokens:.2%}" if audit.tokens else "-",
+        )
+    console.print(table)
 
 
 def show_suggestions(console: Console, suggestions: Sequence[Suggestion]) -> None:

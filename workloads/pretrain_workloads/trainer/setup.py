@@ -5,6 +5,7 @@ from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.progress import Progress, TrainingSummary
 from pretrain_workloads.storage import open_location
 from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.blocks.read_checksum import ReadChecksum
 from pretrain_workloads.trainer.checkpoint import store
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.rollbacks import Rollbacks
@@ -66,6 +67,7 @@ def build_training(
         files=files,
         loader=CheckpointLoader(run, model, files),
         saver=CheckpointSaver(run, model, files),
+        read=ReadChecksum(),
         rollbacks=Rollbacks(run, model, dataset, files),
         spikes=SpikeDetector(limits.sigma, limits.window),
         export=ModelExport(run, layout, workspace, stop),

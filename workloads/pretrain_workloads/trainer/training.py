@@ -12,6 +12,7 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.blocks.batches import GlobalBatch, Stopwatch
 from pretrain_workloads.trainer.blocks.dataset import Dataset
+from pretrain_workloads.trainer.blocks.read_checksum import ReadChecksum
 from pretrain_workloads.trainer.checkpoint.loader import CheckpointLoader
 from pretrain_workloads.trainer.checkpoint.rollbacks import Rollbacks
 from pretrain_workloads.trainer.checkpoint.run_files import RunFiles
@@ -60,6 +61,7 @@ class Training:
     loader: CheckpointLoader
     saver: CheckpointSaver
     rollbacks: Rollbacks
+    read: ReadChecksum
     spikes: SpikeDetector
     export: ModelExport
     reporter: ProgressReporter
@@ -149,6 +151,7 @@ class Training:
         clip_and_step(self.optimizer, norm)
 
         self.step += 1
+        self.read.add(batch.checksums.values())
         self.spike = self._find_spike(totals.mean_loss, norm)
         self.reporter.report_step(
             StepReport(
@@ -219,6 +222,7 @@ class Training:
         if marker is None:
             return
         self.spikes.restore(marker.spikes)
+        self.read.restore(marker.read_checksum)
         check_continuity(self.run.spec.training, marker.tokens, marker.learning_rate)
         self.step = self.saved_step = marker.step
         tracker = self.reporter.tracker
@@ -306,6 +310,7 @@ class Training:
             tracker.curve.points,
             len(self.rollbacks.all),
             self.spikes.state,
+            self.read.total(self.model.groups.all_gather),
         )
         self.saver.begin(self.optimizer, self.step, history)
         self.saved_step, self.saved_at = self.step, time.monotonic()

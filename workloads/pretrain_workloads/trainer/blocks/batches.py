@@ -15,6 +15,7 @@ from megatron.core.utils import get_batch_on_this_cp_rank
 from numpy.typing import NDArray
 
 from pretrain_workloads.trainer.blocks.dataset import LabelledSequence
+from pretrain_workloads.trainer.blocks.read_checksum import sample_checksum
 from pretrain_workloads.trainer.megatron.forward_backward import MicroBatch
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 
@@ -53,6 +54,8 @@ class GlobalBatch:
     """Labels of the batch that count in the loss. Unset means all of whole sequences."""
     clock: Stopwatch = field(default_factory=Stopwatch)
     """Measures how long the rank waits for samples."""
+    checksums: dict[int, int] = field(default_factory=dict)
+    """Checksum of each sample that this rank has read for all that need it."""
 
     def __iter__(self) -> Iterator[MicroBatch]:
         """Yield the micro-batches of this rank."""
@@ -67,6 +70,10 @@ class GlobalBatch:
 
     def _read(self, samples: range) -> MicroBatch:
         read = [self.read(sample if sample < self.end else self.first) for sample in samples]
+        if self._reads_for_others:
+            for sample, one in zip(samples, read, strict=True):
+                if sample < self.end:
+                    self.checksums[sample] = sample_checksum(sample, one.ids)
         weights = [_weights(one, n < self.end) for one, n in zip(read, samples, strict=True)]
         return _micro_batch(
             torch.from_numpy(np.stack([one.ids for one in read])),
@@ -74,6 +81,16 @@ class GlobalBatch:
             self._share,
             self.model.groups.device,
         )
+
+    @property
+    def _reads_for_others(self) -> bool:
+        """Return whether this rank is the first of those that read the same samples."""
+        places = (
+            parallel_state.get_tensor_model_parallel_rank(),
+            parallel_state.get_pipeline_model_parallel_rank(),
+            parallel_state.get_context_parallel_rank(),
+        )
+        return not any(places)
 
     @property
     def _share(self) -> float:

@@ -57,6 +57,8 @@ class RunHistory:
     """How many rollbacks there were."""
     spikes: SpikeState = field(default_factory=SpikeState)
     """What the steps so far are judged by."""
+    read_checksum: str | None = None
+    """Checksum of all samples that were read."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class CheckpointSaver:
             curve=history.curve,
             rollbacks=history.rollbacks,
             spikes=history.spikes,
+            read_checksum=history.read_checksum,
             files=[],
         )
         self._started = _Started(save, marker, began, time.monotonic() - began)

@@ -75,6 +75,10 @@ class Marker(ApiModel):
     spikes: SpikeState = SpikeState()
     """What the steps so far are judged by."""
 
+    read_checksum: str | None = None
+    """Checksum of all samples that the weights are from (`ReadChecksum`). Unset means unknown: an
+    earlier version has trained a part of the run."""
+
     files: list[ArtifactFile]
     """All files of the checkpoint but this one."""
 
