@@ -24,7 +24,7 @@ class ExpertsShape:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A decoder. The defaults are those of a Llama model; our API cannot set them."""
+    """A decoder. The defaults are those of a Llama model; our API cannot set all of them."""
 
     layers: int
     """Transformer layers, each attention and feed-forward."""
@@ -45,9 +45,16 @@ class ModelShape:
     learned_positions: int = 0
     """Rows of a learned position embedding; 0 means rotary positions."""
     has_query_norm: bool = False
-    """Whether queries and keys are normalised."""
+    """Whether each head's queries and keys are normalised."""
+    has_qkv_bias: bool = False
+    """Whether the projections to queries, keys and values alone have a bias."""
     hidden_dropout: bool = False
     attention_dropout: bool = False
+
+    @property
+    def has_own_head_dim(self) -> bool:
+        """Return whether the width of a head does not follow from the hidden size."""
+        return self.head_dim * self.attention_heads != self.hidden_size
 
     @property
     def query_width(self) -> int:
@@ -82,6 +89,8 @@ def model_shape_of(spec: ModelSpec, vocabulary_size: int) -> ModelShape:
         head_dim=max(1, spec.head_width),
         padded_vocabulary_size=padded_vocabulary_size(vocabulary_size),
         is_tied=spec.tie_embeddings,
+        has_query_norm=spec.qk_norm,
+        has_qkv_bias=spec.qkv_bias,
         experts=None if spec.experts is None else _experts_shape_of(spec.experts),
     )
 

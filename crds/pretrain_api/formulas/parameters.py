@@ -40,8 +40,9 @@ def attention_parameters(model: ModelShape, tensor: int = 1) -> int:
     key_width = max(model.query_groups, tensor) * model.head_dim
     columns = (model.query_width + 2 * key_width) // tensor
     rows = model.query_width // tensor
-    biases = columns + model.hidden_size if model.has_biases else 0
-    return model.hidden_size * (columns + rows) + biases + _norm_parameters(model)
+    biases = columns + model.hidden_size if model.has_biases else columns * model.has_qkv_bias
+    head_norms = 2 * model.head_dim * model.has_query_norm
+    return model.hidden_size * (columns + rows) + biases + head_norms + _norm_parameters(model)
 
 
 def ffn_parameters(model: ModelShape, width: int, tensor: int = 1) -> int:

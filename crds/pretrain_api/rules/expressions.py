@@ -126,7 +126,7 @@ GROUPS = (
     f"(has(self.model.queryGroups) || has(self.model.preset) ? {shape('queryGroups')} : {HEADS})"
 )
 HEAD_DIM = (
-    f"({present('model.headDim')} ? self.model.headDim :"
+    f"(has(self.model.headDim) || has(self.model.preset) ? {shape('headDim')} :"
     f" {given_value('n', HEADS, f'n > 0 ? {HIDDEN} / n : 0')})"
 )
 TENSOR = degree("parallelism.tensor")

@@ -13,10 +13,12 @@ def _absent(id_: str, path: str, message: str) -> Rule:
 
 NOT_YET_RULES = (
     _absent("not-yet-experts", "model.experts", "the trainer builds dense models only, for now"),
-    _absent(
-        "not-yet-head-dim",
-        "model.headDim",
-        "the trainer takes hiddenSize / attentionHeads only, for now; leave headDim out",
+    Rule(
+        "not-yet-bias-and-norm",
+        "model.qkvBias",
+        f"!({field('model.qkvBias')} && {field('model.qkNorm')})",
+        "no exported model has a bias beside qkNorm, for now; leave one of them out",
+        severity=Severity.NOT_YET,
     ),
     Rule(
         "not-yet-groups",

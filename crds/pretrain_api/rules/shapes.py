@@ -91,6 +91,32 @@ SHAPE_RULES = (
         stricter="Megatron-core's configuration takes it; the first forward pass fails",
     ),
     Rule(
+        "rope-scaling-length",
+        "model.ropeScaling.originalSequenceLength",
+        f"!({present('model.ropeScaling')}) || self.model.ropeScaling.type == 'linear'"
+        " || has(self.model.ropeScaling.originalSequenceLength)",
+        "is missing, and the type %s needs it; use the longest sequence that the model first saw",
+        ("self.model.ropeScaling.type",),
+        source="transformers 5 modeling_rope_utils.py, required keys of each rope_type",
+        otherwise="an error when the configuration is loaded",
+        stricter="Megatron-core's configuration knows no such field",
+    ),
+    Rule(
+        "rope-scaling-factors",
+        "model.ropeScaling.lowFrequencyFactor",
+        f"!({present('model.ropeScaling')})"
+        f" || {field('model.ropeScaling.lowFrequencyFactor')}"
+        f" < {field('model.ropeScaling.highFrequencyFactor')}",
+        "%s is not below highFrequencyFactor = %s; use less",
+        (
+            field("model.ropeScaling.lowFrequencyFactor"),
+            field("model.ropeScaling.highFrequencyFactor"),
+        ),
+        source="transformers 5 modeling_rope_utils.py, _validate_llama3_rope_parameters",
+        otherwise="frequencies in between are stretched the wrong way, silently",
+        stricter="Megatron-core's configuration knows no such field",
+    ),
+    Rule(
         "ffn-tensor",
         "model.ffnHiddenSize",
         given("f", FFN, f"f % {TENSOR} == 0"),

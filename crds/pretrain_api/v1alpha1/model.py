@@ -1,10 +1,10 @@
 """The shape of a Llama-like model, dense or with experts."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pretrain_api.meta import ApiModel, NonNegative
+from pretrain_api.meta import ApiModel, NonNegative, Positive
 from pretrain_api.presets import MODEL_PRESETS, PresetName
 
 VocabularySize = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -40,8 +40,35 @@ class ExpertsSpec(ApiModel):
     """Groups that a token may use; goes with `groups`."""
 
 
+class RopeScaling(ApiModel):
+    """Rotary positions that are stretched to longer sequences than the model first saw."""
+
+    type: Literal["linear", "llama3", "yarn"]
+    """`linear` divides all frequencies by `factor`; `llama3` and `yarn` only low ones, whose waves
+    are long against `originalSequenceLength`. As in Hugging Face's `rope_type`."""
+
+    factor: Annotated[float, Field(ge=1.0, le=1024.0)]
+    """How many times longer the sequences are."""
+
+    original_sequence_length: Positive | None = None
+    """Tokens of the sequences that the model first saw; `llama3` and `yarn` need it."""
+
+    low_frequency_factor: Annotated[float, Field(ge=0.001, le=1024.0)] = 1.0
+    """`llama3`: waves longer than the original length over this are stretched by `factor`."""
+
+    high_frequency_factor: Annotated[float, Field(ge=0.001, le=1024.0)] = 4.0
+    """`llama3`: waves shorter than the original length over this are kept."""
+
+    beta_fast: Annotated[float, Field(ge=0.001, le=1024.0)] = 32.0
+    """`yarn`: frequencies with more turns than this in the original length are kept."""
+
+    beta_slow: Annotated[float, Field(ge=0.001, le=1024.0)] = 1.0
+    """`yarn`: frequencies with fewer turns than this are divided by `factor`."""
+
+
 class ModelSpec(ApiModel):
-    """A decoder of the Llama family: RMSNorm, SwiGLU, rotary positions, grouped-query attention."""
+    """A decoder of the Llama family, which Mistral and Qwen belong to: RMSNorm, SwiGLU, rotary
+    positions, grouped-query attention."""
 
     model_config = ConfigDict(json_schema_extra=_preset_may_fill)
 
@@ -76,6 +103,15 @@ class ModelSpec(ApiModel):
 
     rope_base: Annotated[int, Field(ge=1, le=2**53)] = 500_000
     """Base of the rotary position frequencies."""
+
+    rope_scaling: RopeScaling | None = None
+    """How rotary positions are stretched. Unset means the preset's, or not at all."""
+
+    qkv_bias: bool = False
+    """Whether the projections to queries, keys and values have a bias, as in Qwen2."""
+
+    qk_norm: bool = False
+    """Whether each head's queries and keys are normalised, as in Qwen3."""
 
     norm_epsilon: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-5
     """Epsilon of RMSNorm."""

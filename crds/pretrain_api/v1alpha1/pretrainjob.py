@@ -23,7 +23,8 @@ class DataSpec(ApiModel):
 
 
 class HuggingFaceModel(Location):
-    """A Hugging Face Llama folder with safetensors, such as the export of another run."""
+    """A Hugging Face folder of a Llama, Mistral, Qwen2 or Qwen3 with safetensors, such as the
+    export of another run."""
 
 
 class InitializeSpec(ApiModel):
@@ -154,7 +155,8 @@ class EvaluationSpec(ApiModel):
 
 
 class HuggingFaceExport(Location):
-    """The model as a Hugging Face Llama folder, below `<uri>/pretrainjob-<name>/<digest>/`."""
+    """The model as a Hugging Face folder (`LlamaForCausalLM`, with `qkvBias` `Qwen2ForCausalLM`,
+    with `qkNorm` `Qwen3ForCausalLM`), below `<uri>/pretrainjob-<name>/<digest>/`."""
 
 
 class ExportSpec(ApiModel):

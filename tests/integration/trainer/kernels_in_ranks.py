@@ -17,6 +17,7 @@ from pretrain_workloads.trainer.export.continuations import Sampling  # noqa: E4
 from pretrain_workloads.trainer.kernels.attention import CausalAttention, chunks_of_rank  # noqa: E402
 from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
+from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves  # noqa: E402
 from pretrain_workloads.trainer.kernels.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
 
 RANKS = 2
@@ -65,7 +66,7 @@ def a_tensor(*shape: int, seed: int = 0) -> torch.Tensor:
 def check_rotation(rank: int) -> None:
     del rank
     heads = a_tensor(6, 2, 3, 8)
-    cosine, sine = rotations((range(6),), 8, BASE, torch.float32, torch.device("cpu"))
+    cosine, sine = rotations((range(6),), 8, RotaryWaves(BASE), torch.float32, torch.device("cpu"))
     turned = rotate(heads, cosine, sine)
 
     angles = torch.outer(torch.arange(6.0), BASE ** (-torch.arange(4.0) / 4))[:, None, None]
@@ -77,7 +78,7 @@ def check_rotation(rank: int) -> None:
 def check_gradient_of_rotation(rank: int) -> None:
     del rank
     heads = a_tensor(6, 2, 3, 8).double().requires_grad_()
-    cosine, sine = rotations((range(6),), 8, BASE, torch.float64, torch.device("cpu"))
+    cosine, sine = rotations((range(6),), 8, RotaryWaves(BASE), torch.float64, torch.device("cpu"))
     assert torch.autograd.gradcheck(lambda given: rotate(given, cosine, sine), heads)
 
 
@@ -145,7 +146,7 @@ def check_attention(rank: int) -> None:
     group = distributed.group.WORLD
     config = SimpleNamespace(kv_channels=width)
     attention = CausalAttention(
-        config, 1, None, "self", pg_collection=SimpleNamespace(cp=group), rotary_base=BASE
+        config, 1, None, "self", pg_collection=SimpleNamespace(cp=group), waves=RotaryWaves(BASE)
     )
     chunks = chunks_of_rank(length // RANKS, rank, RANKS)
     places = torch.tensor([place for chunk in chunks for place in chunk])
@@ -166,7 +167,9 @@ def _attend_to_whole_sequence(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
 ) -> torch.Tensor:
     length, batch, heads, width = query.shape
-    turns = rotations((range(length),), width, BASE, torch.float32, torch.device("cpu"))
+    turns = rotations(
+        (range(length),), width, RotaryWaves(BASE), torch.float32, torch.device("cpu")
+    )
     query, key = rotate(query, *turns), rotate(key, *turns)
     key, value = (part.repeat_interleave(heads // part.shape[2], dim=2) for part in (key, value))
     scores = torch.einsum("lbhd,sbhd->bhls", query, key) / width**0.5

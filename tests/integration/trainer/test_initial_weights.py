@@ -181,8 +181,8 @@ WRONG_MODELS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         ],
     ),
     "another architecture": (
-        edit_config(model_type="qwen2", attention_bias=True, rope_scaling={"type": "yarn"}),
-        ["model_type is 'qwen2', not llama or mistral; attention_bias is True;"],
+        edit_config(model_type="gemma", attention_bias=True),
+        ["model_type is 'gemma', not llama or mistral or qwen2 or qwen3; attention_bias is True;"],
     ),
     "more ids": (
         edit_config(vocab_size=500),

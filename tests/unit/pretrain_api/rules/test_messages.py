@@ -81,9 +81,9 @@ ADVICE: dict[str, tuple[dict[str, object], str]] = {
         {"model.experts": {"count": 8, "ffnHiddenSize": 512}, "parallelism.sequence": True},
         "spec.model.experts: the trainer builds dense models only, for now",
     ),
-    "not-yet-head-dim": (
-        {"model.headDim": 64},
-        "spec.model.headDim: the trainer takes hiddenSize / attentionHeads only, for now",
+    "not-yet-bias-and-norm": (
+        {"model.qkvBias": True, "model.qkNorm": True},
+        "spec.model.qkvBias: no exported model has a bias beside qkNorm, for now",
     ),
     "not-yet-groups": (
         {"parallelism.tensor": 16},

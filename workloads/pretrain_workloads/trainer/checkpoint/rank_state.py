@@ -38,6 +38,9 @@ def model_sizes(layout: ParallelLayout) -> dict[str, int]:
         "queryGroups": model.query_groups,
         "vocabularySize": layout.vocabulary_size,
         "tieEmbeddings": int(model.is_tied),
+        **({"headDim": model.head_dim} if model.has_own_head_dim else {}),
+        **({"qkvBias": 1} if model.has_qkv_bias else {}),
+        **({"qkNorm": 1} if model.has_query_norm else {}),
     }
 
 

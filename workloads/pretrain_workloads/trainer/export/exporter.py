@@ -31,9 +31,9 @@ def main(request: ExportRequest) -> ExportResult:
         (tokenizer.begin, tokenizer.end),
     )
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    from transformers import LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    model = LlamaForCausalLM.from_pretrained(output, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(output, dtype=torch.float32).eval()
     difference, largest = _compare(model, Path(request.logits))
     return ExportResult(
         difference=difference,

@@ -11,8 +11,24 @@ from pretrain_workloads.storage import Folder, open_artifact
 CONFIGURATION = "config.json"
 _TOKENIZER = "tokenizer.json"
 
-_KINDS = ("llama", "mistral")
-"""Values of `model_type` that name a Llama, if no other field makes it another model."""
+_KINDS = ("llama", "mistral", "qwen2", "qwen3")
+"""Values of `model_type` that name a model of ours, if no other field makes it another one."""
+
+_LENGTH = {"original_max_position_embeddings": "originalSequenceLength"}
+_SCALING = {
+    "linear": {"factor": "factor"},
+    "llama3": {
+        "factor": "factor",
+        "low_freq_factor": "lowFrequencyFactor",
+        "high_freq_factor": "highFrequencyFactor",
+        **_LENGTH,
+    },
+    "yarn": {"factor": "factor", "beta_fast": "betaFast", "beta_slow": "betaSlow", **_LENGTH},
+}
+"""For each kind of scaling its parameters, and the fields of `spec.model.ropeScaling`."""
+
+_ROPE_TYPES = ("default", *_SCALING)
+_DEFAULTS = {"beta_fast": 32.0, "beta_slow": 1.0}
 
 _ROPE_BASE = 10_000.0
 """Base of a configuration that has none."""
@@ -39,7 +55,7 @@ def check_configuration(model: ModelSpec, folder: Folder, vocabulary_size: int) 
     if unlike := list(_unlike_llama(config)):
         raise UserError(
             f"spec.initialize.huggingFace: {uri} describes a model that is not trained here: "
-            f"{'; '.join(unlike)}; use a Llama without them"
+            f"{'; '.join(unlike)}; use a model without them"
         )
     differing = [
         f"spec.model.{field}: {ours}, but {uri} has {theirs}; use {theirs}"
@@ -90,17 +106,17 @@ def _pieces(folder: Folder) -> dict[int, str]:
 
 
 def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
-    """Yield what the model has and a Llama of ours cannot have."""
+    """Yield what the model has and none of ours can have."""
     if config.get("model_type") not in _KINDS:
         yield f"model_type is {config.get('model_type')!r}, not {' or '.join(_KINDS)}"
     if config.get("hidden_act", "silu") != "silu":
         yield f"hidden_act is {config['hidden_act']!r}, not 'silu'"
-    for name in ("attention_bias", "mlp_bias", "sliding_window"):
+    has_window = config.get("use_sliding_window", config.get("model_type") == "mistral")
+    for name in ("attention_bias", "mlp_bias", *(["sliding_window"] if has_window else [])):
         if config.get(name):
             yield f"{name} is {config[name]!r}"
-    rope = _rope(config) or _object(config.get("rope_scaling"))
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
+    kind = _rope_type(config)
+    if kind not in _ROPE_TYPES:
         yield f"the rotary positions are scaled ({kind})"
 
 
@@ -119,6 +135,9 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
     yield "queryGroups", model.key_value_heads, config.get("num_key_value_heads") or heads
     yield "headDim", model.head_width, width
     yield "ropeBase", model.rope_base, base
+    yield "ropeScaling", _our_scaling(model), _their_scaling(config)
+    yield "qkvBias", model.qkv_bias, config.get("model_type") == "qwen2"
+    yield "qkNorm", model.qk_norm, config.get("model_type") == "qwen3"
     yield "normEpsilon", model.norm_epsilon, config.get("rms_norm_eps", 1e-6)
     yield "tieEmbeddings", model.tie_embeddings, bool(config.get("tie_word_embeddings", False))
 
@@ -126,6 +145,37 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
     """Return the rotary positions, as releases of transformers from 5 on write them."""
     return _object(config.get("rope_parameters"))
+
+
+def _rope_type(config: dict[str, Any]) -> str:
+    rope = _rope(config) or _object(config.get("rope_scaling"))
+    return str(rope.get("rope_type", rope.get("type", "default")))
+
+
+def _our_scaling(model: ModelSpec) -> str:
+    """Return the scaling of the rotary positions as a manifest has it, or `none`."""
+    if model.rope_scaling is None:
+        return "none"
+    fields = model.rope_scaling.model_dump(by_alias=True)
+    return _shown(model.rope_scaling.type, fields)
+
+
+def _their_scaling(config: dict[str, Any]) -> str:
+    """Return the scaling of the Hugging Face model as a manifest has it, or `none`."""
+    kind = _rope_type(config)
+    if kind == "default":
+        return "none"
+    given = {**_DEFAULTS, **_object(config.get("rope_scaling")), **_rope(config)}
+    return _shown(kind, {ours: given.get(theirs) for theirs, ours in _SCALING[kind].items()})
+
+
+def _shown(kind: str, fields: dict[str, Any]) -> str:
+    values = ", ".join(f"{name}: {_plain(fields[name])}" for name in _SCALING[kind].values())
+    return f"{{type: {kind}, {values}}}"
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fills the weights of this rank from a Hugging Face Llama: the inverse of the export."""
+"""Fills the weights of this rank from a Hugging Face model: the inverse of the export."""
 
 import logging
 from contextlib import ExitStack
@@ -11,24 +11,13 @@ from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.trainer.initial_weights.weight_files import WeightFiles
+from pretrain_workloads.trainer.megatron.published_names import EMBEDDINGS, FINAL_NORM, PARTS
 from pretrain_workloads.trainer.megatron.weights import sharded_tensors
 
 log = logging.getLogger(__name__)
 
 _ROWS = 4096
 """Rows of an embedding that are read at a time for their mean."""
-
-_EMBEDDINGS = {
-    "embedding.word_embeddings.weight": "model.embed_tokens.weight",
-    "output_layer.weight": "lm_head.weight",
-}
-
-_PARTS = {
-    "self_attention.linear_qkv.layer_norm_weight": "input_layernorm.weight",
-    "self_attention.linear_proj.weight": "self_attn.o_proj.weight",
-    "mlp.linear_fc1.layer_norm_weight": "post_attention_layernorm.weight",
-    "mlp.linear_fc2.weight": "mlp.down_proj.weight",
-}
 
 
 @torch.no_grad()
@@ -47,13 +36,13 @@ def load_weights(chunks: list[Any], model: ModelSpec, vocabulary_size: int, fold
         UserError: If a tensor is missing, or a file cannot be read.
     """
     with ExitStack() as stack:
-        source = _Llama(WeightFiles(folder, stack), model, vocabulary_size)
+        source = _Model(WeightFiles(folder, stack), model, vocabulary_size)
         for tensor in sharded_tensors(chunks):
             _fill(tensor, source, folder)
     log.info("the weights are those of %s", folder.uri)
 
 
-def _fill(tensor: ShardedTensor, source: "_Llama", folder: Folder) -> None:
+def _fill(tensor: ShardedTensor, source: "_Model", folder: Folder) -> None:
     try:
         part = source.part(tensor)
         if part.shape != tensor.data.shape:
@@ -66,7 +55,7 @@ def _fill(tensor: ShardedTensor, source: "_Llama", folder: Folder) -> None:
     tensor.data.copy_(part)
 
 
-class _Llama:
+class _Model:
     """The Hugging Face model, as tensors of Megatron-core."""
 
     def __init__(self, files: WeightFiles, model: ModelSpec, vocabulary_size: int) -> None:
@@ -76,18 +65,19 @@ class _Llama:
     def part(self, tensor: ShardedTensor) -> torch.Tensor:
         """Return what a rank's slice of one of Megatron-core's tensors starts with."""
         key, offset, shape = tensor.key, tensor.global_offset, tensor.data.shape
-        if key in _EMBEDDINGS:
-            return self._embedding(_EMBEDDINGS[key], offset[0], offset[0] + shape[0])
-        if key == "decoder.final_norm.weight":
-            return self._files.whole("model.norm.weight")
+        if key in EMBEDDINGS:
+            return self._embedding(EMBEDDINGS[key], offset[0], offset[0] + shape[0])
+        if key in FINAL_NORM:
+            return self._files.whole(FINAL_NORM[key])
         _, _, symbol, part = key.split(".", 3)
         layer = f"model.layers.{int(symbol) // 2}."
         match part:
-            case "self_attention.linear_qkv.weight":
-                return self._query_key_value(layer, offset[0], offset[0] + shape[0])
+            case "self_attention.linear_qkv.weight" | "self_attention.linear_qkv.bias":
+                kind = part.rpartition(".")[2]
+                return self._query_key_value(layer, kind, offset[0], offset[0] + shape[0])
             case "mlp.linear_fc1.weight":
                 return self._gate_up(layer, offset[0], offset[0] + shape[0])
-        whole = self._files.whole(layer + _PARTS[part])
+        whole = self._files.whole(layer + PARTS[part])
         if whole.dim() == 1:
             return whole
         return whole[:, offset[1] : offset[1] + shape[1]]
@@ -108,8 +98,10 @@ class _Llama:
             total += self._files.rows(name, start, min(count, start + _ROWS)).double().sum(0)
         return total / count
 
-    def _query_key_value(self, layer: str, start: int, stop: int) -> torch.Tensor:
-        """Return rows of the joint projection: for each group its queries, a key, a value."""
+    def _query_key_value(self, layer: str, kind: str, start: int, stop: int) -> torch.Tensor:
+        """Return rows of the joint projection, or of its bias: for each group its queries, a key,
+        a value.
+        """
         model, head = self._model, self._model.head_width
         queries = model.attention_heads // model.key_value_heads
         group = (queries + 2) * head
@@ -117,8 +109,8 @@ class _Llama:
 
         def rows(name: str, heads: int) -> torch.Tensor:
             size = heads * head
-            found = self._files.rows(f"{layer}self_attn.{name}.weight", first * size, last * size)
-            return found.view(last - first, size, -1)
+            found = self._files.rows(f"{layer}self_attn.{name}.{kind}", first * size, last * size)
+            return found.view(last - first, size, *found.shape[1:])
 
         parts = [rows("q_proj", queries), rows("k_proj", 1), rows("v_proj", 1)]
         joint = torch.cat(parts, dim=1).flatten(0, 1)

@@ -16,6 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from pretrain_workloads.trainer.kernels.devices import attention_kernels
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations
+from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves
 
 
 class CausalAttention(MegatronModule):  # type: ignore[misc]
@@ -37,11 +38,11 @@ class CausalAttention(MegatronModule):  # type: ignore[misc]
         cp_comm_type: str | None = None,
         pg_collection: Any = None,
         *,
-        rotary_base: float,
+        waves: RotaryWaves,
         **options: Any,
     ) -> None:
         super().__init__(config=config)
-        self._rotary_base = rotary_base
+        self._waves = waves
         self._scale = softmax_scale or 1.0 / math.sqrt(config.kv_channels)
         self._group = (
             parallel_state.get_context_parallel_group()
@@ -63,7 +64,7 @@ class CausalAttention(MegatronModule):  # type: ignore[misc]
         cosine, sine = rotations(
             chunks_of_rank(length, rank, ranks),
             width,
-            self._rotary_base,
+            self._waves,
             query_LBHD.dtype,
             query_LBHD.device,
         )

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from pretrain_workloads.trainer.kernels.devices import fused
+from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves
 
 
 @functools.lru_cache(maxsize=8)
 def rotations(
     positions: tuple[range, ...],
     width: int,
-    base: float,
+    waves: RotaryWaves,
     dtype: torch.dtype,
     device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,11 +25,11 @@ def rotations(
 
     They are computed once for all layers and steps.
     """
-    inverse = base ** -(torch.arange(0, width, 2, dtype=torch.float32) / width)
+    inverse, scale = waves.frequencies(width)
     numbers = torch.tensor([number for part in positions for number in part], dtype=torch.float32)
     angles_LF = torch.outer(numbers, inverse)  # noqa: N806
-    cosine = angles_LF.cos().repeat(1, 2)
-    return cosine[:, None, None].to(device, dtype), angles_LF.sin()[:, None, None].to(device, dtype)
+    cosine, sine = angles_LF.cos().repeat(1, 2) * scale, angles_LF.sin() * scale
+    return cosine[:, None, None].to(device, dtype), sine[:, None, None].to(device, dtype)
 
 
 def rotate(

@@ -63,7 +63,10 @@ def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerCo
         num_query_groups=model.key_value_heads,
         normalization="RMSNorm",
         layernorm_epsilon=model.norm_epsilon,
+        kv_channels=model.head_width,
         add_bias_linear=False,
+        add_qkv_bias=model.qkv_bias,
+        qk_layernorm=model.qk_norm,
         gated_linear_unit=True,
         activation_func=torch.nn.functional.silu,
         hidden_dropout=0.0,
@@ -124,7 +127,7 @@ def _build_chunk(
 ) -> LlamaModel:
     return LlamaModel(
         config,
-        stack_spec(model.rope_base),
+        stack_spec(model),
         vocabulary_size=layout.vocabulary_size,
         vocab_size=layout.padded_vocabulary_size,
         max_sequence_length=layout.seq_length,

@@ -14,8 +14,10 @@ from megatron.core.transformer.transformer_layer import (
     TransformerLayerSubmodules,
 )
 
+from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.trainer.kernels.attention import CausalAttention
-from pretrain_workloads.trainer.kernels.norm import SequenceParallelNorm
+from pretrain_workloads.trainer.kernels.norm import HeadNorm, SequenceParallelNorm
+from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves
 
 
 class LlamaStack(HybridStack):  # type: ignore[misc]
@@ -45,12 +47,13 @@ class LlamaStack(HybridStack):  # type: ignore[misc]
             )
 
 
-def stack_spec(rotary_base: float) -> ModuleSpec:
+def stack_spec(model: ModelSpec) -> ModuleSpec:
     """Return what the symbols `*` (attention) and `-` (feed-forward) of a pattern build."""
     parts = get_gpt_layer_local_submodules(normalization="RMSNorm")
-    parts.self_attention.submodules.core_attention = ModuleSpec(
-        CausalAttention, params={"rotary_base": rotary_base}
-    )
+    inside = parts.self_attention.submodules
+    inside.core_attention = ModuleSpec(CausalAttention, params={"waves": RotaryWaves.of(model)})
+    if model.qk_norm:
+        inside.q_layernorm = inside.k_layernorm = HeadNorm
     attention = TransformerLayerSubmodules(
         input_layernorm=SequenceParallelNorm,
         self_attention=parts.self_attention,

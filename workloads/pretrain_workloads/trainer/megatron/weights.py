@@ -24,14 +24,14 @@ _OUTPUT_PROJECTIONS = ("linear_proj.weight", "linear_fc2.weight")
 
 @torch.no_grad()
 def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
-    """Draw the weights of this rank's part of the model; norms start at one.
+    """Draw the weights of this rank's part of the model; norms start at one, biases at zero.
 
     Each number depends on the seed, the tensor's name and its place in the whole tensor, so that
     every rank draws its own slice alone.
     """
     for tensor in sharded_tensors(chunks):
-        if "norm" in tensor.key:
-            tensor.data.fill_(1.0)
+        if "norm" in tensor.key or tensor.key.endswith(".bias"):
+            tensor.data.fill_(1.0 if "norm" in tensor.key else 0.0)
             continue
         fill_normal(
             tensor.data,

@@ -31,9 +31,20 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 
-def compare(folder: Path, content: str) -> None:
+YARN_LENGTH = {"original_max_position_embeddings": 32768}
+LLAMA_3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+
+
+def compare(folder: Path, content: str, **model: Any) -> None:
     (folder / "config.json").write_text(content, encoding="utf-8")
-    check_configuration(parsed_run(model=MODEL).model, open_uri(f"file://{folder}"), 256)
+    spec = parsed_run(model=MODEL | model).model
+    check_configuration(spec, open_uri(f"file://{folder}"), 256)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,34 @@ def test_the_same_model_is_accepted_as_any_release_writes_it(
 
 
 @pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        (
+            {"ropeScaling": {"type": "llama3", "factor": 8, "originalSequenceLength": 8192}},
+            {"rope_scaling": LLAMA_3},
+        ),
+        (
+            {"ropeScaling": {"type": "yarn", "factor": 4, "originalSequenceLength": 32768}},
+            {"rope_scaling": {"type": "yarn", "factor": 4.0, **YARN_LENGTH}, "rope_theta": 1e4},
+        ),
+        (
+            {"ropeScaling": {"type": "linear", "factor": 2}},
+            {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
+        ),
+        (
+            {"qkvBias": True},
+            {"model_type": "qwen2", "sliding_window": 32768, "use_sliding_window": False},
+        ),
+        ({"qkNorm": True, "headDim": 32}, {"model_type": "qwen3", "head_dim": 32}),
+    ],
+)
+def test_a_model_of_another_family_is_accepted_with_its_fields(
+    model: dict[str, Any], changes: dict[str, Any], tmp_path: Path
+) -> None:
+    compare(tmp_path, json.dumps(CONFIGURATION | changes), **model)
+
+
+@pytest.mark.parametrize(
     ("changes", "want"),
     [
         ({"num_key_value_heads": None}, "spec.model.queryGroups: 2, but .* has 4; use 4"),
@@ -60,10 +99,19 @@ def test_the_same_model_is_accepted_as_any_release_writes_it(
         ({"head_dim": 32}, "spec.model.headDim: 16, but .* has 32"),
         ({"tie_word_embeddings": True}, "spec.model.tieEmbeddings: False, but .* has True"),
         ({"vocab_size": 257}, "spec.model.vocabularySize: 256, but .* use 257 or more"),
-        ({"rope_scaling": {"rope_type": "llama3"}}, r"rotary positions are scaled \(llama3\)"),
-        ({"sliding_window": 4096}, "sliding_window is 4096"),
+        ({"rope_scaling": {"rope_type": "longrope"}}, r"positions are scaled \(longrope\)"),
+        (
+            {"rope_scaling": LLAMA_3},
+            "spec.model.ropeScaling: none, but .* has {type: llama3, factor: 8, "
+            "lowFrequencyFactor: 1, highFrequencyFactor: 4, originalSequenceLength: 8192}; use",
+        ),
+        ({"model_type": "qwen2"}, "spec.model.qkvBias: False, but .* has True; use True"),
+        ({"model_type": "qwen3"}, "spec.model.qkNorm: False, but .* has True; use True"),
+        ({"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 9}, "window is 9"),
+        ({"attention_bias": True}, "attention_bias is True"),
+        ({"model_type": "mistral", "sliding_window": 4096}, "sliding_window is 4096"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', not 'silu'"),
-        ({"model_type": None}, "model_type is None, not llama or mistral"),
+        ({"model_type": None}, "model_type is None, not llama or mistral or qwen2"),
     ],
 )
 def test_another_model_is_refused_with_the_field_and_what_would_do(

@@ -1,0 +1,158 @@
+"""Llama, Qwen2 and Qwen3: trained, loaded and exported like the classes of transformers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from integration.trainer.conftest import TrainerPods
+from integration.trainer.training_runs import BATCH, LENGTH, MODEL, VOCABULARY, losses
+from pretrain_api.reports import ExitClass, ExitReport
+from pretrain_workloads.storage import open_uri
+from pretrain_workloads.trainer.blocks.block_files import BlockFiles
+from pretrain_workloads.trainer.blocks.block_list import read_block_list
+from pretrain_workloads.trainer.blocks.sampler import Sampler
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SCALED = {"type": "llama3", "factor": 8.0, "originalSequenceLength": 16}
+YARN = {"type": "yarn", "factor": 4.0, "originalSequenceLength": 16}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "LlamaForCausalLM": {"ropeScaling": SCALED},
+    "LlamaForCausalLM with wide heads": {"headDim": 32, "ropeScaling": YARN},
+    "Qwen2ForCausalLM": {"qkvBias": True},
+    "Qwen3ForCausalLM": {"qkNorm": True, "headDim": 32, "tieEmbeddings": True},
+}
+EVERYTHING = {"processes": 8, "tensor": 2, "pipeline": 2, "context": 2, "sequence": True}
+STEPS, RATE, DECAY = 6, 3e-3, 0.1
+
+
+def run_of(name: str, folder: str, rate: float = RATE, **layout: Any) -> dict[str, Any]:
+    return {
+        "model": FAMILIES[name],
+        "parallelism": layout,
+        "training": {
+            "tokens": STEPS * BATCH * LENGTH,
+            "optimizer": {"learningRate": rate, "minLearningRate": rate, "weightDecay": DECAY},
+            "schedule": {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}},
+        },
+        "checkpoint": {"uri": f"file:///pretrain/checkpoints/{folder}"},
+        "export": {"huggingFace": {"uri": f"file:///pretrain/models/{folder}"}},
+    }
+
+
+def complete(report: ExitReport) -> ExitReport:
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    return report
+
+
+def exported(pods: TrainerPods, folder: str) -> Path:
+    (found,) = (pods.root / "models" / folder).glob("*/*")
+    return found
+
+
+def load(folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def trained_by_transformers(model: Any, pods: TrainerPods) -> list[float]:
+    """Return the losses of transformers and torch's AdamW on the samples of the run."""
+    folder = open_uri(f"file://{pods.root}/data")
+    block_list = read_block_list(folder)
+    files = BlockFiles(folder, block_list, pods.root)
+    sampler = Sampler([entry.sequences for entry in block_list.blocks], 1234)
+    flat = [one for one in model.parameters() if one.dim() == 1]
+    wide = [one for one in model.parameters() if one.dim() > 1]
+    groups = [{"params": wide, "weight_decay": DECAY}, {"params": flat, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), eps=1e-8)
+    found = []
+    for step in range(STEPS):
+        places = [sampler.sequence(step * BATCH + number) for number in range(BATCH)]
+        ids = torch.stack(
+            [
+                torch.from_numpy(files.open(block_list.blocks[one.block]).sequence(one.index))
+                for one in places
+            ]
+        )
+        logits = model(ids[:, :-1]).logits.flatten(0, 1)
+        loss = torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        found.append(float(loss.detach()))
+    return found
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_trains_as_in_transformers_in_one_process_and_in_eight(
+    name: str, pods: TrainerPods
+) -> None:
+    complete(pods.attempt(**run_of(name, "start", rate=0.0)))
+    start = exported(pods, "start")
+    config = json.loads((start / "config.json").read_text())
+    assert config["architectures"] == [name.split()[0]]
+    want = trained_by_transformers(load(start), pods)
+
+    single = complete(pods.attempt(**run_of(name, "single")))
+    assert losses(single) == pytest.approx(want, abs=1e-5)
+    assert losses(single)[-1] < losses(single)[0]
+    assert single.training is not None
+    assert single.training.export_logit_difference is not None
+    assert single.training.export_logit_difference < 1e-5
+
+    run = run_of(name, "spread", **EVERYTHING)
+    del run["export"]
+    spread = complete(pods.attempt(**run))
+    assert losses(spread) == pytest.approx(want, abs=1e-5)
+
+
+def random_model(name: str, folder: Path) -> Any:
+    """Save a model of transformers with random weights, biases and norms; return it."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    kind = name.split("For")[0].lower()
+    model = FAMILIES[name]
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=VOCABULARY,
+        hidden_size=MODEL["hiddenSize"],
+        intermediate_size=MODEL["ffnHiddenSize"],
+        num_hidden_layers=MODEL["layers"],
+        num_attention_heads=MODEL["attentionHeads"],
+        num_key_value_heads=MODEL["queryGroups"],
+        head_dim=model.get("headDim", 16),
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=model.get("tieEmbeddings", False),
+        max_position_embeddings=128,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    )
+    torch.manual_seed(7)
+    made = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for one in made.parameters():
+            if one.dim() == 1:
+                one.add_(torch.randn_like(one) * 0.3)
+    made.save_pretrained(folder)
+    return made
+
+
+@pytest.mark.parametrize("name", ["Qwen2ForCausalLM", "Qwen3ForCausalLM"])
+def test_a_model_of_transformers_is_loaded_by_eight_and_exported_bit_for_bit(
+    name: str, pods: TrainerPods
+) -> None:
+    folder = pods.root / "models/theirs"
+    theirs = random_model(name, folder)
+    run = run_of(name, "ours", rate=0.0, **EVERYTHING)
+    run["initialize"] = {"huggingFace": {"uri": "file:///pretrain/models/theirs"}}
+    complete(pods.attempt(**run))
+    ours = load(exported(pods, "ours"))
+    assert type(ours) is type(theirs)
+    want = theirs.state_dict()
+    found = ours.state_dict()
+    assert found.keys() == want.keys()
+    assert not [key for key in want if not torch.equal(found[key], want[key])]
