@@ -1,6 +1,7 @@
 """Continual pretraining: a run starts from the weights of a Hugging Face model, in any layout."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,26 @@ def train_first(pods: TrainerPods, **model: Any) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def original(
+    harness: Any, shared_storage: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainerPods:
+    """Storage with one exported model, which no test changes."""
+    root = tmp_path_factory.mktemp("original")
+    for inputs in ("data", "tokenizer"):
+        (root / inputs).symlink_to(shared_storage / inputs)
+    pods = TrainerPods(harness, root)
+    train_first(pods)
+    return pods
+
+
+def copy_model(original: TrainerPods, pods: TrainerPods) -> Path:
+    """Copy the exported model to the storage of a test; return its folder."""
+    shutil.copytree(original.root / "models", pods.root / "models")
+    (folder,) = (pods.root / "models").glob("*/*")
+    return folder
+
+
 def continue_from(pods: TrainerPods, folder: Path, **changes: Any) -> ExitReport:
     place = f"file:///pretrain/{folder.relative_to(pods.root)}"
     return pods.attempt(
@@ -52,9 +73,11 @@ LAYOUTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", LAYOUTS)
-def test_a_run_starts_where_the_exported_model_ended(case: str, pods: TrainerPods) -> None:
+def test_a_run_starts_where_the_exported_model_ended(
+    case: str, pods: TrainerPods, original: TrainerPods
+) -> None:
     layout, model = LAYOUTS[case]
-    folder = train_first(pods, **model)
+    folder = train_first(pods, **model) if model else copy_model(original, pods)
     first = json.loads((folder / "MANIFEST.json").read_text())["summary"]
     report = continue_from(pods, folder, parallelism=layout, model=model)
     assert report.exit_class is ExitClass.COMPLETE, report.message
@@ -64,8 +87,10 @@ def test_a_run_starts_where_the_exported_model_ended(case: str, pods: TrainerPod
     assert report.training.perplexity < first["perplexity"]
 
 
-def test_a_model_in_several_files_that_knows_fewer_ids_is_loaded(pods: TrainerPods) -> None:
-    folder = train_first(pods)
+def test_a_model_in_several_files_that_knows_fewer_ids_is_loaded(
+    pods: TrainerPods, original: TrainerPods
+) -> None:
+    folder = copy_model(original, pods)
     divide(folder)
     report = continue_from(
         pods,
@@ -111,8 +136,10 @@ def merged(folder: Path) -> dict[str, torch.Tensor]:
     }
 
 
-def test_a_resumed_run_does_not_start_from_the_model_again(pods: TrainerPods) -> None:
-    folder = train_first(pods)
+def test_a_resumed_run_does_not_start_from_the_model_again(
+    pods: TrainerPods, original: TrainerPods
+) -> None:
+    folder = copy_model(original, pods)
     flat = {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}}
     whole = continue_from(pods, folder, training={"tokens": 4 * 8 * 32, "schedule": flat})
     (folder / "model.safetensors").write_bytes(b"")  # nobody reads it again
@@ -205,10 +232,10 @@ WRONG_MODELS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
 
 @pytest.mark.parametrize("case", WRONG_MODELS)
 def test_another_model_is_refused_with_what_would_do(
-    case: str, pods: TrainerPods, start: StartLaunchers
+    case: str, pods: TrainerPods, original: TrainerPods, start: StartLaunchers
 ) -> None:
     spoil, want = WRONG_MODELS[case]
-    folder = train_first(pods)
+    folder = copy_model(original, pods)
     spoil(folder)
     place = f"file:///pretrain/{folder.relative_to(pods.root)}"
     (pod,) = start(make_run(initialize={"huggingFace": {"uri": place}}))
