@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from faulty_s3 import FaultPlan, faulty_s3
 from integration.trainer.conftest import TrainerPods
 from integration.trainer.launchers import StartLaunchers
 from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run, on_s3
@@ -190,3 +191,23 @@ def test_storage_that_stops_answering_later_is_not_a_user_error(
     report = pod.report()
     assert report.exit_class is ExitClass.INFRASTRUCTURE
     assert "Secret store (http://127.0.0.1:9) does not answer" in report.message
+
+
+def test_a_store_that_fails_every_seventh_request_changes_no_loss(
+    pods: TrainerPods, s3_server: S3Server, bucket: Path
+) -> None:
+    run = make_run(
+        parallelism={"processes": 2},
+        checkpoint={"every": {"steps": 3}, "keep": {"last": 2}},
+        export={"huggingFace": {"uri": "file:///pretrain/models"}},
+    )
+    plan = FaultPlan(every=7)
+    with faulty_s3(s3_server, plan) as disturbed:
+        pods.secrets["store"] = disturbed.secret
+        (report,) = pods.attempt_of(on_s3(run, bucket.name))
+    complete(report)
+    assert min(plan.done.values()) >= 3
+    (calm,) = pods.attempt_of(run)
+    assert losses(report) == losses(complete(calm))
+    folders = sorted(path.name for path in bucket.glob("checkpoints/*/*/checkpoints/*"))
+    assert [int(name.removeprefix("step-")) for name in folders] == [9, 10]

@@ -18,6 +18,7 @@ _WRONG_KEYS = {
     "XAdminUserNotFound": "accessKey",  # of versitygw
     "SignatureDoesNotMatch": "secretKey",
 }
+_TOO_MANY, _SERVER_ERROR, _NOT_IMPLEMENTED = 429, 500, 501
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -90,6 +91,13 @@ def translate_errors(uri: str, opener: str) -> Iterator[None]:
         if type(error).__module__.startswith(_CLIENT_ERRORS):
             raise Unreachable(f"{uri}: {opener} does not answer: {error}") from error
         raise
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether a server may answer the same request otherwise a moment later."""
+    response = getattr(error, "response", None) or {}
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status == _TOO_MANY or (status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED)
 
 
 def _user_problem(uri: str, opener: str, error: OSError) -> str | None:

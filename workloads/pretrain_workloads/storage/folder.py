@@ -16,6 +16,7 @@ from pydantic_core import from_json, to_json
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_workloads.storage.errors import name_full_storage, translate_errors
 from pretrain_workloads.storage.local_paths import scratch_path
+from pretrain_workloads.storage.streams import NamedStream
 
 _BUFFER_BYTES = 1 << 20
 """Buffer of a file that is read from S3, beside the blocks that its client fetches."""
@@ -150,7 +151,8 @@ class Folder:
             if self.is_local:
                 return Path(self._at(path)).open("rb")
             # fsspec's files read no line of limited length; Python's own buffer does.
-            stream = self._filesystem.open(self._at(path), "rb")
+            file = self._filesystem.open(self._at(path), "rb")
+            stream = NamedStream(file, self.uri_of(path), self._opener)
             return io.BufferedReader(stream, _BUFFER_BYTES)
 
     def read_bytes(self, path: str) -> bytes:

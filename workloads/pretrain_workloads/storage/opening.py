@@ -8,6 +8,7 @@ from pretrain_api.meta import Location
 from pretrain_api.runs import OpenedArtifact
 from pretrain_api.v1alpha1.data_status import ArtifactRef
 from pretrain_workloads.failures import UserError
+from pretrain_workloads.storage.errors import may_pass
 from pretrain_workloads.storage.folder import Folder
 from pretrain_workloads.storage.local_paths import local_path
 from pretrain_workloads.storage.secrets import Credentials, read_credentials, shown_endpoint
@@ -70,11 +71,14 @@ def _local() -> Any:
 def _s3(credentials: Credentials | None) -> Any:
     """Return the S3 file system.
 
-    Listings are not cached, because other pods write at the same time. Requests are retried only
-    twice, because a pod that fails with a clear message is retried anyway.
+    Listings are not cached, because other pods write at the same time. A request that the server
+    fails (5xx, 429), does not answer or answers in part is retried for some seconds, no longer: a
+    pod that fails with a clear message is retried anyway.
     """
     from s3fs import S3FileSystem
+    from s3fs.core import set_custom_error_handler
 
+    set_custom_error_handler(may_pass)
     config = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
     options: dict[str, Any] = {"use_listings_cache": False, "config_kwargs": config}
     if credentials is not None:
