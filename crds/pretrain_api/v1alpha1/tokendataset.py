@@ -86,6 +86,10 @@ class Reuse(ApiModel):
     """Uses of a document, on average over its part, above which the status warns. Models learn
     little from more (Muennighoff et al. 2023)."""
 
+    weight_per_use: Annotated[float, Field(ge=0.01, le=1.0)] = 1.0
+    """What the weight of a part is multiplied by each time it has passed through its documents, so
+    that parts with new text take the place of repetition. 1 keeps the mixture."""
+
 
 class TokenDatasetSpec(ApiModel):
     """Tokenized documents, mixed and packed into blocks of sequences."""

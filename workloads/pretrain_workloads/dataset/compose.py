@@ -71,7 +71,7 @@ def compose(run: DatasetRun) -> ExitReport:
     parts = _parts(spec, masks, held_out)
     total = stream_tokens(dataset_sequences(spec), spec.sequence_length)
     prompts: Numbers = documents["prompt"].to_numpy()
-    uses = plan_uses(parts, lengths, hashes, total, spec.seed)
+    uses = plan_uses(parts, lengths, hashes, total, spec.seed, spec.reuse.weight_per_use)
     plan = StreamPlan(firsts, lengths, prompts, uses)
     sets = validation_uses(run, documents, first_of_groups(held_out, groups), lengths)
     tokenizer = tokenizer_summary(run)

@@ -58,8 +58,64 @@ def mix(hashes: Hashes, salt: int) -> Hashes:
         return x ^ (x >> np.uint64(31))
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How a part's share of the stream grows: linear between the points."""
+
+    stream: list[float]
+    """Tokens of the whole stream at each point, ascending."""
+
+    part: list[float]
+    """Tokens of the part until then, ascending."""
+
+    def positions(self, shares: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return where in the stream the part has given these shares of its tokens; all 0 to 1."""
+        return np.interp(shares * self.part[-1], self.part, self.stream) / self.stream[-1]
+
+
+def paces(parts: list[Part], unique: list[int], total: int, weight_per_use: float) -> list[Pace]:
+    """Return how each part's share of a stream of `total` tokens grows.
+
+    Every pass of a part through its documents multiplies its weight by `weight_per_use`, so that
+    parts with text that is still new take its place.
+
+    Args:
+        parts: The mixture.
+        unique: Tokens of the documents of each part.
+        total: Tokens of the stream.
+        weight_per_use: Above 0 and at most 1.
+    """
+    found = [Pace([0.0], [0.0]) for _ in parts]
+    passes, at = [0] * len(parts), 0.0
+    while at < total:
+        fewest = min(passes)  # only the differences count, and powers would become zero
+        weights = [
+            part.weight * weight_per_use ** (done - fewest)
+            for part, done in zip(parts, passes, strict=True)
+        ]
+        rates = [weight / sum(weights) for weight in weights]
+        until = [
+            (size * (done + 1) - pace.part[-1]) / rate
+            for size, done, pace, rate in zip(unique, passes, found, rates, strict=True)
+        ]
+        step = min(*until, total - at)
+        at = total if step == total - at else at + step
+        for number, pace in enumerate(found):
+            ends = until[number] == step
+            passes[number] += ends
+            given = pace.part[-1] + rates[number] * step
+            pace.part.append(float(unique[number] * passes[number]) if ends else given)
+            pace.stream.append(at)
+    return found
+
+
 def plan_uses(
-    parts: list[Part], lengths: Numbers, hashes: Hashes, total: int, seed: int
+    parts: list[Part],
+    lengths: Numbers,
+    hashes: Hashes,
+    total: int,
+    seed: int,
+    weight_per_use: float = 1.0,
 ) -> npt.NDArray[Any]:
     """Return the uses (`USE`) of a stream of exactly `total` tokens, in order.
 
@@ -69,14 +125,20 @@ def plan_uses(
         hashes: Hash of the text of each document.
         total: Tokens of the stream.
         seed: Each seed gives another order.
+        weight_per_use: What each pass of a part multiplies its weight by (`paces`).
     """
-    shares = budgets([part.weight for part in parts], total)
+    weights, slowed = [part.weight for part in parts], []
+    if weight_per_use < 1.0:
+        unique = [int(lengths[part.documents].sum()) for part in parts]
+        slowed = paces(parts, unique, total, weight_per_use)
+        weights = [pace.part[-1] for pace in slowed]
     uses, positions = [], []
-    for number, (part, budget) in enumerate(zip(parts, shares, strict=True)):
+    for number, (part, budget) in enumerate(zip(parts, budgets(weights, total), strict=True)):
         of_part = _uses_of_part(number, part, lengths, hashes, budget, seed)
         before = np.cumsum(of_part["tokens"]) - of_part["tokens"]
         uses.append(of_part)
-        positions.append((before + of_part["tokens"] / 2) / max(1, budget))
+        middle = (before + of_part["tokens"] / 2) / max(1, budget)
+        positions.append(slowed[number].positions(middle) if slowed else middle)
     joined = np.concatenate(uses)
     order = np.lexsort((joined["part"], np.concatenate(positions)))
     ordered: npt.NDArray[Any] = joined[order]

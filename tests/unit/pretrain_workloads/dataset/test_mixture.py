@@ -67,6 +67,42 @@ def test_every_stretch_of_the_stream_has_the_mixture() -> None:
         assert share == pytest.approx([0.5, 0.3, 0.2], abs=0.04)
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(documents, weights), min_size=1, max_size=4),
+    st.integers(1, 3000),
+    st.floats(0.05, 0.95),
+)
+def test_parts_that_repeat_give_way_to_those_with_new_text(
+    described: list[tuple[list[int], float]], total: int, weight_per_use: float
+) -> None:
+    parts, lengths = mixture([sizes for sizes, _ in described], [share for _, share in described])
+    plain = plan_uses(parts, lengths, names(len(lengths)), total, 1)
+    slowed = plan_uses(parts, lengths, names(len(lengths)), total, 1, weight_per_use)
+    assert int(slowed["tokens"].sum()) == total
+    epochs = [
+        np.bincount(uses["part"], uses["tokens"], len(parts))
+        / [lengths[part.documents].sum() for part in parts]
+        for uses in (plain, slowed)
+    ]
+    slack = 2.0 / min(int(lengths[part.documents].sum()) for part in parts)
+    assert epochs[1].max() <= epochs[0].max() + slack
+    if epochs[0].max() <= 1.0:
+        assert sorted(slowed.tolist()) == sorted(plain.tolist()), "nothing repeats"
+
+
+def test_the_share_of_a_part_halves_with_each_of_its_passes() -> None:
+    parts, lengths = mixture([[10] * 100, [10] * 10_000], [1, 1])
+    uses = plan_uses(parts, lengths, names(10_100), 16_000, 1, weight_per_use=0.5)
+    small, ends = uses["part"] == 0, np.cumsum(uses["tokens"])
+    # Passes of 1,000 tokens at shares of 1/2, 1/3, 1/5 and 1/9 end after 2, 5, 10 and 19 thousand.
+    for start, stop, share in ((0, 2000, 1 / 2), (2000, 5000, 1 / 3), (5000, 10_000, 1 / 5)):
+        here = (ends > start) & (ends <= stop)
+        assert small[here].mean() == pytest.approx(share, abs=0.02)
+    counts = np.bincount(uses["document"][small], minlength=100)
+    assert [int(counts.min()), int(counts.max())] == [3, 4]
+
+
 def test_each_epoch_and_seed_has_its_own_order() -> None:
     parts, lengths = mixture([[10] * 40], [1])
     uses = plan_uses(parts, lengths, names(40), 800, seed=1)
