@@ -1,6 +1,6 @@
 """TokenDataset: documents become fixed-size blocks of token sequences in a chosen mixture."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -91,6 +91,20 @@ class Reuse(ApiModel):
     that parts with new text take the place of repetition. 1 keeps the mixture."""
 
 
+class Curriculum(ApiModel):
+    """The order of a part's documents: it holds from block to block, as the trainer shuffles the
+    sequences of a block. A part that repeats is in this order each time."""
+
+    by: Literal["quality", "length"]
+    """`quality`: the score of the pipeline's quality model. `length`: tokens."""
+
+    order: Literal["ascending", "descending"] = "ascending"
+    """Which come first: the smallest values, or the largest."""
+
+    randomness: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    """How far chance moves a document: 0 sorts exactly, 1 leaves no order."""
+
+
 class TokenDatasetSpec(ApiModel):
     """Tokenized documents, mixed and packed into blocks of sequences."""
 
@@ -112,6 +126,9 @@ class TokenDatasetSpec(ApiModel):
 
     reuse: Reuse = Reuse()
     """How often documents may be used."""
+
+    curriculum: Curriculum | None = None
+    """Order of the documents of each part. Unset means random."""
 
     validation: Validation = Validation()
     """Documents that are held out."""

@@ -52,10 +52,14 @@ def complete(report: ExitReport) -> ExitReport:
 
 
 def listed(root: Path) -> list[str]:
-    """Return the files that the ranks of a run wrote below `root`; launchers wrote OWNER.json."""
+    """Return the files that the ranks of a run wrote below `root`.
+
+    Launchers wrote OWNER.json; files of TensorBoard have the time in their names.
+    """
     files = [path for part in ("checkpoints", "models") for path in (root / part).rglob("*")]
     names = [path.relative_to(root).as_posix() for path in files if path.is_file()]
-    return sorted(name for name in names if not name.endswith("/OWNER.json"))
+    others = (name for name in names if "/tensorboard/" not in name)
+    return sorted(name for name in others if not name.endswith("/OWNER.json"))
 
 
 def manifests(root: Path) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from pretrain_workloads.dataset.lengths import (
     stream_tokens,
     validation_sequences,
 )
-from pretrain_workloads.dataset.mixture import Numbers, Part, plan_uses
+from pretrain_workloads.dataset.mixture import Numbers, Part, places_of, plan_uses
 from pretrain_workloads.dataset.overlaps import mixture_warnings
 from pretrain_workloads.dataset.plan import StreamPlan
 from pretrain_workloads.dataset.streams import (
@@ -68,7 +68,7 @@ def compose(run: DatasetRun) -> ExitReport:
     candidates = np.flatnonzero(np.logical_or.reduce(masks))
     min_tokens = stream_tokens(1, spec.sequence_length)
     held_out = hold_out(candidates, lengths, groups, spec.validation.fraction, min_tokens)
-    parts = _parts(spec, masks, held_out)
+    parts = _parts(spec, masks, held_out, documents)
     total = stream_tokens(dataset_sequences(spec), spec.sequence_length)
     prompts: Numbers = documents["prompt"].to_numpy()
     uses = plan_uses(parts, lengths, hashes, total, spec.seed, spec.reuse.weight_per_use)
@@ -106,22 +106,33 @@ def _part_masks(run: DatasetRun, documents: pa.Table) -> list[Mask]:
     ]
 
 
-def _parts(spec: TokenDatasetSpec, masks: list[Mask], held_out: Numbers) -> list[Part]:
+def _parts(
+    spec: TokenDatasetSpec, masks: list[Mask], held_out: Numbers, documents: pa.Table
+) -> list[Part]:
     """Return the parts without the documents that are held out.
 
     Raises:
-        UserError: If a part has no document left.
+        UserError: If a part has no document left, or documents without the quality that orders it.
     """
     parts, problems = [], []
     for number, (part, mask) in enumerate(zip(spec.mixture, masks, strict=True)):
         mask[held_out] = False
-        documents = np.flatnonzero(mask)
-        if not len(documents):
+        left = np.flatnonzero(mask)
+        if not len(left):
             problems.append(
                 f"spec.mixture[{number}]: all its documents are held out for validation; "
                 f"use a validation.fraction below {spec.validation.fraction}, or more text"
             )
-        parts.append(Part(documents, part.weight))
+        if spec.curriculum is None:
+            parts.append(Part(left, part.weight))
+            continue
+        places = places_of(spec.curriculum, documents, left)
+        if places is None:
+            problems.append(
+                f"spec.curriculum.by: quality: documents of mixture[{number}] have no quality; "
+                f"give DataPipeline {part.pipeline_ref.name} a quality model, or use length"
+            )
+        parts.append(Part(left, part.weight, places, spec.curriculum.randomness))
     if problems:
         raise UserError("; ".join(problems))
     return parts

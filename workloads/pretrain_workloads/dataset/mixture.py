@@ -10,6 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from pretrain_api.v1alpha1.tokendataset import Curriculum
+
+QUALITY = "quality"
+"""Column of the documents with their quality."""
 
 USE = np.dtype(
     [("document", np.int64), ("part", np.int32), ("epoch", np.int32), ("tokens", np.int64)]
@@ -30,6 +36,12 @@ class Part:
     """Numbers of its documents."""
 
     weight: float
+
+    places: npt.NDArray[np.float64] | None = None
+    """Place of each of its documents in the order of a pass, 0 to 1. `None` means random."""
+
+    randomness: float = 1.0
+    """How far chance moves a document from its place."""
 
 
 def budgets(weights: list[float], total: int) -> list[int]:
@@ -109,6 +121,30 @@ def paces(parts: list[Part], unique: list[int], total: int, weight_per_use: floa
     return found
 
 
+def places_of(
+    curriculum: Curriculum, documents: pa.Table, of_part: Numbers
+) -> npt.NDArray[np.float64] | None:
+    """Return the place of each document of a part in its order, from 0 to 1; equal values share it.
+
+    Args:
+        curriculum: The order.
+        documents: The tokenized documents (`tokenize.DOCUMENTS`).
+        of_part: Numbers of the part's documents.
+
+    Returns:
+        The places, or `None` if a document has no quality.
+    """
+    column = QUALITY if curriculum.by == "quality" else "tokens"
+    values = documents[column].to_numpy()[of_part].astype(np.float64)
+    if np.isnan(values).any():
+        return None
+    if curriculum.order == "descending":
+        values = -values
+    _, ranks = np.unique(values, return_inverse=True)
+    places: npt.NDArray[np.float64] = ranks / max(1, int(ranks.max(initial=0)))
+    return places
+
+
 def plan_uses(
     parts: list[Part],
     lengths: Numbers,
@@ -155,7 +191,7 @@ def _uses_of_part(
     for epoch in range(epochs):
         rows = slice(epoch * len(part.documents), (epoch + 1) * len(part.documents))
         salted = mix(mix(hashes[part.documents], seed), 1_000_003 * number + epoch)
-        order = np.lexsort((part.documents, salted))
+        order = np.lexsort((part.documents, _keys(part, salted)))
         uses["document"][rows] = part.documents[order]
         uses["epoch"][rows] = epoch
     uses["tokens"] = lengths[uses["document"]]
@@ -165,3 +201,11 @@ def _uses_of_part(
         uses["tokens"][-1] = budget - before[len(uses) - 1]
     chosen: npt.NDArray[Any] = uses
     return chosen
+
+
+def _keys(part: Part, random: Hashes) -> Hashes | npt.NDArray[np.float64]:
+    """Return what the documents of a pass are sorted by."""
+    if part.places is None:
+        return random
+    chance = random.astype(np.float64) / 2.0**64
+    return part.places * (1.0 - part.randomness) + chance * part.randomness

@@ -23,6 +23,7 @@ from pretrain_workloads.dataset.inputs import (
     tokenizer_summary,
 )
 from pretrain_workloads.dataset.lengths import check_lengths
+from pretrain_workloads.dataset.mixture import QUALITY
 from pretrain_workloads.indexed_blocks import token_type
 from pretrain_workloads.storage import Folder, open_artifact, open_output, read_manifest
 from pretrain_workloads.tokenizer.encoder import Encoder, Ids, open_encoder
@@ -44,11 +45,12 @@ DOCUMENTS = pa.schema(
         ("source", pa.string()),
         ("tokens", pa.int64()),
         ("prompt", pa.int64()),
+        ("quality", pa.float32()),
     ]
 )
 """A tokenized document: where it lies (artifact, row of its index), the hash of its text, the
 cluster of its near-duplicates in the artifact, its tokens, the end of the document included, and
-how many of them, from the first on, are a prompt."""
+how many of them, from the first on, are a prompt; its quality, if the order needs that."""
 
 _COLUMNS = ("id", "hash", "cluster", "prompt")
 """Columns that are copied from the documents, beside `inputs.FIELDS`."""
@@ -144,16 +146,20 @@ def _tokenize(
 
 def _selected(run: DatasetRun, inputs: MixtureInputs, rank: int) -> Iterator[pa.Table]:
     """Yield the documents of the task that any part of the mixture selects, and where they lie."""
+    by_quality = run.spec.curriculum is not None and run.spec.curriculum.by == QUALITY
+    columns = [*_COLUMNS, *FIELDS, "text", *([QUALITY] if by_quality else [])]
     for group in row_groups_of(run, inputs, rank):
         with inputs.folders[group.artifact].open(group.path) as stream:
             file = pq.ParquetFile(stream)
-            table = file.read_row_group(group.group, columns=[*_COLUMNS, *FIELDS, "text"])
+            table = file.read_row_group(group.group, columns=columns)
         selected = np.zeros(table.num_rows, np.bool_)
         for part, artifact in zip(run.spec.mixture, inputs.part_artifact, strict=True):
             if artifact == group.artifact:
                 selected |= matching(table, part.where)
         rows = np.arange(group.first_row, group.first_row + table.num_rows)
         artifacts = np.full(table.num_rows, group.artifact, np.int32)
+        if not by_quality:
+            table = table.append_column(QUALITY, pa.nulls(table.num_rows, pa.float32()))
         table = table.append_column("row", pa.array(rows))
         table = table.append_column("artifact", pa.array(artifacts))
         yield table.filter(pa.array(selected))

@@ -23,6 +23,7 @@ from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.workspace import Workspace
 from pretrain_workloads.trainer.progress.curve import LossCurve
+from pretrain_workloads.trainer.progress.event_files import EventFiles
 from pretrain_workloads.trainer.progress.reporter import ProgressReporter
 from pretrain_workloads.trainer.progress.tracker import Tracker
 from pretrain_workloads.trainer.rollback.spikes import SpikeDetector
@@ -71,18 +72,21 @@ def build_training(
         rollbacks=Rollbacks(run, model, dataset, files),
         spikes=SpikeDetector(limits.sigma, limits.window),
         export=ModelExport(run, layout, workspace, stop),
-        reporter=_build_reporter(run, layout, workspace if groups.rank == 0 else None),
+        reporter=_build_reporter(run, layout, workspace if groups.rank == 0 else None, files),
         stop=stop,
         heartbeat=heartbeat,
     )
 
 
 def _build_reporter(
-    run: TrainingRun, layout: ParallelLayout, workspace: Workspace | None
+    run: TrainingRun, layout: ParallelLayout, workspace: Workspace | None, files: RunFiles
 ) -> ProgressReporter:
+    events = None
+    if workspace is not None:
+        events = EventFiles(workspace.folder("tensorboard"), files.folder, run.attempt)
     tracker = Tracker(
         Progress(attempt=run.attempt, total_steps=layout.train_iters),
         TrainingSummary(parameters=total_parameters(layout.model)),
         LossCurve(),
     )
-    return ProgressReporter(run, layout, tracker, workspace)
+    return ProgressReporter(run, layout, tracker, workspace, events)

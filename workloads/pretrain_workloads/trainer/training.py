@@ -107,6 +107,7 @@ class Training:
         self._begin_save()
         self._evaluate()
         self._save()
+        self.reporter.publish_events()
         self.dataset.finish_checks()
 
     def _run_step_or_finish_save(self) -> StepTotals:
@@ -321,6 +322,7 @@ class Training:
         status = self.saver.finish()
         self.reporter.tracker.set_progress(checkpoint=status)
         self.reporter.write_snapshot()
+        self.reporter.publish_events()
         self.reporter.restart_clock(self.step)
 
     def _evaluate(self) -> None:
@@ -345,6 +347,7 @@ class Training:
         sets = named_losses(losses, tracker.summary.validation, is_initial=self.step == 0)
         tracker.set_summary(validation=sets)
         tracker.set_progress(validation=sets)
+        self.reporter.report_held_out_loss(self.step)
         self.reporter.write_snapshot()
         self.reporter.restart_clock(self.step)
         for one in sets:

@@ -1,12 +1,15 @@
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pretrain_api.v1alpha1.tokendataset import Curriculum
 from pretrain_workloads.dataset.holding_out import hold_out
-from pretrain_workloads.dataset.mixture import Part, budgets, mix, plan_uses
+from pretrain_workloads.dataset.mixture import Part, budgets, mix, places_of, plan_uses
 
 documents = st.lists(st.integers(2, 50), min_size=1, max_size=40)
 weights = st.floats(0.01, 100)
@@ -103,6 +106,26 @@ def test_the_share_of_a_part_halves_with_each_of_its_passes() -> None:
     assert [int(counts.min()), int(counts.max())] == [3, 4]
 
 
+@pytest.mark.parametrize("randomness", [0.0, 0.2])
+def test_a_curriculum_puts_small_places_first_in_every_pass(randomness: float) -> None:
+    places = np.random.default_rng(1).random(200)
+    part = Part(np.arange(200), 1.0, places, randomness)
+    uses = plan_uses([part], np.full(200, 10), names(200), 4000, seed=1)
+    for epoch in (0, 1):
+        order = uses["document"][uses["epoch"] == epoch]
+        assert sorted(order.tolist()) == list(range(200))
+        moved = np.argsort(np.argsort(places[order])) - np.arange(200)
+        assert np.abs(moved).max() <= 200 * 2 * randomness
+        assert randomness == 0.0 or np.abs(moved).max() > 0
+
+
+def test_without_order_a_curriculum_is_random() -> None:
+    lengths, places = np.full(50, 10), np.linspace(0.0, 1.0, 50)
+    free = plan_uses([Part(np.arange(50), 1.0)], lengths, names(50), 500, seed=1)
+    loose = plan_uses([Part(np.arange(50), 1.0, places, 1.0)], lengths, names(50), 500, seed=1)
+    assert loose["document"].tolist() == free["document"].tolist()
+
+
 def test_each_epoch_and_seed_has_its_own_order() -> None:
     parts, lengths = mixture([[10] * 40], [1])
     uses = plan_uses(parts, lengths, names(40), 800, seed=1)
@@ -146,3 +169,30 @@ def test_enough_for_one_sequence_is_held_out_but_never_more_than_half() -> None:
 def test_the_mixing_of_hashes_never_changes() -> None:
     mixed = mix(np.array([0, 1, 2**63], np.uint64), 7).tolist()
     assert mixed == [4659817285964113758, 16920444926201547018, 6591543692610946555]
+
+
+DOCUMENTS = pa.table(
+    {
+        "tokens": pa.array([30, 10, 20, 10, 99]),
+        "quality": pa.array([0.1, 0.9, 0.5, None, 0.3], pa.float32()),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "of_part", "want"),
+    [
+        ({"by": "length"}, [0, 1, 2, 3], [1.0, 0.0, 0.5, 0.0]),
+        ({"by": "length", "order": "descending"}, [0, 1, 2], [0.0, 1.0, 0.5]),
+        ({"by": "quality"}, [0, 1, 2], [0.0, 1.0, 0.5]),
+        ({"by": "quality"}, [4], [0.0]),
+        ({"by": "quality"}, [2, 3], None),
+        ({"by": "length"}, [], []),
+    ],
+)
+def test_places_follow_the_values(
+    fields: dict[str, Any], of_part: list[int], want: list[float] | None
+) -> None:
+    curriculum = Curriculum.model_validate(fields)
+    places = places_of(curriculum, DOCUMENTS, np.array(of_part, np.int64))
+    assert (None if places is None else places.tolist()) == want

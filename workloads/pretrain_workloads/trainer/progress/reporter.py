@@ -9,6 +9,7 @@ from pretrain_api.formulas.flops import flops_per_token
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.trainer.megatron.parallel_layout import ParallelLayout
 from pretrain_workloads.trainer.pod.workspace import Workspace
+from pretrain_workloads.trainer.progress.event_files import EventFiles
 from pretrain_workloads.trainer.progress.speed import SpeedMeter
 from pretrain_workloads.trainer.progress.tracker import Tracker
 
@@ -46,6 +47,7 @@ class ProgressReporter:
         tracker: Gets every step.
         workspace: Gets a snapshot about every second, so that the launcher still knows how far the
             run was when this process is killed. `None` on all ranks but rank 0.
+        events: Get every step, for TensorBoard. `None` on all ranks but rank 0.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class ProgressReporter:
         layout: ParallelLayout,
         tracker: Tracker,
         workspace: Workspace | None,
+        events: EventFiles | None,
     ) -> None:
         self.tracker = tracker
-        self._layout, self._workspace = layout, workspace
+        self._layout, self._workspace, self._events = layout, workspace, events
         self._speed = SpeedMeter(layout.tokens_per_step, layout.train_iters)
         self._flops_per_token = flops_per_token(layout.model, layout.seq_length)
         self._peak_flops = run.peak_flops
@@ -81,12 +84,42 @@ class ProgressReporter:
             data_wait=report.data_wait,
             **self._measure_speed(report.step, now),
         )
+        self._add_events(report)
         if now - self._written_at >= _SNAPSHOT_SECONDS:
             self._written_at = now
             self.write_snapshot()
         log.info(
             "step %d: loss %.6f, gradient %.4f", report.step, report.loss, report.gradient_norm
         )
+
+    def report_held_out_loss(self, step: int) -> None:
+        """Report the newest held-out losses to TensorBoard."""
+        progress = self.tracker.progress
+        if self._events is None or progress.perplexity is None:
+            return
+        sets = {f"perplexity_{one.name}": one.perplexity for one in progress.validation}
+        whole = {"perplexity": progress.perplexity, "bits_per_byte": progress.bits_per_byte}
+        self._events.add(step, {f"held_out/{name}": v for name, v in (whole | sets).items()})
+
+    def publish_events(self) -> None:
+        """Publish the files for TensorBoard."""
+        if self._events is not None:
+            self._events.publish()
+
+    def _add_events(self, report: StepReport) -> None:
+        if self._events is None:
+            return
+        progress = self.tracker.progress
+        values = {
+            "training/loss": report.loss,
+            "training/gradient_norm": report.gradient_norm,
+            "training/learning_rate": report.learning_rate,
+            "training/epochs": report.epochs,
+            "speed/tokens_per_second_per_gpu": progress.tokens_per_second_per_gpu,
+            "speed/mfu": progress.mfu,
+            "speed/data_wait": report.data_wait,
+        }
+        self._events.add(report.step, values)
 
     def write_snapshot(self) -> None:
         """Write the current progress for the launcher."""
