@@ -8,7 +8,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from data_runs import code, english, pipeline_spec, poems, write_corpus, write_jsonl
+from data_chain import OUTPUT, DataChain
+from data_runs import (
+    code,
+    dataset_spec,
+    english,
+    pipeline_spec,
+    poems,
+    tokenizer_spec,
+    write_corpus,
+    write_jsonl,
+)
 from pretrain_api.runs import PipelineRun
 from pretrain_api.v1alpha1.pipeline.summary import PipelineSummary
 from stage_runs import StageRunner
@@ -86,6 +96,33 @@ def test_models_are_trained_and_their_scores_decide_what_stays(runner: StageRunn
         assert names == {"quality.npz", "domain.npz"}
         results.append((index, sorted(row["origin"] for row in below), summary))
     assert results[0] == results[1]
+
+
+def test_a_dataset_reads_its_documents_in_the_order_of_their_quality(runner: StageRunner) -> None:
+    write_corpus(runner.data / "raw")
+    write_samples(runner.data / "samples")
+    quality = {"good": samples("prose"), "bad": samples("disorder")}
+    chain = DataChain(runner)
+    spec = pipeline_spec(f"{ROOT}/raw", OUTPUT, tasks=1, models={"quality": quality})
+    made = chain.make_documents(spec, tasks=1)
+    assert made.artifact is not None
+    chain.make_tokenizer(tokenizer_spec(OUTPUT))
+    part = {"pipelineRef": {"name": "documents"}, "where": {"language": "en"}}
+    spec = dataset_spec(
+        OUTPUT,
+        mixture=[part],
+        curriculum={"by": "quality", "order": "descending", "randomness": 0.0},
+    )
+    chain.make_dataset(spec)
+    index = pq.read_table(
+        runner.data / made.artifact.uri.removeprefix(f"{ROOT}/") / "index.parquet"
+    )
+    scores = index["quality"].to_numpy()
+    ledger = pq.read_table(chain.folder("dataset") / "ledger.parquet").to_pylist()
+    first = [use for use in ledger if use["split"] == "train" and use["epoch"] == 0]
+    read = [scores[use["row"]] for use in sorted(first, key=lambda use: use["start"])]
+    assert len(set(read)) > 10
+    assert read == sorted(read, reverse=True)
 
 
 def test_a_share_of_nothing_is_an_error_and_no_empty_artifact(runner: StageRunner) -> None:
