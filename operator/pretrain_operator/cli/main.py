@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kubectl pretrain", description="Check and plan pretraining runs before they start."
     )
+    parser.add_argument("--version", action="version", version=version("pretrain-operator"))
     commands = parser.add_subparsers(required=True, metavar="command")
     plan = commands.add_parser("plan", help="memory, time and layout of PretrainJobs")
     plan.add_argument("name", nargs="?", help="a PretrainJob of the cluster, instead of -f")

@@ -21,17 +21,40 @@ _VALUES_OF_ALIASES = 10_000
 """Values that aliases may add to those of a text, which needs a character for each: a few lines of
 aliases can stand for billions, or contain themselves."""
 _LARGEST_NUMBER = 2**64
+_MERGE = "tag:yaml.org,2002:merge"
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 class _Loader(yaml.SafeLoader):
     """Loads YAML as Kubernetes does: `3e-4` is a number, a date and `12:30` are text."""
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._flattened: set[int] = set()
+
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Copy the fields of merge keys (`<<`) into the map, if they are not too many."""
+        """Copy the fields of merge keys (`<<`) into the map, if they are not too many.
+
+        Raises:
+            YAMLError: If there are too many, or if a field is given twice.
+        """
+        if id(node) not in self._flattened:  # then fields of merge keys are in it, too
+            self._flattened.add(id(node))
+            _check_fields(node)
         super().flatten_mapping(node)
         if len(node.value) > _VALUES_OF_ALIASES:
             raise yaml.YAMLError(f"a map has more than {_VALUES_OF_ALIASES} fields")
+
+
+def _check_fields(node: yaml.MappingNode) -> None:
+    """Refuse a map with a field twice: YAML parsers take one of them, silently."""
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the field {key.value!r} is given twice")
+            seen.add(key.value)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -163,13 +186,15 @@ def _document(value: Mapping[str, Any], origin: str) -> Document:
     kind, version = str(value["kind"]), str(value.get("apiVersion"))
     metadata, spec = _mapping(value.get("metadata")), value.get("spec")
     name = metadata.get("name")
+    if name is None and isinstance(prefix := metadata.get("generateName"), str):
+        name = f"{prefix}xxxxx"  # the API server chooses five letters
     problems = []
     if version != API_VERSION:
         problems.append(f"apiVersion: {version} is not known; use {API_VERSION}")
     if kind not in _OURS:
         problems.append(f"kind: there is no {kind}; use one of {', '.join(sorted(_OURS))}")
     if not isinstance(name, str) or not name:
-        problems.append("metadata.name: is required")
+        problems.append("metadata.name: is required, or generateName")
     if not isinstance(spec, Mapping) or not all(isinstance(key, str) for key in spec):
         problems.append("spec: is required, and a map")
     if problems:

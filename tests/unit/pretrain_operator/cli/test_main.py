@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,32 @@ def test_numbers_and_dates_are_read_as_kubernetes_reads_them() -> None:
 def test_no_text_makes_the_parser_raise_another_error(text: str) -> None:
     with contextlib.suppress(InvalidManifest):
         parse_text(text, "file")
+
+
+def test_a_field_that_is_given_twice_is_refused_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB.replace("{nodes: 4}", "\n    nodes: 4\n    nodes: 8"), encoding="utf-8")
+    assert main(["validate", "-f", str(path)]) == UNUSABLE
+    assert "line 18: the field 'nodes' is given twice" in capsys.readouterr().err
+
+
+def test_a_field_of_a_merge_key_may_be_overridden() -> None:
+    text = "kind: A\nbase: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: {<<: *b, x: 4}\n"
+    (value,) = parse_text(text, "text")
+    assert (value["one"], value["two"]) == ({"x": 1, "y": 3}, {"x": 4, "y": 2})
+
+
+def test_a_name_may_be_generated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB.replace("name: run}", "generateName: run-}"), encoding="utf-8")
+    assert main(["validate", "-f", str(path)]) == ACCEPTED
+    assert "PretrainJob/run-xxxxx: accepted" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == version("pretrain-operator")
