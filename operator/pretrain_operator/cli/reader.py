@@ -6,6 +6,8 @@ of a pod, which everybody sees who may start one.
 
 import json
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import urllib3
@@ -55,15 +57,8 @@ def read_text(owner: ObservedObject, reader: ReaderJob) -> str:
 
 def _ended_pod(core: client.CoreV1Api, namespace: str, reader: ReaderJob) -> Any:
     """Wait for the end of the reader's pod, and say on stderr what it waits for."""
-    selector = f"batch.kubernetes.io/job-name={reader.name}"
-    events = watch.Watch().stream(
-        core.list_namespaced_pod,
-        namespace,
-        label_selector=selector,
-        timeout_seconds=reader.seconds,
-    )
     state = "no pod was created"
-    for event in events:
+    for event in _events(core, namespace, reader):
         pod = event["object"]
         if pod.status.phase in ("Succeeded", "Failed"):
             return pod
@@ -74,6 +69,19 @@ def _ended_pod(core: client.CoreV1Api, namespace: str, reader: ReaderJob) -> Any
             sys.stderr.write(f"{now}\n")
         state = now
     raise InvalidManifest([f"nothing was read within {reader.seconds} s: {state}"])
+
+
+def _events(core: client.CoreV1Api, namespace: str, reader: ReaderJob) -> Iterator[Any]:
+    """Yield what happens to the reader's pods until its time is over; a watch may end before."""
+    selector = f"batch.kubernetes.io/job-name={reader.name}"
+    deadline = time.monotonic() + reader.seconds
+    while (left := deadline - time.monotonic()) > 0:
+        yield from watch.Watch().stream(
+            core.list_namespaced_pod,
+            namespace,
+            label_selector=selector,
+            timeout_seconds=max(1, int(left)),
+        )
 
 
 def _state(pod: Any) -> str:
