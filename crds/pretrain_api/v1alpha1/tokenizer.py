@@ -142,6 +142,13 @@ class TokenizerSummary(ApiModel):
     characters_per_token: dict[str, float] = {}
     """Unicode characters for each token, by language."""
 
+    bytes_per_token: dict[str, float] = {}
+    """Bytes of UTF-8 for each token, by language: comparable between languages."""
+
+    used_ids: Count = 0
+    """Different ids that the measured documents need; the rest of the vocabulary is for other text,
+    or wasted."""
+
     byte_fallback: float = 0.0
     """Share of tokens that are single bytes."""
 

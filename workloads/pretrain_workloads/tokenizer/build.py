@@ -51,6 +51,8 @@ def build(run: TokenizerRun) -> ExitReport:
         encoder=made.encoder,
         sampled_bytes=0 if run.spec.existing else sample.train_bytes,
         characters_per_token=measures.characters_per_token,
+        bytes_per_token=measures.bytes_per_token,
+        used_ids=measures.used_ids,
         byte_fallback=measures.byte_fallback,
     )
     files = [folder.write_bytes(path, content) for path, content in made.files.items()]

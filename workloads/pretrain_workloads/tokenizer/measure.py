@@ -15,6 +15,12 @@ class TokenizerMeasures:
     characters_per_token: dict[str, float]
     """By language."""
 
+    bytes_per_token: dict[str, float]
+    """Bytes of UTF-8, by language."""
+
+    used_ids: int
+    """Different ids of all texts."""
+
     byte_fallback: float
     """Share of tokens that are byte pieces."""
 
@@ -36,6 +42,8 @@ def measure(tokenizer: TrainedTokenizer, texts: Iterable[tuple[str, str]]) -> To
         TokenizerMismatch: If the Hugging Face form gives other ids.
     """
     characters: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    used: set[int] = set()
     tokens: Counter[str] = Counter()
     in_bytes: defaultdict[str, int] = defaultdict(int)
     changed: list[str] = []
@@ -50,11 +58,19 @@ def measure(tokenizer: TrainedTokenizer, texts: Iterable[tuple[str, str]]) -> To
         if SPACE not in text and tokenizer.decode(ids) != text:
             changed.append(text[:80])
         characters[language] += len(text)
+        sizes[language] += len(text.encode())
+        used.update(ids)
         tokens[language] += len(ids)
         in_bytes[language] += int(tokenizer.is_byte[ids].sum()) if ids else 0
     return TokenizerMeasures(
-        {name: round(characters[name] / max(1, tokens[name]), 4) for name in sorted(characters)},
-        round(sum(in_bytes.values()) / max(1, tokens.total()), 6),
-        round(len(changed) / max(1, count), 6),
-        changed[0] if changed else "",
+        characters_per_token=_quotients(characters, tokens),
+        bytes_per_token=_quotients(sizes, tokens),
+        used_ids=len(used),
+        byte_fallback=round(sum(in_bytes.values()) / max(1, tokens.total()), 6),
+        changed=round(len(changed) / max(1, count), 6),
+        example=changed[0] if changed else "",
     )
+
+
+def _quotients(sums: Counter[str], tokens: Counter[str]) -> dict[str, float]:
+    return {name: round(sums[name] / max(1, tokens[name]), 4) for name in sorted(sums)}

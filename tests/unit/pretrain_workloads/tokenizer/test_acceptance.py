@@ -9,7 +9,14 @@ from pretrain_workloads.failures import UserError
 from pretrain_workloads.tokenizer.acceptance import check_acceptance
 from pretrain_workloads.tokenizer.measure import TokenizerMeasures, TokenizerMismatch
 
-MEASURES = TokenizerMeasures({"zh": 1.2, "en": 4.5}, 0.01, 0.0, "")
+MEASURES = TokenizerMeasures(
+    characters_per_token={"zh": 1.2, "en": 4.5},
+    bytes_per_token={"zh": 3.6, "en": 4.5},
+    used_ids=900,
+    byte_fallback=0.01,
+    changed=0.0,
+    example="",
+)
 
 
 def spec(**changes: Any) -> TokenizerSpec:

@@ -197,6 +197,10 @@ def test_measures_are_taken_by_language() -> None:
     measures = measure(forms(), texts)
     assert set(measures.characters_per_token) == {"zh", "en"}
     assert 0.5 < measures.characters_per_token["zh"] < measures.characters_per_token["en"] < 6
+    assert measures.bytes_per_token["zh"] > 2 * measures.characters_per_token["zh"]
+    assert measures.bytes_per_token["en"] == measures.characters_per_token["en"]
+    ids = [one for _, text in texts for one in forms().encode([text])[0][:-1].tolist()]
+    assert measures.used_ids == len(set(ids))
     assert measures.byte_fallback == 0.0
     all_bytes = measure(replace(forms(), is_byte=np.ones(1024, np.bool_)), texts)
     assert all_bytes.byte_fallback == 1.0
