@@ -198,7 +198,8 @@ def test_measures_are_taken_by_language() -> None:
     assert set(measures.characters_per_token) == {"zh", "en"}
     assert 0.5 < measures.characters_per_token["zh"] < measures.characters_per_token["en"] < 6
     assert measures.bytes_per_token["zh"] > 2 * measures.characters_per_token["zh"]
-    assert measures.bytes_per_token["en"] == measures.characters_per_token["en"]
+    english_bytes = measures.bytes_per_token["en"] / measures.characters_per_token["en"]
+    assert 1.0 <= english_bytes < 1.05
     ids = [one for _, text in texts for one in forms().encode([text])[0][:-1].tolist()]
     assert measures.used_ids == len(set(ids))
     assert measures.byte_fallback == 0.0
