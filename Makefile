@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ bench-dedup: install ## Cost of deduplication over many documents (DOCUMENTS="80
 
 bench-languages: install ## Score the detection of languages (CORPUS=FOLDER)
 	$(BIN)/python benchmarks/languages.py $(CORPUS)/zh.jsonl $(CORPUS)/en.jsonl $(CORPUS)/code.jsonl
+
+bench-train: install ## Seconds of a training step next to transformers, on a quiet machine
+	$(BIN)/python benchmarks/training.py
 
 bench-rules: install ## What recommended rules drop of good text and of junk (CORPUS=FOLDER)
 	$(BIN)/python benchmarks/rules.py $(CORPUS)

@@ -1,0 +1,248 @@
+"""Seconds of an optimizer step: our trainer next to transformers with torch's fused AdamW.
+
+Each runs in a process of its own with two threads, the same shapes, batch, precision (fp32) and
+data, turn by turn in one run. The machine must be quiet: on a busy one such figures mean nothing.
+That both compute the same is tested (`tests/integration/trainer/test_model_families.py`).
+
+    python benchmarks/training.py [--shapes 5M 10M 40M] [--lengths 256 512 2048] [--rounds 2]
+"""
+
+import argparse
+import json
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pretrain_workloads.indexed_blocks import index_bytes
+
+VOCABULARY, BATCH, THREADS = 4096, 8, 2
+MAX_LOAD = 3.0
+"""Load of the last minute beyond which nothing is measured."""
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "5M": {"layers": 4, "hiddenSize": 256, "ffnHiddenSize": 704, "attentionHeads": 4},
+    "10M": {"layers": 6, "hiddenSize": 320, "ffnHiddenSize": 896, "attentionHeads": 5},
+    "40M": {"layers": 10, "hiddenSize": 512, "ffnHiddenSize": 1408, "attentionHeads": 8},
+}
+"""By the number of parameters, about."""
+
+WARM_UP, STEPS = 3, 12
+"""Steps before those that are measured, and those."""
+
+
+def main() -> None:
+    """Measure every shape and length, and print the table."""
+    options = _parser().parse_args()
+    if options.child:
+        program = _ours if options.child == "ours" else _peer
+        sys.stdout.write(json.dumps(program(options.shapes[0], options.lengths[0])))
+        sys.stdout.flush()
+        os._exit(0)
+    load = os.getloadavg()[0]
+    if load > MAX_LOAD:
+        raise SystemExit(f"the load is {load:.1f}: nothing is measured above {MAX_LOAD:g}")
+    table = Table(title=f"seconds of a step of {BATCH} sequences, {THREADS} threads")
+    for header in ("model", "length", "ours", "peer", "speed ratio", "CPU ratio"):
+        table.add_column(header, justify="right")
+    for shape in options.shapes:
+        for length in options.lengths:
+            table.add_row(*_row(shape, length, options.rounds))
+    Console().print(table)
+    Console().print("ratios above 1: ours is faster, or needs less CPU time", style="dim")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--lengths", nargs="+", type=int, default=[256, 512, 2048])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--child", choices=("ours", "transformers"), help=argparse.SUPPRESS)
+    return parser
+
+
+def _row(shape: str, length: int, rounds: int) -> list[str]:
+    """Run both, turn by turn; return the cells of their row."""
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "transformers": []}
+    for _ in range(rounds):
+        for name, results in found.items():
+            results.append(_run_child(name, shape, length))
+    wall, cpu = (
+        {name: min(one[key] for one in results) for name, results in found.items()}
+        for key in ("wall", "cpu")
+    )
+    return [
+        shape,
+        str(length),
+        f"{wall['ours']:.3f}",
+        f"{wall['transformers']:.3f}",
+        f"{wall['transformers'] / wall['ours']:.2f}",
+        f"{cpu['transformers'] / cpu['ours']:.2f}",
+    ]
+
+
+def _run_child(name: str, shape: str, length: int) -> dict[str, float]:
+    """Run one of the two in a folder like a pod's; return what it measured."""
+    with tempfile.TemporaryDirectory(prefix="bench-train") as folder, socket.socket() as free:
+        _write_inputs(Path(folder), shape, length)
+        free.bind(("127.0.0.1", 0))
+        environment = {
+            "OMP_NUM_THREADS": str(THREADS),
+            "PRETRAIN_ROOT": folder,
+            "RANK": "0",
+            "LOCAL_RANK": "0",
+            "WORLD_SIZE": "1",
+            "LOCAL_WORLD_SIZE": "1",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(free.getsockname()[1]),
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+        free.close()
+        command = [sys.executable, __file__, "--child", name]
+        command += ["--shapes", shape, "--lengths", str(length)]
+        output = subprocess.run(
+            command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+    measured: dict[str, float] = json.loads(output.splitlines()[-1])
+    return measured
+
+
+def _write_inputs(folder: Path, shape: str, length: int) -> None:
+    """Write token blocks and the run that reads them."""
+    sequences = (WARM_UP + STEPS) * BATCH
+    ids = np.random.default_rng(0).integers(0, VOCABULARY, sequences * length + 1)
+    blocks = folder / "data/blocks"
+    blocks.mkdir(parents=True)
+    ids.astype(np.uint16).tofile(blocks / "00000.bin")
+    lengths = np.array([len(ids)], np.int64)
+    (blocks / "00000.idx").write_bytes(index_bytes(lengths, np.dtype(np.uint16)))
+    entry = {"path": "blocks/00000", "sequences": sequences}
+    listed = {"sequenceLength": length, "vocabularySize": VOCABULARY, "blocks": [entry]}
+    (folder / "data/blocks.json").write_text(json.dumps(listed))
+    (folder / "spec").mkdir()
+    (folder / "scratch").mkdir()
+    (folder / "spec/spec.json").write_text(json.dumps(_run(shape, length)))
+
+
+def _run(shape: str, length: int) -> dict[str, Any]:
+    artifact = {"uri": "file:///pretrain/data", "digest": "d" * 64}
+    return {
+        "name": "bench",
+        "namespace": "default",
+        "attempt": 1,
+        "spec": {
+            "model": {**SHAPES[shape], "ropeBase": 10000},
+            "data": {"datasetRef": {"name": "blocks"}},
+            "training": {
+                "tokens": (WARM_UP + STEPS) * BATCH * length,
+                "sequenceLength": length,
+                "globalBatchSize": BATCH,
+                "microBatchSize": BATCH,
+                "precision": "fp32",
+                "optimizer": {"learningRate": 1e-3, "minLearningRate": 1e-3},
+                "schedule": {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}},
+            },
+            "checkpoint": {"uri": "file:///pretrain/checkpoints"},
+            "evaluation": {"perplexity": False},
+        },
+        "inputs": {"dataset": artifact, "tokenizer": artifact, "digest": "f" * 64},
+        "dataset": artifact,
+        "tokenizer": artifact,
+        "processesPerNode": 1,
+        "device": "cpu",
+        "rendezvousHost": "127.0.0.1",
+        "rendezvousPort": 1,
+    }
+
+
+def _ours(shape: str, length: int) -> dict[str, float]:
+    """Return the cost of a step of our trainer."""
+    from pretrain_api.runs import TrainingRun
+    from pretrain_workloads.task import load_run
+    from pretrain_workloads.trainer.megatron.backend import prepare_backend
+    from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
+    from pretrain_workloads.trainer.pod.interrupts import StopRequest
+    from pretrain_workloads.trainer.pod.workspace import Workspace
+
+    run = load_run(TrainingRun)
+    backend = prepare_backend(run.device)
+    from pretrain_workloads.trainer.setup import build_training
+
+    workspace = Workspace.of_pod()
+    workspace.clear()
+    beat = Heartbeat(workspace.heartbeats, 0, 600.0)
+    training = build_training(run, backend, workspace, StopRequest(workspace), beat)
+    return _measured(training.run_step)
+
+
+def _peer(shape: str, length: int) -> dict[str, float]:
+    """Return the cost of a step of a Llama of transformers with the same shape."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.set_num_threads(THREADS)
+    sizes = SHAPES[shape]
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=sizes["hiddenSize"],
+        intermediate_size=sizes["ffnHiddenSize"],
+        num_hidden_layers=sizes["layers"],
+        num_attention_heads=sizes["attentionHeads"],
+        max_position_embeddings=length,
+        attn_implementation="sdpa",
+    )
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config)
+    wide = [one for one in model.parameters() if one.dim() > 1]
+    flat = [one for one in model.parameters() if one.dim() == 1]
+    groups = [{"params": wide, "weight_decay": 0.1}, {"params": flat, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
+    block = Path(os.environ["PRETRAIN_ROOT"]) / "data/blocks/00000.bin"
+    ids = torch.from_numpy(np.fromfile(block, np.uint16).astype(np.int64))
+    starts = iter(range(0, len(ids) - 1, BATCH * length))
+
+    def step() -> None:
+        start = next(starts)
+        flat_ids = ids[start : start + BATCH * length + 1]
+        inputs, labels = flat_ids[:-1].view(BATCH, length), flat_ids[1:].view(BATCH, length)
+        logits = model(inputs).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return _measured(step)
+
+
+def _measured(step: Callable[[], object]) -> dict[str, float]:
+    """Return wall and CPU seconds of a step: the median, and the mean."""
+    for _ in range(WARM_UP):
+        step()
+    walls, began = [], _cpu_seconds()
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        step()
+        walls.append(time.perf_counter() - start)
+    cpu = (_cpu_seconds() - began) / STEPS
+    return {"wall": statistics.median(walls), "cpu": cpu}
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()
