@@ -260,7 +260,7 @@ def test_defaults_that_are_written_out_ask_for_nothing(
     ("changes", "want"),
     [
         ({"training": {"precision": "fp8"}}, "spec.training.precision: the trainer computes in"),
-        ({"model": {"headDim": 32}}, "spec.model.headDim: the trainer takes hiddenSize"),
+        ({"model": {"qkvBias": True, "qkNorm": True}}, "spec.model.qkvBias: no exported model has"),
     ],
 )
 def test_what_this_trainer_cannot_do_is_refused_by_itself(
