@@ -54,8 +54,8 @@ def main() -> None:
     if load > MAX_LOAD:
         raise SystemExit(f"the load is {load:.1f}: nothing is measured above {MAX_LOAD:g}")
     sys.stdout.write(
-        f"seconds of a step of {BATCH} sequences, {THREADS} threads; ratios above 1: ours is faster, "
-        "or needs less CPU time\n"
+        f"seconds of a step of {BATCH} sequences, {THREADS} threads; ratios above 1: ours is\n"
+        "faster, or needs less CPU time\n"
         + _LINE.format("model", "length", "ours", "peer", "speed ratio", "CPU ratio")
     )
     for shape in options.shapes:
