@@ -80,6 +80,8 @@ def test_a_run_that_skips_noise_is_bitwise_one_that_never_had_it(
     assert (only["step"], only["block"], only["resumeStep"]) == (43, 1, 20)
     assert spiked.training is not None
     assert spiked.training.rollbacks == 1
+    assert spiked.checkpoint is not None
+    assert spiked.checkpoint.step == 20, "steps since are lost"
 
     mended = pods.attempt(**run_with("run"), parallelism=dict(layout))
     assert mended.exit_class is ExitClass.COMPLETE, mended.message

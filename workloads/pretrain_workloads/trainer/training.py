@@ -264,6 +264,9 @@ class Training:
         cause: Any = "lossSpike" if isinstance(error, LossSpiked) else "notANumber"
         last = self.rollbacks.add(cause, self.step, self.saver.lease)
         self._report_rollbacks()
+        if self.model.groups.rank == 0:
+            checkpoint = self.rollbacks.newest_checkpoint()
+            self.reporter.tracker.set_progress(checkpoint=checkpoint)
         self.reporter.write_snapshot()
         raise type(error)(
             f"{error} (step {last.step + 1}, block {last.block}); the next attempt goes on from "

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from pretrain_api.runs import TrainingRun
-from pretrain_api.v1alpha1.progress import Rollback
+from pretrain_api.v1alpha1.progress import CheckpointStatus, Rollback
 from pretrain_workloads.trainer.blocks.dataset import Dataset
 from pretrain_workloads.trainer.blocks.skipped import SkippedSamples
 from pretrain_workloads.trainer.checkpoint import store
@@ -57,6 +57,11 @@ class Rollbacks:
             write_rollbacks(self._files.folder, self.all)
         groups.barrier()  # an agent that sees one rank end ends the others
         return rollback
+
+    def newest_checkpoint(self) -> CheckpointStatus | None:
+        """Return the checkpoint that the next attempt goes on from, as rank 0 finds it."""
+        markers = store.find(self._files.folder).markers
+        return markers[0].status(self._files.folder) if markers else None
 
     def _plan(self, cause: Literal["lossSpike", "notANumber"], step: int) -> Rollback:
         size, end = self._model.layout.global_batch_size, step + 1
