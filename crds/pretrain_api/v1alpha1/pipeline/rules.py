@@ -115,6 +115,19 @@ class LinesRule(ApiModel):
     no limit."""
 
 
+class CodeRule(ApiModel):
+    """Drop source files that programs wrote or that hold little text, and cut licences."""
+
+    drop_generated: bool = True
+    """Whether files are dropped whose first five lines say that they are generated."""
+
+    min_alphanumeric_fraction: Fraction = 0.25
+    """Least share of letters and digits. 0 means no limit."""
+
+    cut_licence: bool = False
+    """Whether the first comment of a file is cut if it is about copyright or a licence."""
+
+
 class DatatroveRule(ApiModel):
     """Run a block of the datatrove library.
 
@@ -164,6 +177,9 @@ class DataRule(ApiModel):
 
     lines: LinesRule | None = None
     """Drop documents by their lines."""
+
+    code: CodeRule | None = None
+    """Drop source files that programs wrote, and cut licences; set `languages: [code]`."""
 
     datatrove: DatatroveRule | None = None
     """Run a block of the datatrove library."""

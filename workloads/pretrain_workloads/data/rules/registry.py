@@ -7,6 +7,7 @@ from pretrain_api.v1alpha1.pipeline.rules import DataRule
 from pretrain_workloads.data.batch import Batch
 from pretrain_workloads.data.rules import (
     characters,
+    code,
     datatrove_block,
     language,
     length,
@@ -34,7 +35,10 @@ RULES: dict[str, DropReasons] = {
 type RunBlock = Callable[[Any, Batch], tuple[list[str], list[str]]]
 """The same for a kind of rule that may change texts, too: returns the texts, and the reasons."""
 
-BLOCKS: dict[str, RunBlock] = {"datatrove": datatrove_block.run_block}
+BLOCKS: dict[str, RunBlock] = {
+    "code": code.clean_code,
+    "datatrove": datatrove_block.run_block,
+}
 """The function of each kind of rule that may change texts."""
 
 
