@@ -98,7 +98,7 @@ LINES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a rule of two kinds": (
         "DataPipeline",
         {"rules": [{"length": {}, "languageId": {}}]},
-        "regex, lines and datatrove, not 2 of them",
+        "regex, lines, code and datatrove, not 2 of them",
     ),
     "a preset that is a list": (
         "PretrainJob",
