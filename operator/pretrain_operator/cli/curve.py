@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
-from pretrain_api.v1alpha1.progress import CurvePoint, ValidationLoss
+from pretrain_api.v1alpha1.progress import (
+    CurvePoint,
+    Progress,
+    TrainingSummary,
+    ValidationLoss,
+)
 
 
 @dataclass(frozen=True)
@@ -85,29 +90,21 @@ def _rollbacks(status: PretrainJobStatus) -> list[Mark]:
 
 
 def _losses(status: PretrainJobStatus) -> tuple[ValidationLoss, ...]:
-    progress, summary = status.progress, status.summary
-    sets = (summary.validation if summary else []) or (progress.validation if progress else [])
-    if sets:
+    """Return the newest held-out losses; those of before the first step come with the results."""
+    progress, summary = status.progress or Progress(), status.summary or TrainingSummary()
+    if sets := summary.validation or progress.validation:
         return tuple(sets)
-    if summary is not None and summary.perplexity is not None:
-        return (
-            ValidationLoss(
-                name="held-out text",
-                perplexity=summary.perplexity,
-                initial_perplexity=summary.initial_perplexity,
-                bits_per_byte=summary.bits_per_byte,
-                initial_bits_per_byte=summary.initial_bits_per_byte,
-            ),
-        )
-    if progress is not None and progress.perplexity is not None:
-        return (
-            ValidationLoss(
-                name="held-out text",
-                perplexity=progress.perplexity,
-                bits_per_byte=progress.bits_per_byte,
-            ),
-        )
-    return ()
+    perplexity = summary.perplexity or progress.perplexity
+    if perplexity is None:
+        return ()
+    only = ValidationLoss(
+        name="held-out text",
+        perplexity=perplexity,
+        initial_perplexity=summary.initial_perplexity,
+        bits_per_byte=summary.bits_per_byte or progress.bits_per_byte,
+        initial_bits_per_byte=summary.initial_bits_per_byte,
+    )
+    return (only,)
 
 
 def _headline(spec: PretrainJobSpec, status: PretrainJobStatus) -> str:

@@ -7,8 +7,9 @@ aside: it keeps its files, and its marker gets another name.
 
 import logging
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pretrain_api.artifacts import ArtifactFile
 from pretrain_api.meta import ApiModel, NonNegative
@@ -75,7 +76,7 @@ class Marker(ApiModel):
     spikes: SpikeState = SpikeState()
     """What the steps so far are judged by."""
 
-    read_checksum: str | None = None
+    read_checksum: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     """Checksum of all samples that the weights are from (`ReadChecksum`). Unset means unknown: an
     earlier version has trained a part of the run."""
 

@@ -73,6 +73,16 @@ def test_a_marker_that_cannot_be_read_is_told_apart_from_none(tmp_path: Path) ->
     assert store.find(folder) == store.Found([], unreadable=[7], unsound=[], incomplete=[])
 
 
+def test_a_marker_whose_checksum_is_none_cannot_be_read(tmp_path: Path) -> None:
+    folder = open_uri(f"file://{tmp_path}")
+    marker = write_checkpoint(folder, tmp_path, 7)
+    path = tmp_path / store.path_of(7) / store.MARKER
+    path.write_text(path.read_text().replace('"step":7', '"step":7,"readChecksum":"no number"'))
+    assert store.find(folder).unreadable == [7]
+    path.write_text(marker.model_dump_json(by_alias=True, exclude_none=True))
+    assert store.find(folder).unreadable == []
+
+
 def test_a_checkpoint_that_is_set_aside_keeps_its_files_and_does_not_count(tmp_path: Path) -> None:
     folder = open_uri(f"file://{tmp_path}")
     write_checkpoint(folder, tmp_path, 7)
