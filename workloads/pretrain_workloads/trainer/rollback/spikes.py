@@ -14,8 +14,9 @@ from pretrain_api.meta import ApiModel, NonNegative
 STEPS_OF_A_SPIKE = 3
 """Suspicious steps in a row that make a spike."""
 
-_LOSS_SHARE, _NORM_SHARE = 0.1, 2.0
-"""How far above its median a suspicious loss or norm lies at least, as a share of the median."""
+_LOSS, _NORM = (0.1, 0.05), (2.0, 1e-3)
+"""How far above its median a suspicious loss or norm lies at least: as a share of the median, and
+in nats or as a norm. Of memorised text both are next to nothing, and any batch lies far above."""
 
 _SIGMA_OF_MAD = 1.4826
 """Standard deviation of a normal distribution, in units of the median absolute deviation
@@ -68,8 +69,8 @@ class SpikeDetector:
         """
         if len(self._losses) == self._window:
             found = [
-                _describe_excess("loss", loss, self._losses, self._sigma, _LOSS_SHARE),
-                _describe_excess("gradient's norm", norm, self._norms, self._sigma, _NORM_SHARE),
+                _describe_excess("loss", loss, self._losses, self._sigma, _LOSS),
+                _describe_excess("gradient's norm", norm, self._norms, self._sigma, _NORM),
             ]
             if excess := [one for one in found if one]:
                 self._suspicious += 1
@@ -84,13 +85,14 @@ class SpikeDetector:
 
 
 def _describe_excess(
-    name: str, value: float, window: list[float], sigma: float, share: float
+    name: str, value: float, window: list[float], sigma: float, least: tuple[float, float]
 ) -> str | None:
     """Return how far `value` lies above the window, if that is suspicious."""
     middle = median(window)
     deviation = _SIGMA_OF_MAD * median(abs(one - middle) for one in window)
     excess = value - middle
-    if excess <= share * abs(middle) or excess <= sigma * deviation:
+    share, amount = least
+    if excess <= max(share * abs(middle), amount, sigma * deviation):
         return None
     scores = f"{excess / deviation:.1f}" if deviation > 0.0 else f"{math.inf}"
     return f"the {name} is {value:.4g}, {scores} sigma above its median of {middle:.4g}"

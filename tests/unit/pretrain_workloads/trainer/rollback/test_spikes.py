@@ -75,6 +75,12 @@ def test_two_odd_batches_are_no_spike_and_a_constant_loss_does_not_make_every_ri
     assert spikes(detector, [(3.0, 1.0)] * 4) == [2]
 
 
+def test_a_batch_of_a_text_that_is_memorised_is_no_spike() -> None:
+    detector = SpikeDetector(6.0, 16)
+    assert spikes(detector, [(0.0, 0.0)] * 16 + [(0.01, 1e-4)] * 8) == []
+    assert spikes(detector, [(1.0, 1.0)] * 3) == [2]
+
+
 def test_a_spike_is_described_with_its_values() -> None:
     detector = SpikeDetector(6.0, 16)
     for step in steady(3, 16):
