@@ -102,6 +102,18 @@ SHAPE_RULES = (
         stricter="Megatron-core's configuration knows no such field",
     ),
     Rule(
+        "rope-scaling-base",
+        "model.ropeBase",
+        f"!({present('model.ropeScaling')}) || self.model.ropeScaling.type != 'yarn'"
+        " || !has(self.model.ropeBase) || self.model.ropeBase > 1",
+        "%d gives all positions one frequency, which the type yarn cannot stretch; use 10000 or"
+        " the model's own",
+        (field("model.ropeBase"),),
+        source="transformers 5 modeling_rope_utils.py, find_correction_dim",
+        otherwise="a division by zero when the model is built",
+        stricter="Megatron-core's configuration knows no such field",
+    ),
+    Rule(
         "rope-scaling-factors",
         "model.ropeScaling.lowFrequencyFactor",
         f"!({present('model.ropeScaling')})"
