@@ -46,6 +46,7 @@ class Reason(StrEnum):
     DEPENDENCIES_READY = "DependenciesReady"
     STAGE_RUNNING = "StageRunning"
     WAITING_FOR_PODS = "WaitingForPods"
+    NODE_UNREACHABLE = "NodeUnreachable"
     ATTEMPT_STARTING = "AttemptStarting"
     ATTEMPT_RUNNING = "AttemptRunning"
     ATTEMPT_ENDED = "AttemptEnded"

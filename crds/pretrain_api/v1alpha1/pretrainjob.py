@@ -207,6 +207,16 @@ class PretrainJobSpec(ApiModel):
     """How long the finished object stays before it is deleted. Unset means for ever."""
 
 
+class AttemptCause(ApiModel):
+    """Why an attempt ends, as it was first seen: its pods may be gone before its Job has ended."""
+
+    reason: str
+    """Class of the end (`preempted`, `infrastructure`, …)."""
+
+    message: Annotated[str, Field(max_length=1024)] = ""
+    """One sentence: the pod, and what has happened to it."""
+
+
 class AttemptStatus(ApiModel):
     """One attempt: one Indexed Job."""
 
@@ -221,6 +231,9 @@ class AttemptStatus(ApiModel):
 
     message: str = ""
     """Message of its exit report."""
+
+    cause: AttemptCause | None = None
+    """Why it ends. Unset before, and once `reason` says it."""
 
     started_at: str | None = None
     """When it started, RFC 3339."""

@@ -13,9 +13,14 @@ FAIL_FAST: dict[str, Any] = {
 }
 """Rule of a pod failure policy: a wrong spec or bad data fails the Job at once."""
 
+_IS_DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
+
+FAIL_DISRUPTED: dict[str, Any] = {"action": "FailJob", "onPodConditions": _IS_DISRUPTED}
+"""Rule of a pod failure policy: the Job says that a pod was disrupted, when that pod is gone."""
+
 IGNORE_DISRUPTIONS: dict[str, Any] = {
     "action": "Ignore",
-    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    "onPodConditions": _IS_DISRUPTED,
 }
 """Rule of a pod failure policy: an evicted or preempted pod is replaced and not counted as failed.
 

@@ -8,7 +8,7 @@ from pretrain_api import paths
 from pretrain_api.v1alpha1.computeprofile import Volume
 from pretrain_operator.build.config_map import SPEC_FILE
 from pretrain_operator.observed.pods import MAIN_CONTAINER
-from pretrain_operator.plan.placement import Placement
+from pretrain_operator.plan.placement import UNREACHABLE_SECONDS, Placement
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,30 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
         "serviceAccountName": placement.service_account,
         "priorityClassName": placement.priority_class,
         "nodeSelector": dict(placement.node_selector),
-        "tolerations": [dict(toleration) for toleration in placement.tolerations],
+        "tolerations": _tolerations(placement),
         "imagePullSecrets": [{"name": name} for name in placement.pull_secrets],
     }
     spec.update({key: value for key, value in optional.items() if value})
     return {"metadata": {"labels": dict(parts.labels)}, "spec": spec}
+
+
+def _tolerations(placement: Placement) -> list[dict[str, Any]]:
+    """Return the tolerations of the profile, after those of nodes that do not answer.
+
+    The first one that matches a taint counts: also before a toleration of everything.
+    """
+    given = [dict(toleration) for toleration in placement.tolerations]
+    silent = [
+        {
+            "key": key,
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": UNREACHABLE_SECONDS,
+        }
+        for key in ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+        if key not in {toleration.get("key") for toleration in given}
+    ]
+    return [*silent, *given]
 
 
 def _container(

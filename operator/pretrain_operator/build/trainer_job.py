@@ -6,7 +6,7 @@ from pretrain_api import paths
 from pretrain_api.digests import short
 from pretrain_api.meta import ATTEMPT_LABEL, DIGEST_LABEL, RETRY_ANNOTATION, STAGE_LABEL
 from pretrain_operator.build.config_map import build_config_map
-from pretrain_operator.build.job import FAIL_FAST
+from pretrain_operator.build.job import FAIL_DISRUPTED, FAIL_FAST
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
 from pretrain_operator.observed.annotations import (
@@ -56,7 +56,7 @@ def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str,
         "parallelism": run.spec.parallelism.nodes,
         # One failed pod ends the attempt: the others cannot continue without it.
         "backoffLimit": 0,
-        "podFailurePolicy": {"rules": [FAIL_FAST]},
+        "podFailurePolicy": {"rules": [FAIL_DISRUPTED, FAIL_FAST]},
         "template": build_pod_template(parts, placement),
     }
     if queue:

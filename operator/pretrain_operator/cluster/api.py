@@ -149,14 +149,34 @@ class Api:
             field_manager=CHILD_MANAGER,
         )
 
-    async def delete(self, target: ObjectIdentity) -> None:
-        """Delete an object if it still exists and, in the background, its dependents."""
-        options = {
+    async def merge_status(self, target: ObjectIdentity, status: Mapping[str, Any]) -> None:
+        """Merge `status` into that of an object if it still exists."""
+        try:
+            await self._request(
+                "patch",
+                target.path("status"),
+                body={"metadata": {"uid": target.uid}, "status": status},
+                content_type="application/merge-patch+json",
+                field_manager=CHILD_MANAGER,
+            )
+        except (_NotFound, _Conflict):
+            return
+
+    async def delete(self, target: ObjectIdentity, grace_seconds: int | None = None) -> None:
+        """Delete an object if it still exists and, in the background, its dependents.
+
+        Args:
+            target: The object.
+            grace_seconds: Time that a pod gets to end. `None` means what its spec says.
+        """
+        options: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
             "preconditions": {"uid": target.uid},
         }
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
         try:
             await self._request("delete", target.path(), body=options)
         except (_NotFound, _Conflict):

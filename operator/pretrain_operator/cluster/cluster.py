@@ -19,6 +19,7 @@ from pretrain_operator.cluster.resources import (
     JOB,
     NEW_EVENT,
     OURS,
+    POD,
     SECRET,
     SERVICE,
     ObjectIdentity,
@@ -30,6 +31,7 @@ from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ObservedObject, controller_of
 from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.observed.states import read_status
+from pretrain_operator.plan.plans import HURRY_SECONDS
 from pretrain_operator.plan.secrets import secrets_not_found
 from pretrain_operator.status.events import AnyStatus, status_events
 from pretrain_operator.status.wire import to_wire
@@ -152,6 +154,26 @@ class Cluster:
         metadata = await self.api.metadata(CONFIG_MAP, namespace, name)
         if metadata is not None and controller_of(metadata).get("uid") == owner.uid:
             await self.api.delete(ObjectIdentity(CONFIG_MAP, namespace, name, metadata["uid"]))
+
+    async def hurry_pods(self, owner: ObservedObject, names: Iterable[str]) -> None:
+        """Let pods of `owner` end within `HURRY_SECONDS`."""
+        for pod in self._pods_of(owner, names):
+            logger.info("hurries pod %s/%s: a peer is lost", pod.namespace, pod.name)
+            target = ObjectIdentity(POD, pod.namespace, pod.name, pod.uid)
+            await self.api.delete(target, HURRY_SECONDS)
+
+    async def declare_lost(self, owner: ObservedObject, names: Iterable[str]) -> None:
+        """Declare pods of `owner` failed whose node does not: their Job replaces them then."""
+        for pod in self._pods_of(owner, names):
+            logger.info("declares pod %s/%s lost with node %s", pod.namespace, pod.name, pod.node)
+            message = f"node {pod.node} did not confirm the end of the pod"
+            status = {"phase": "Failed", "reason": "NodeLost", "message": message}
+            target = ObjectIdentity(POD, pod.namespace, pod.name, pod.uid)
+            await self.api.merge_status(target, status)
+
+    def _pods_of(self, owner: ObservedObject, names: Iterable[str]) -> list[ObservedPod]:
+        wanted = set(names)
+        return [pod for pod in self.store.pods(owner) if pod.name in wanted]
 
     async def resize_job(self, owner: ObservedObject, name: str, parallelism: int) -> None:
         """Change the parallelism of a Job of `owner`."""

@@ -3,20 +3,20 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_operator.observed.clock import seconds_between
+from pretrain_operator.observed.clock import format_time, read_time, seconds_between
 from pretrain_operator.observed.objects import controller_of, parse_integer, true_conditions
 
 MAIN_CONTAINER = "main"
 """Name of the one container of a workload pod."""
 
 LOST_AFTER_SECONDS = 30
-"""A pod that exists this long after its grace period is on a node that does not answer."""
+"""A pod that exists this long after its grace period is on a node that does not confirm its end."""
 
 _MAX_MESSAGE = 300
 
@@ -62,6 +62,10 @@ class ObservedPod:
     node: str | None = None
     deleted_by: str | None = None
     """When its grace period ends, if it is being deleted, RFC 3339."""
+    grace_seconds: int = 0
+    """Length of that grace period."""
+    is_unreachable: bool = False
+    """Whether its node does not answer, although it has not confirmed the end of the container."""
     reason: str = ""
     """Why the pod as a whole failed, such as `Evicted`."""
     message: str = ""
@@ -76,10 +80,18 @@ class ObservedPod:
         """Return whether it is being deleted."""
         return self.deleted_by is not None
 
+    @property
+    def deleted_at(self) -> str | None:
+        """Return when its deletion was requested, RFC 3339; `None` if it is not being deleted."""
+        deadline = read_time(self.deleted_by)
+        return format_time(deadline - timedelta(seconds=self.grace_seconds)) if deadline else None
+
     def is_lost(self, now: datetime) -> bool:
-        """Return whether its node has not confirmed its end long after its grace period."""
-        return self.deleted_by is not None and (
-            seconds_between(self.deleted_by, now) > LOST_AFTER_SECONDS
+        """Return whether it is given up: it is being deleted, and its node does not confirm it."""
+        return (
+            self.deleted_by is not None
+            and not self.is_over
+            and (self.is_unreachable or seconds_between(self.deleted_by, now) > LOST_AFTER_SECONDS)
         )
 
     @property
@@ -118,6 +130,8 @@ def parse_pod(body: Mapping[str, Any]) -> ObservedPod:
         ip=status.get("podIP"),
         node=(body.get("spec") or {}).get("nodeName"),
         deleted_by=meta.get("deletionTimestamp"),
+        grace_seconds=int(meta.get("deletionGracePeriodSeconds") or 0),
+        is_unreachable=_is_unreachable(status),
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
         waiting=_waiting(status, state),
@@ -142,6 +156,22 @@ def _main_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
         if container.get("name") == MAIN_CONTAINER:
             return container.get("state") or {}
     return {}
+
+
+def _is_unreachable(status: Mapping[str, Any]) -> bool:
+    """Return whether the cluster has declared a running pod not ready, because of its node.
+
+    Kubernetes does so when a node stops answering, and changes nothing else of the pod. A kubelet
+    that answers reports that the containers are not ready, too, or gives a reason.
+    """
+    conditions = {item.get("type"): item for item in status.get("conditions") or []}
+    ready, containers = conditions.get("Ready", {}), conditions.get("ContainersReady", {})
+    return (
+        status.get("phase") == "Running"
+        and ready.get("status") == "False"
+        and not ready.get("reason")
+        and containers.get("status") == "True"
+    )
 
 
 def _waiting(status: Mapping[str, Any], state: Mapping[str, Any]) -> str:

@@ -15,9 +15,17 @@ UNREPORTED = "unreported"
 RETRIES_PER_TASK = 3
 """How often a data task is retried after an error, or after its node has evicted its pod."""
 
+PREEMPTIONS = (
+    "PreemptionByScheduler",
+    "EvictionByEvictionAPI",
+    "PreemptedByKueue",
+    "DeletionByTaintManager",
+    "TerminationByKubelet",
+)
+"""Reasons why a pod has to leave a node that works: a critical pod, a drain, a shutdown."""
+
 _NODE_EVICTION = "TerminationByKubelet"
 _EVICTED = "Evicted"
-_PREEMPTIONS = ("PreemptionByScheduler", "EvictionByEvictionAPI", "PreemptedByKueue")
 _FINAL = {final.value for final in ExitClass if final.is_final}
 _PROGRAM = CAUSES.index(ExitClass.PROGRAM_ERROR) + 1
 _ORDER = (*CAUSES[:_PROGRAM], UNREPORTED, *CAUSES[_PROGRAM:])
@@ -39,8 +47,6 @@ class Failure:
     """Value of an `ExitClass`, or `UNREPORTED`."""
     message: str
     rank: int | None = None
-    preempted: bool = False
-    """Whether the pod was preempted: then the connections that its peers lost are consequences."""
 
     @property
     def is_final(self) -> bool:
@@ -65,9 +71,13 @@ def condition_reason(exit_class: str) -> Reason:
 
 def pod_failure(pod: ObservedPod) -> Failure | None:
     """Return why `pod` failed; `None` if it has not failed."""
-    if pod.disruption in _PREEMPTIONS:
-        message = f"pod {pod.name} had to leave node {pod.node} ({pod.disruption})"
-        return Failure(ExitClass.PREEMPTED, message, pod.rank, preempted=True)
+    if _is_evicted_for_usage(pod):
+        message = f"node {pod.node} has evicted pod {pod.name}: {pod.message or 'no reason given'}"
+        return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank)
+    if pod.disruption in PREEMPTIONS and not pod.is_unreachable:
+        why = ": ".join(part for part in (pod.reason or pod.disruption, pod.message) if part)
+        message = f"pod {pod.name} had to leave node {pod.node} ({why})"
+        return Failure(ExitClass.PREEMPTED, message, pod.rank)
     if pod.end is not None:
         return None if pod.end.exit_code == 0 else _container_failure(pod)
     if pod.phase != "Failed":
@@ -95,28 +105,29 @@ def _container_failure(pod: ObservedPod) -> Failure:
     return Failure(ExitClass.INFRASTRUCTURE if killed else UNREPORTED, message, pod.rank)
 
 
-def most_informative(pods: Iterable[ObservedPod]) -> Failure | None:
-    """Return the failure that is most likely the root cause; `None` if no pod failed."""
-    failures = [failure for pod in pods if (failure := pod_failure(pod))]
-    if not failures:
-        return None
-    has_preemption = any(failure.preempted for failure in failures)
+def most_informative(failures: Iterable[Failure]) -> Failure | None:
+    """Return the failure that is most likely the root cause; the first of equals."""
 
-    def rank(failure: Failure) -> tuple[int, int]:
-        order = _ORDER.index(failure.exit_class) if failure.exit_class in _ORDER else len(_ORDER)
-        consequences = (ExitClass.INFRASTRUCTURE, ExitClass.HANG, UNREPORTED)
-        if has_preemption and failure.exit_class in consequences:
-            order = len(_ORDER)
-        return order, failure.rank or 0
+    def order(failure: Failure) -> tuple[int, int]:
+        place = _ORDER.index(failure.exit_class) if failure.exit_class in _ORDER else len(_ORDER)
+        return place, failure.rank or 0
 
-    return min(failures, key=rank)
+    return min(failures, key=order, default=None)
+
+
+def first_failure(job: ObservedJob) -> Failure | None:
+    """Return the failure of a pod of `job` that is most likely the root cause."""
+    return most_informative(failure for pod in job.pods if (failure := pod_failure(pod)))
 
 
 def job_failure(job: ObservedJob) -> Failure:
     """Return why `job` failed: from its pods or, without any, from its own condition."""
-    failure = most_informative(job.pods)
+    failure = first_failure(job)
     if failure is not None:
         return failure
+    if job.failure_reason == "PodFailurePolicy" and "DisruptionTarget" in job.failure_message:
+        message = f"a pod of Job {job.name} had to leave its node ({job.failure_message})"
+        return Failure(ExitClass.PREEMPTED, message)
     why = ": ".join(part for part in (job.failure_reason, job.failure_message) if part)
     return Failure(ExitClass.INFRASTRUCTURE, f"Job {job.name} failed ({why or 'no reason'})")
 

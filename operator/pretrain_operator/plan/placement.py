@@ -10,6 +10,9 @@ from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec, PodResource
 
 Role = Literal["data", "trainer"]
 
+UNREACHABLE_SECONDS = 30
+"""How long pods stay on a node that does not answer; Kubernetes' default is five minutes."""
+
 _ADDED_LATER = ("scratch",)
 """Fields added after the first version: unset, they must not change the digests that it wrote."""
 

@@ -12,6 +12,9 @@ from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, RunInputs
 from pretrain_operator.observed.states import State
 from pretrain_operator.plan.placement import Placement
 
+HURRY_SECONDS = 10
+"""Grace period of pods that cannot save their work any more, because a peer is lost."""
+
 
 @dataclass(frozen=True)
 class StageJob:
@@ -65,6 +68,10 @@ class Plan:
     resize: JobSize | None = None
     delete: tuple[str, ...] = ()
     """Jobs that are no longer needed."""
+    hurry: tuple[str, ...] = ()
+    """Pods to end within `HURRY_SECONDS`: a peer is lost, and others wait for their devices."""
+    lost: tuple[str, ...] = ()
+    """Pods to declare failed: their node does not confirm their end, and their Job waits for it."""
     delete_owner: bool = False
     """Whether to delete the object itself: it has finished, and its time to live is over."""
     requeue_at: datetime | None = None

@@ -68,6 +68,8 @@ async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -
     """
     try:
         await cluster.delete_jobs(owner, plan.delete)
+        await cluster.hurry_pods(owner, plan.hurry)
+        await cluster.declare_lost(owner, plan.lost)
         if plan.resize is not None:
             await cluster.resize_job(owner, plan.resize.job, plan.resize.parallelism)
         if plan.create is not None:

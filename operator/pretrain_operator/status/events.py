@@ -19,6 +19,7 @@ AnyStatus = DataStatus | PretrainJobStatus | ComputeProfileStatus
 _EXPECTED = (ExitClass.COMPLETE, SUSPENDED, REPLACED)
 """Ends of an attempt that are no failure."""
 
+_WAITING = (Reason.WAITING_FOR_PODS, Reason.NODE_UNREACHABLE)
 _WARNINGS = (ConditionType.STALLED, ConditionType.FAILED)
 _NORMAL = (ConditionType.SUSPENDED, ConditionType.COMPLETE)
 
@@ -57,7 +58,7 @@ def _conditions(changed: Sequence[Condition]) -> Iterator[EventRecord]:
         is_true = new.status == "True"
         if new.type == ConditionType.DATA_READY and new.status == "False":
             yield EventRecord(new.reason, new.message)
-        elif new.type == ConditionType.READY and new.reason == Reason.WAITING_FOR_PODS:
+        elif new.type == ConditionType.READY and new.reason in _WAITING:
             yield EventRecord(new.reason, new.message, is_warning=True)
         elif new.reason == Reason.CHECKPOINT_UNSOUND:
             yield EventRecord(new.reason, new.message, is_warning=True)

@@ -6,21 +6,22 @@ not repeated, an edited spec gets other Jobs, and a restarted operator continues
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitReport
 from pretrain_api.v1alpha1.data_status import ArtifactRef, DataStatus, StageStatus
 from pretrain_operator.observed.annotations import PLACEMENT_ANNOTATION
 from pretrain_operator.observed.jobs import ObservedJob
+from pretrain_operator.observed.pods import LOST_AFTER_SECONDS
 from pretrain_operator.observed.states import Phase, State, last_failure
 from pretrain_operator.plan.data.chains import Chain
 from pretrain_operator.plan.data.stage_status import is_finished, stage_status
 from pretrain_operator.plan.failures import (
     Failure,
     eviction_failure,
+    first_failure,
     job_failure,
-    most_informative,
 )
 from pretrain_operator.plan.plans import DataPlan, JobSize, StageJob
 from pretrain_operator.plan.retry import retry_hint
@@ -94,7 +95,7 @@ def plan_stages(
         plan = _run_again(current)
     else:
         plan = _complete(current)
-    plan = replace(plan, stages=(*done, *plan.stages))
+    plan = replace(_with_lost_pods(plan, current.job, now), stages=(*done, *plan.stages))
     first = (*finished, current)[0]
     is_named = first.is_done and first.artifact is not None
     views = (*finished, current)
@@ -105,6 +106,16 @@ def plan_stages(
         if not job.deleting and job.name not in needed and (is_named or not job.is_finished)
     }
     return replace(plan, delete=tuple(sorted({*plan.delete, *outdated})))
+
+
+def _with_lost_pods(plan: DataPlan, job: ObservedJob | None, now: datetime) -> DataPlan:
+    """Return `plan` with the pods to declare failed; their Job waits for their end otherwise."""
+    leaving = [pod for pod in job.pods if pod.deleting and not pod.is_over] if job else []
+    lost = tuple(pod.name for pod in leaving if pod.is_lost(now))
+    if not leaving or lost:
+        return replace(plan, lost=lost)
+    # No watch reports that a node does not answer: the end of its pod may never come.
+    return replace(plan, requeue_at=now + timedelta(seconds=LOST_AFTER_SECONDS))
 
 
 def _views(
@@ -191,9 +202,12 @@ def _unfinished(chain: Chain, view: StageView, failure: State | None, now: datet
 def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -> DataPlan:
     planned, status = view.planned, view.status
     notes = [note, waiting := waiting_reason(job)]
-    retried = most_informative(job.pods)
+    retried = first_failure(job)
     if retried is not None and not waiting:
         notes.append(f"task {retried.rank} is retried: {retried.message}")
+    silent = sorted({str(pod.node) for pod in job.pods if pod.is_unreachable})
+    if silent:
+        notes.append(f"no answer from {', '.join(silent)}; its tasks run again elsewhere")
     # Tasks are independent: the stage makes progress while one pod runs.
     runs = not waiting or is_between_tasks(job, now)
     tasks = f"stage {planned.stage}: {status.succeeded} of {planned.tasks} tasks done"

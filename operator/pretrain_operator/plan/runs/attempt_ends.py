@@ -5,11 +5,11 @@ from datetime import datetime
 
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus
-from pretrain_operator.observed.clock import format_time
+from pretrain_operator.observed.clock import format_time, read_time
 from pretrain_operator.observed.jobs import ObservedJob
-from pretrain_operator.plan.failures import job_failure
 from pretrain_operator.plan.retry import retry_value
-from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED, keep_attempts
+from pretrain_operator.plan.runs.attempts import SUSPENDED, keep_attempts
+from pretrain_operator.plan.runs.causes import end_cause, find_cause
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 
 _BY_SPEC = "suspended by spec.suspend"
@@ -22,8 +22,8 @@ def observe_attempts(run: ObservedRun, now: datetime) -> tuple[AttemptStatus, ..
 
 
 def stopped_jobs(run: ObservedRun) -> tuple[str, ...]:
-    """Return the running Jobs of attempts that the operator has stopped."""
-    stopped = {item.job for item in run.status.attempts if item.reason in (SUSPENDED, REPLACED)}
+    """Return the running Jobs of attempts that have ended: stopped, or without a lost pod."""
+    stopped = {item.job for item in run.status.attempts if item.reason is not None}
     return tuple(
         job.name
         for job in run.jobs
@@ -38,7 +38,8 @@ def job_of(attempt: AttemptStatus | None, jobs: Sequence[ObservedJob]) -> Observ
 
 def ended(attempt: AttemptStatus, reason: str, message: str, now: datetime) -> AttemptStatus:
     """Return `attempt` with an end at `now`."""
-    update = {"reason": str(reason), "message": message, "ended_at": format_time(now)}
+    update = {"reason": str(reason), "message": message, "cause": None}
+    update["ended_at"] = format_time(now)
     return attempt.model_copy(update=update)
 
 
@@ -71,26 +72,28 @@ def _with_end(attempt: AttemptStatus, run: ObservedRun, now: datetime) -> Attemp
         return attempt
     job = job_of(attempt, run.jobs)
     if job is None:
-        if run.spec.suspend:
-            return ended(attempt, SUSPENDED, _BY_SPEC, now)
-        return ended(attempt, ExitClass.INFRASTRUCTURE, f"its Job {attempt.job} is gone", now)
-    started = attempt.model_copy(update={"started_at": job.started_at or job.created_at})
+        return _without_job(attempt, run, f"its Job {attempt.job} is gone", now)
+    seen = find_cause(job, attempt.cause, now)
+    update = {"started_at": job.started_at or job.created_at, "cause": seen}
+    started = attempt.model_copy(update=update)
     if job.deleting and not job.is_finished:
-        if run.spec.suspend:
-            return ended(started, SUSPENDED, _BY_SPEC, now)
-        return ended(started, ExitClass.INFRASTRUCTURE, f"its Job {job.name} was deleted", now)
-    if not job.is_finished and not _is_abandoned(job, now):
+        return _without_job(started, run, f"its Job {job.name} was deleted", now)
+    is_lost = any(pod.is_lost(now) for pod in job.pods)
+    if not job.is_finished and not is_lost:
         return started
-    end = job.finished_at or format_time(now)
+    end = read_time(job.finished_at) or now
     if job.complete:
-        return started.model_copy(update={"reason": ExitClass.COMPLETE.value, "ended_at": end})
-    failure = job_failure(job)
-    return started.model_copy(
-        update={"reason": failure.exit_class, "message": failure.message, "ended_at": end}
-    )
+        return ended(started, ExitClass.COMPLETE, "", end)
+    cause = end_cause(job, seen)
+    return ended(started, cause.reason, cause.message, end)
 
 
-def _is_abandoned(job: ObservedJob, now: datetime) -> bool:
-    """Return whether a failing Job waits only for pods on nodes that do not answer."""
-    alive = [pod for pod in job.pods if not pod.is_over]
-    return job.failing and bool(alive) and all(pod.is_lost(now) for pod in alive)
+def _without_job(
+    attempt: AttemptStatus, run: ObservedRun, message: str, now: datetime
+) -> AttemptStatus:
+    """Return an attempt whose Job was deleted with its end: as seen before, if it was."""
+    if run.spec.suspend:
+        return ended(attempt, SUSPENDED, _BY_SPEC, now)
+    if attempt.cause is not None:
+        return ended(attempt, attempt.cause.reason, attempt.cause.message, now)
+    return ended(attempt, ExitClass.INFRASTRUCTURE, message, now)

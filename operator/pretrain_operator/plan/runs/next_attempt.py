@@ -12,8 +12,8 @@ from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.observed.pods import LOST_AFTER_SECONDS, ObservedPod
 from pretrain_operator.observed.states import Phase, State
-from pretrain_operator.plan.failures import most_informative
-from pretrain_operator.plan.plans import RunPlan
+from pretrain_operator.plan.placement import UNREACHABLE_SECONDS
+from pretrain_operator.plan.plans import HURRY_SECONDS, RunPlan
 from pretrain_operator.plan.retry import retry_hint, retry_value
 from pretrain_operator.plan.runs.attempt_ends import (
     ended,
@@ -42,7 +42,7 @@ def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
     """Return the state of the run, and the number of the attempt that is due, if one is."""
     attempts = observe_attempts(run, now)
     if run.finished is not None and not (run.has_grown or run.is_retried):
-        return RunPlan(run.finished, attempts=attempts)
+        return RunPlan(run.finished, attempts=attempts, delete=stopped_jobs(run))
     last = attempts[-1] if attempts else None
     job = job_of(last, run.jobs)
     plan = RunPlan(_STARTING, attempts=attempts, report=final_report(job), delete=stopped_jobs(run))
@@ -55,9 +55,19 @@ def plan_attempts(run: ObservedRun, now: datetime) -> RunPlan:
         return replace(plan, state=_SUSPENDED)
     ending = [pod for pod in run.pods if not pod.is_over and not pod.is_lost(now)]
     if ending:
-        state = _until_ended(ending[0], run.owner, last)
-        return replace(plan, state=state, requeue_at=now + timedelta(seconds=LOST_AFTER_SECONDS))
+        has_lost = any(pod.is_lost(now) for pod in run.pods)
+        return replace(
+            plan,
+            state=_until_ended(ending[0], run.owner, last),
+            requeue_at=now + timedelta(seconds=LOST_AFTER_SECONDS),
+            hurry=tuple(pod.name for pod in ending if has_lost and _may_hurry(pod)),
+        )
     return _next(plan, run, now)
+
+
+def _may_hurry(pod: ObservedPod) -> bool:
+    """Return whether a pod has more time to end than it needs without its peers."""
+    return not pod.deleting or pod.grace_seconds > HURRY_SECONDS
 
 
 def _until_ended(pod: ObservedPod, owner: ObservedObject, last: AttemptStatus | None) -> State:
@@ -79,7 +89,7 @@ def _running(plan: RunPlan, run: ObservedRun, job: ObservedJob, now: datetime) -
         end = ended(last, REPLACED, "the ComputeProfile changed before it ran", now)
         return _stop(plan, end, state)
     plan = replace(plan, state=_progressing(last, job), is_polled=leader(job) is not None)
-    if job.failing and any(pod.deleting and not pod.is_over for pod in job.pods):
+    if any(pod.deleting and not pod.is_over for pod in job.pods):
         # No watch reports that a node does not answer: the end of its pod may never come.
         return replace(plan, requeue_at=now + timedelta(seconds=LOST_AFTER_SECONDS))
     return plan
@@ -107,14 +117,20 @@ def leader(job: ObservedJob) -> ObservedPod | None:
 
 
 def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
-    failure = most_informative(job.pods)
-    if failure is not None or job.failing:
-        why = failure.message if failure else job.failure_message
+    if last.cause is not None or job.failing:
+        why = last.cause.message if last.cause else job.failure_message
         message = f"attempt {last.number} ends: {why}"
         return State(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
     if job.suspended:
         message = f"Job {job.name} is suspended by its queue until resources are available"
         return State(Phase.SUSPENDED, Reason.SUSPENDED, message)
+    if silent := [pod for pod in job.pods if pod.is_unreachable]:
+        nodes = ", ".join(sorted({str(pod.node) for pod in silent}))
+        message = (
+            f"attempt {last.number}: no answer from {nodes}; the attempt ends once Kubernetes "
+            f"gives pod {silent[0].name} up, after {UNREACHABLE_SECONDS} s"
+        )
+        return State(Phase.RUNNING, Reason.NODE_UNREACHABLE, message)
     waiting = waiting_reason(job)
     if waiting:
         return State(Phase.RUNNING, Reason.WAITING_FOR_PODS, waiting)
