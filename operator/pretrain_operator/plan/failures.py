@@ -15,7 +15,7 @@ UNREPORTED = "unreported"
 RETRIES_PER_TASK = 3
 """How often a data task is retried after an error, or after its node has evicted its pod."""
 
-PREEMPTIONS = (
+_PREEMPTIONS = (
     "PreemptionByScheduler",
     "EvictionByEvictionAPI",
     "PreemptedByKueue",
@@ -74,7 +74,7 @@ def pod_failure(pod: ObservedPod) -> Failure | None:
     if _is_evicted_for_usage(pod):
         message = f"node {pod.node} has evicted pod {pod.name}: {pod.message or 'no reason given'}"
         return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank)
-    if pod.disruption in PREEMPTIONS and not pod.is_unreachable:
+    if pod.disruption in _PREEMPTIONS and not pod.is_unreachable:
         why = ": ".join(part for part in (pod.reason or pod.disruption, pod.message) if part)
         message = f"pod {pod.name} had to leave node {pod.node} ({why})"
         return Failure(ExitClass.PREEMPTED, message, pod.rank)

@@ -1,5 +1,6 @@
 """All kinds together: who waits for whom, and how a run continues after disturbances."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
 from cluster import (
+    Namespace,
     RunningCluster,
     condition,
     is_condition,
@@ -83,18 +85,29 @@ def test_a_run_that_is_suspended_killed_and_finished_counts_its_attempts(
     wait_until(lambda: True if not namespace.list("pods", f"{OWNED}run") else None, "no pods")
 
     blocks.apply("PretrainJob", "run", small_run(suspend=False))
-    second = f"{OWNED}run,pretrain.dev/attempt=2"
-    # A pod that has not started is replaced without counting as a failure.
-    pod = wait_until(lambda: _running(namespace.list("pods", second)), "a pod of attempt 2")
+    pod = _running_pod(namespace, attempt=2)
     namespace.kubectl("delete", "pod", pod, "--grace-period=1")
-    operator.kill()
+    namespace.wait_for("pretrainjob", "run", _knows_cause)
+    operator.kill()  # the pod is gone when it is back, and with it the reason
     operator.start()
+
+    pod = _running_pod(namespace, attempt=3)
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": namespace.name},
+        "deleteOptions": {"gracePeriodSeconds": 1},
+    }
+    path = f"/api/v1/namespaces/{namespace.name}/pods/{pod}/eviction"
+    namespace.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
     done = namespace.wait_for("pretrainjob", "run", _has_ended, 300)
     status = done["status"]
     assert is_condition("Complete")(done), status["message"]
     ends = [(attempt["number"], attempt["reason"]) for attempt in status["attempts"]]
-    assert ends == [(1, "suspended"), (2, "infrastructure"), (3, "complete")]
+    assert ends == [(1, "suspended"), (2, "preempted"), (3, "preempted"), (4, "complete")]
+    assert status["attempts"][1]["message"].endswith("was deleted while the attempt ran")
+    assert status["attempts"][2]["message"].endswith("(EvictionByEvictionAPI)")
     assert status["summary"]["toStep"] == status["progress"]["totalSteps"] == STEPS
     assert status["attempts"][-1]["fromStep"] > 0
     assert status["inputs"]["dataset"]["uri"].startswith("file:///pretrain/data/artifacts/")
@@ -102,7 +115,7 @@ def test_a_run_that_is_suspended_killed_and_finished_counts_its_attempts(
     events = [item for item in namespace.list("events") if item["involvedObject"]["name"] == "run"]
     assert {"AttemptStarted", "AttemptEnded", "Suspended"} <= {item["reason"] for item in events}
     warnings = [item["message"] for item in events if item["type"] == "Warning"]
-    assert any(message.startswith("attempt 2 ended (infrastructure): ") for message in warnings)
+    assert any(message.startswith("attempt 2 ended (preempted): ") for message in warnings)
 
     namespace.kubectl("delete", "jobs", f"--selector={OWNED}run", "--wait=true")
     blocks.apply("PretrainJob", "run", small_run(suspend=False, ttlAfterFinished="1s"))
@@ -136,9 +149,24 @@ def test_a_failure_is_reported_by_all_dependents(tenant: Tenant) -> None:
     assert (stalled["status"], stalled["reason"]) == ("True", "DependencyFailed")
 
 
-def _running(pods: list[Json]) -> str | None:
-    names = [pod["metadata"]["name"] for pod in pods if is_phase("Running")(pod)]
-    return names[-1] if names else None
+def _running_pod(namespace: Namespace, attempt: int) -> str:
+    """Return the name of a pod of an attempt, once it runs."""
+    labels = f"{OWNED}run,pretrain.dev/attempt={attempt}"
+
+    def find() -> str | None:
+        names = [
+            pod["metadata"]["name"]
+            for pod in namespace.list("pods", labels)
+            if is_phase("Running")(pod)
+        ]
+        return names[-1] if names else None
+
+    return wait_until(find, f"a pod of attempt {attempt}")
+
+
+def _knows_cause(item: Json) -> bool:
+    last = item["status"]["attempts"][-1]
+    return "cause" in last or "reason" in last
 
 
 def _has_ended(item: Json) -> bool:

@@ -13,7 +13,6 @@ from pretrain_operator.observed.clock import read_time
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.plan.failures import (
-    PREEMPTIONS,
     UNREPORTED,
     Failure,
     job_failure,
@@ -37,10 +36,11 @@ def find_cause(job: ObservedJob, seen: AttemptCause | None, now: datetime) -> At
     """
     if job.suspended:
         return None  # by its queue: the same attempt goes on later
-    if preemption := _preemption(job):
-        return _cause(preemption)
     if seen is not None and seen.reason == ExitClass.PREEMPTED:
         return seen
+    preemption = _disruption(job.pods) or (_deletion(job) if seen is None else None)
+    if preemption is not None:
+        return _cause(preemption)
     failure = most_informative(_failures(job))
     if lost := next((pod for pod in job.pods if pod.is_lost(now)), None):
         # Its node may as well have died after the end of a peer, unless the cluster says so.
@@ -62,25 +62,30 @@ def _cause(failure: Failure) -> AttemptCause:
     return AttemptCause(reason=failure.exit_class, message=failure.message[:_MAX_MESSAGE])
 
 
-def _preemption(job: ObservedJob) -> Failure | None:
-    """Return that of a pod which had to leave while the attempt went on.
-
-    The Job controller deletes the peers of a pod that has failed: they have to leave, too, but
-    after that end.
-    """
-    first_end = _first_end(job.pods)
-    for pod in sorted(job.pods, key=lambda pod: (pod.disruption not in PREEMPTIONS, pod.rank)):
+def _disruption(pods: Sequence[ObservedPod]) -> Failure | None:
+    """Return that of a pod which had to leave its node, or was told to end by something else."""
+    for pod in pods:
         failure = pod_failure(pod)
         is_preempted = failure is not None and failure.exit_class == ExitClass.PREEMPTED
-        if is_preempted and (pod.disruption or pod.deleted_at is None):
+        if is_preempted and (pod.disruption or not pod.deleting):
             return failure
-        if pod.deleted_at is not None and not pod.is_unreachable:
-            deleted_at = read_time(pod.deleted_at)
-            is_by_job = job.failing or job.deleting or job.is_finished
-            is_first = deleted_at < first_end if deleted_at and first_end else not is_by_job
-            if is_first:
-                message = f"pod {pod.name} was deleted while the attempt ran"
-                return Failure(ExitClass.PREEMPTED, message, pod.rank)
+    return None
+
+
+def _deletion(job: ObservedJob) -> Failure | None:
+    """Return that of a pod which somebody deleted while the attempt ran.
+
+    The Job controller, too, deletes the peers of a pod that has failed, but after its end.
+    """
+    is_by_job = job.failing or job.deleting or job.is_finished
+    for pod in job.pods:
+        deleted_at = read_time(pod.deleted_at)
+        if deleted_at is None or pod.is_unreachable:
+            continue
+        first_end = _first_end([peer for peer in job.pods if peer is not pod])
+        if deleted_at < first_end if first_end else not is_by_job:
+            message = f"pod {pod.name} was deleted while the attempt ran"
+            return Failure(ExitClass.PREEMPTED, message, pod.rank)
     return None
 
 

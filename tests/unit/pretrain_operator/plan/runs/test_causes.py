@@ -87,6 +87,16 @@ def test_pods_that_the_job_controller_stops_do_not_hide_the_one_that_was_killed(
     assert (found.reason, found.message) == ("infrastructure", "infrastructure of 1")
 
 
+def test_a_peer_that_the_job_controller_deletes_does_not_replace_the_cause() -> (
+    None
+):
+    killed = AttemptCause(reason="infrastructure", message="pod job-1-abcde ended with 137")
+    stopped = deleted(make_pod(0), 2)
+    assert cause(stopped, seen=killed, failing=True) == killed
+    assert cause(deleted(ended(0, ExitClass.PREEMPTED, 9), 2), seen=killed, failed=True) == killed
+    assert cause(deleted(ended(0, ExitClass.PREEMPTED, 9), 2), failed=True) is None
+
+
 def test_a_preempted_report_explains_the_connections_that_peers_lost() -> None:
     found = cause(ended(0, ExitClass.INFRASTRUCTURE, 3), ended(1, ExitClass.PREEMPTED, 2))
     assert found is not None
