@@ -144,6 +144,9 @@ class MemoryServer:
     def _patch(self, target: Target, body: Json, options: Mapping[str, Any]) -> Json:
         patch = options["body"]
         self._require_uid(target, patch["metadata"])
+        version = body["metadata"]["resourceVersion"]
+        if patch["metadata"].get("resourceVersion", version) != version:
+            raise _conflict(target)
         fresh = copy.deepcopy(body)
         if target.subresource == "status":
             fresh["status"] = copy.deepcopy(patch["status"])  # its manager owns all of it

@@ -4,6 +4,7 @@ Nothing waits: time is a variable, and a reconcile is a function call.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +33,8 @@ Outcome = Callable[[Json, int], ExitReport]
 """How pod `rank` of a Job ends."""
 
 _MAX_ROUNDS = 500
+_FAILURES, _BACKOFF = 10, timedelta(seconds=60)
+"""Failures of a key in a row, after which it is not tried again for a while."""
 
 
 class PodSimulator:
@@ -209,6 +212,7 @@ class Simulation:
     async def settle(self) -> None:
         """Reconcile what the controller has queued until its queue is empty."""
         controller = self.controller or await self.start_operator()
+        failures: Counter[Key] = Counter()
         for _ in range(_MAX_ROUNDS):
             if not len(controller.queue):
                 return
@@ -217,7 +221,11 @@ class Simulation:
             try:
                 delay = await reconcile(controller.cluster, key, self.now)
             except (Refused, Unavailable):
-                controller.queue.add(key)  # as the controller does, but without backoff
+                failures[key] += 1
+                if failures[key] < _FAILURES:
+                    controller.queue.add(key)  # as the controller does, but without backoff
+                else:
+                    self.due[key] = self.now + _BACKOFF
             else:
                 if delay is not None:
                     self.due[key] = self.now + timedelta(seconds=delay)

@@ -75,7 +75,9 @@ def stopped_agent(cluster: RunningCluster) -> Iterator[None]:
 
 def message_of(namespace: Namespace, part: str, seconds: float = LIMIT) -> float:
     """Wait until the run's message has `part`; return when."""
-    namespace.wait_for("pretrainjob", "run", lambda run: part in run["status"]["message"], seconds)
+    namespace.wait_for(
+        "pretrainjob", "run", lambda run: part in run.get("status", {}).get("message", ""), seconds
+    )
     return time.monotonic()
 
 
@@ -87,7 +89,9 @@ def test_a_run_whose_only_node_is_lost_starts_again_on_another(
     with stand_in(local_cluster, "spare") as spare:
         spare.register(unschedulable=True)
         ready.apply("PretrainJob", "run", endless_run())
-        namespace.wait_for("pretrainjob", "run", lambda run: "checkpoint" in run["status"], 240)
+        namespace.wait_for(
+            "pretrainjob", "run", lambda run: "checkpoint" in run.get("status", {}), 240
+        )
         with stopped_agent(local_cluster):
             lost_at = time.monotonic()
             spare.uncordon()
@@ -102,7 +106,16 @@ def test_a_run_whose_only_node_is_lost_starts_again_on_another(
         report(f"told after {told:.0f} s, the next pods exist after {taken:.0f} s")
         assert taken <= LIMIT
     # The machine is gone for good: Kubernetes deletes its pods, and the run comes back.
-    resumed = wait_until(lambda: pods_of(namespace, 3), "pods of attempt 3", 180)
+    resumed = wait_until(
+        lambda: pods_of(namespace, 3),
+        "pods of attempt 3",
+        180,
+        lambda: [
+            namespace.get("pretrainjob", "run")["status"],
+            namespace.list("pods"),
+            namespace.list("jobs"),
+        ],
+    )
     assert {pod["spec"]["nodeName"] for pod in resumed}.isdisjoint({"spare"})
     namespace.wait_for(
         "pretrainjob", "run", lambda run: run["status"]["progress"].get("attempt") == 3, 120

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -12,6 +12,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from pretrain_operator.cluster.resources import ObjectIdentity, Resource
+from pretrain_operator.cluster.transport import RetryingTransport, Transport
 from pretrain_operator.observed.errors import Refused, Unavailable
 
 CHILD_MANAGER = "pretrain-operator"
@@ -31,21 +32,9 @@ async def open_api() -> AsyncIterator["Api"]:
         config.load_incluster_config(client_configuration=configuration)
     except ConfigException:
         await config.load_kube_config(client_configuration=configuration)
-    configuration.client_go_retries = True
     async with client.ApiClient(configuration) as api_client:
         # All paths are known: no discovery, and so no requests and no cache file for it.
-        yield Api(DynamicClient(api_client))
-
-
-class Transport(Protocol):
-    """Sends requests: `kubernetes.aio.dynamic.DynamicClient`, or a server in memory for tests."""
-
-    async def request(self, method: str, path: str, **options: Any) -> Any:
-        """Return the response to one request.
-
-        Raises:
-            ApiException: If its status is an error.
-        """
+        yield Api(RetryingTransport(DynamicClient(api_client)))
 
 
 class Api:
@@ -75,10 +64,14 @@ class Api:
         )
 
     async def apply_status(
-        self, target: ObjectIdentity, status: Mapping[str, Any]
+        self, target: ObjectIdentity, status: Mapping[str, Any], version: str
     ) -> dict[str, Any] | None:
-        """Apply a complete status; return the object, or `None` if it is gone."""
-        metadata = {"name": target.name, "uid": target.uid}
+        """Apply a complete status; return the object, or `None` if it is gone.
+
+        Fails with a conflict unless `version` is still the object's resourceVersion: an operator
+        that was stopped for a while must not undo what another has written since.
+        """
+        metadata = {"name": target.name, "uid": target.uid, "resourceVersion": version}
         if target.resource.namespaced:
             metadata["namespace"] = target.namespace
         manifest = {

@@ -95,7 +95,7 @@ class Cluster:
         wire = to_wire(status)
         if wire == owner.status:
             return
-        response = await self.api.apply_status(_identity(owner), wire)
+        response = await self.api.apply_status(_identity(owner), wire, owner.resource_version)
         if response is not None:
             self.store.upsert(owner.key.kind, response)
             previous = read_status(type(status), owner)

@@ -134,11 +134,14 @@ class Store:
         )
 
     def dependents(self, key: Key) -> set[Key]:
-        """Return the objects that refer to the object `key`."""
-        dependents = set(self._dependents.get(key, ()))
-        if key.kind == ANY_PROFILE.kind:
-            dependents |= self._dependents.get(ANY_PROFILE, set())
-        return dependents
+        """Return the objects that refer to the object `key`, directly or through others."""
+        found: set[Key] = set()
+        pending = {key, ANY_PROFILE} if key.kind == ANY_PROFILE.kind else {key}
+        while pending:
+            new = self._dependents.get(pending.pop(), set()) - found
+            found |= new
+            pending |= new
+        return found
 
     def _with_pods(self, jobs: list[ObservedJob], owner: Key) -> list[ObservedJob]:
         pods: defaultdict[str, list[ObservedPod]] = defaultdict(list)

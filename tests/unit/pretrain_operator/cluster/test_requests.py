@@ -203,7 +203,7 @@ def test_an_object_of_the_same_name_is_neither_changed_nor_deleted() -> None:
         with pytest.raises(Unavailable):
             await api.apply(JOB, manifest, "another uid")
         with pytest.raises(Unavailable):
-            await api.apply_status(other, {"succeeded": 1})
+            await api.apply_status(other, {"succeeded": 1}, stored["metadata"]["resourceVersion"])
         await api.delete(other)
         assert server.get("Job", "j") == stored
         await api.delete(ObjectIdentity(JOB, "default", "j", stored["metadata"]["uid"]))
@@ -217,7 +217,7 @@ def test_an_object_that_is_gone_is_no_error() -> None:
         gone = ObjectIdentity(PIPELINE, "default", "documents", "uid")
         await api.delete(gone)
         return [
-            await api.apply_status(gone, {"phase": "Running"}),
+            await api.apply_status(gone, {"phase": "Running"}, "1"),
             await api.get(PIPELINE, "default", "documents"),
             await api.metadata(SECRET, "default", "s3"),
         ]
@@ -244,8 +244,11 @@ def test_a_status_replaces_the_last_one_and_leaves_the_spec() -> None:
             "DataPipeline", make_body("DataPipeline", "documents", status={"message": "old"})
         )
         target = ObjectIdentity(PIPELINE, "default", "documents", body["metadata"]["uid"])
-        after = await api.apply_status(target, {"phase": "Running"})
+        version = body["metadata"]["resourceVersion"]
+        after = await api.apply_status(target, {"phase": "Running"}, version)
         assert after is not None
+        with pytest.raises(Unavailable):  # of an operator that has not seen this status
+            await api.apply_status(target, {"phase": "Failed"}, version)
         return after
 
     after = in_memory(steps)
@@ -273,7 +276,7 @@ def test_requests_are_those_that_the_api_server_expects() -> None:
         await api.create(JOB, manifest)
         await api.merge(job, {"spec": {"parallelism": 2}})
         await api.apply(JOB, manifest, "u1")
-        await api.apply_status(profile, {"conditions": []})
+        await api.apply_status(profile, {"conditions": []}, "7")
         await api.delete(job)
 
     against(handler, steps)
@@ -289,7 +292,7 @@ def test_requests_are_those_that_the_api_server_expects() -> None:
     assert arrived[4][:2] == ("DELETE", f"{jobs}/j")
     assert bodies[1] == {"spec": {"parallelism": 2}, "metadata": {"uid": "u1"}}
     assert bodies[2]["metadata"]["uid"] == "u1"
-    assert bodies[3]["metadata"] == {"name": "cpu", "uid": "u2"}
+    assert bodies[3]["metadata"] == {"name": "cpu", "uid": "u2", "resourceVersion": "7"}
     assert bodies[4]["preconditions"] == {"uid": "u1"}
     assert bodies[4]["propagationPolicy"] == "Background"
 

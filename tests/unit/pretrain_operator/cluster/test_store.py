@@ -179,6 +179,16 @@ def test_dependents_follow_the_references_of_the_newest_version() -> None:
     assert store.dependents(DOCUMENTS) == set()
 
 
+def test_a_tokenizer_concerns_the_runs_that_train_on_a_dataset_of_it() -> None:
+    store = Store(RecordingListener())
+    for kind, name in (("Tokenizer", "tokens"), ("TokenDataset", "blocks"), ("PretrainJob", "run")):
+        store.upsert(kind, make_body(kind, name))
+    dataset, run = Key("TokenDataset", "default", "blocks"), Key("PretrainJob", "default", "run")
+    assert store.dependents(dataset) == {run}
+    assert store.dependents(TOKENS) == {dataset, run}
+    assert store.dependents(DOCUMENTS) == {TOKENS, dataset, run}
+
+
 def test_every_profile_concerns_objects_without_a_profile_ref() -> None:
     store = Store(RecordingListener())
     store.upsert("Tokenizer", make_body("Tokenizer", "tokens"))

@@ -87,9 +87,7 @@ def test_pods_that_the_job_controller_stops_do_not_hide_the_one_that_was_killed(
     assert (found.reason, found.message) == ("infrastructure", "infrastructure of 1")
 
 
-def test_a_peer_that_the_job_controller_deletes_does_not_replace_the_cause() -> (
-    None
-):
+def test_a_peer_that_the_job_controller_deletes_does_not_replace_the_cause() -> None:
     killed = AttemptCause(reason="infrastructure", message="pod job-1-abcde ended with 137")
     stopped = deleted(make_pod(0), 2)
     assert cause(stopped, seen=killed, failing=True) == killed
