@@ -5,6 +5,7 @@ It implements resourceVersions (unchanged by a write without effect), generation
 preconditions, the status subresource, finalizers, garbage collection, paged lists and watches.
 """
 
+import asyncio
 import copy
 import json
 from collections import Counter
@@ -63,6 +64,8 @@ class MemoryServer:
 
     async def request(self, method: str, path: str, **options: Any) -> Response:
         """Answer one request, as `DynamicClient.request` does."""
+        if options.get("watch"):
+            await asyncio.Event().wait()  # it tells nothing: `watchers` hear of changes at once
         self.requests.append((method, path))
         if (error := self.refuse(method, path)) is not None:
             raise error

@@ -191,7 +191,7 @@ class Simulation:
 
         def watch(kind: str, body: Json, deleted: bool) -> None:
             if kind in OURS or kind in ("Job", "Pod"):
-                controller.observe(kind, body, deleted)
+                controller.cluster.store.observe(kind, body, deleted)
 
         self.server.watchers, self.due = [watch], {}
         self.controller = controller

@@ -10,6 +10,7 @@ _VIA = "PRETRAIN_PROGRESS_VIA"
 _NAMESPACE = "PRETRAIN_NAMESPACE"
 _WORKERS = "PRETRAIN_WORKERS"
 _RESYNC = "PRETRAIN_RESYNC_SECONDS"
+_PROBES = "PRETRAIN_PROBE_PORT"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Settings:
     """Objects that are reconciled at the same time."""
     resync_seconds: float = 300.0
     """Seconds between two resyncs: complete lists, which find changes that a watch has missed."""
+    probe_port: int | None = None
+    """Port of `/healthz`, `/readyz` and `/metrics`. `None` means that they are not served."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -41,6 +44,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         progress_via=cast(ProgressVia, via),
         workers=int(_number(environment, _WORKERS, 32)),
         resync_seconds=_number(environment, _RESYNC, 300),
+        probe_port=int(_number(environment, _PROBES, 0)) if environment.get(_PROBES) else None,
     )
 
 

@@ -111,7 +111,7 @@ def test_a_run_whose_only_node_is_lost_starts_again_on_another(
         "pods of attempt 3",
         180,
         lambda: [
-            namespace.get("pretrainjob", "run")["status"],
+            namespace.get("pretrainjob", "run"),
             namespace.list("pods"),
             namespace.list("jobs"),
         ],

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import platform
+import time
 from datetime import UTC, datetime
 
 from pretrain_local.node.api.client import MERGE, STRATEGIC, UNREACHABLE, ApiError, Json
@@ -77,13 +78,16 @@ def _condition(name: str, truth: str, reason: str, message: str, now: datetime) 
 
 async def keep_registered(node: NodeContext) -> None:
     """Register the node and renew its lease until cancelled."""
-    is_registered = False
+    is_registered, renewed_at = False, 0.0
     while True:
+        # A process that was stopped for so long has been declared lost: it says that it is back.
+        is_registered = is_registered and time.monotonic() - renewed_at < _LEASE_SECONDS
         try:
             if not is_registered:
                 await _register(node)
                 is_registered = True
             await _renew(node)
+            renewed_at = time.monotonic()
             delay = float(_RENEW_SECONDS)
         except (ApiError, *UNREACHABLE) as error:
             # Register again: the Node may have been deleted.

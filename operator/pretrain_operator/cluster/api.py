@@ -1,5 +1,6 @@
 """Requests to the API server: create, server-side apply, list, get, patch and delete."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,11 @@ CHILD_MANAGER = "pretrain-operator"
 STATUS_MANAGER = "pretrain-status"
 
 _TIMEOUT_SECONDS = 30
+_WATCH_SECONDS = 300
+"""How long the server keeps a watch open."""
+_SILENCE_SECONDS = 75
+"""How long a watch may be silent: a bookmark comes every minute."""
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENCE_SECONDS)
 _PAGE = 500
 _REFUSALS = (400, 403, 404, 405, 413, 422)
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -104,6 +110,37 @@ class Api:
             token = body["metadata"].get("continue")
             if not token:
                 return items, version
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, labels: str | None, version: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the changes since `version`, and bookmarks, until the server ends the response.
+
+        Raises:
+            Expired: If the server has forgotten the changes since `version`.
+            Unavailable: If the connection breaks, or nothing arrives for `_SILENCE_SECONDS`.
+        """
+        path = resource.path(namespace)
+        response = await self._send(
+            "get",
+            path,
+            watch="true",
+            resource_version=version,
+            label_selector=labels,
+            timeout_seconds=_WATCH_SECONDS,
+            query_params=[("allowWatchBookmarks", "true")],
+            _request_timeout=_WATCH_TIMEOUT,
+        )
+        try:
+            async for line in _lines(response.content):
+                change = json.loads(line)
+                if change["type"] == "ERROR":
+                    raise _watch_error(change["object"], path)
+                yield change
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+            raise Unavailable(f"WATCH {path}: {error or 'silence'}") from None
+        finally:
+            response.close()
 
     async def first_page(
         self, resource: Resource, namespace: str, fields: str
@@ -238,6 +275,10 @@ class _NotFound(Refused):
     """The object does not exist."""
 
 
+class Expired(Unavailable):
+    """The server has forgotten the changes that a watch asks for."""
+
+
 class _Conflict(Unavailable):
     """The name is taken, or the object has another UID or version than the request."""
 
@@ -248,9 +289,27 @@ def _translate(error: ApiException, method: str, path: str) -> Refused | Unavail
         return _NotFound(message)
     if error.status == 409:
         return _Conflict(message)
+    if error.status == 410:
+        return Expired(f"{method.upper()} {path}: 410 {message}")
     if error.status in _REFUSALS:
         return Refused(message)
     return Unavailable(f"{method.upper()} {path}: {error.status} {message}")
+
+
+def _watch_error(status: Mapping[str, Any], path: str) -> Unavailable:
+    """Return the error that a watch reports in its stream."""
+    message = str(status.get("message") or status.get("reason") or "no reason")
+    kind = Expired if status.get("code") == 410 else Unavailable
+    return kind(f"WATCH {path}: {message}")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a response, however long they are."""
+    rest = b""
+    async for part in content.iter_any():
+        *complete, rest = (rest + part).split(b"\n")
+        for line in complete:
+            yield line
 
 
 def _message(error: ApiException) -> str:

@@ -51,6 +51,13 @@ class Store:
         self._deleted: OrderedDict[str, float] = OrderedDict()
         """The last version that may still arrive late, by the UID of a removed object."""
 
+    def observe(self, kind: str, body: Mapping[str, Any], deleted: bool) -> None:
+        """Store one version of an object, as a watch reports it."""
+        if deleted:
+            self.drop(kind, body)
+        else:
+            self.upsert(kind, body)
+
     def upsert(self, kind: str, body: Mapping[str, Any]) -> None:
         """Store a version of an object, unless the stored one is as new or it was deleted."""
         meta = body["metadata"]

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import aiohttp
 from kubernetes.aio.client.rest import ApiException
 
+from pretrain_operator import metrics
+
 PATIENCE_SECONDS = 10.0
 """How long a request is repeated; after that the reconcile fails, and is repeated as a whole."""
 
@@ -42,13 +44,17 @@ class RetryingTransport:
         deadline, backoff = clock() + PATIENCE_SECONDS, _FIRST_BACKOFF_SECONDS
         while True:
             try:
-                return await self._transport.request(method, path, **options)
+                answer = await self._transport.request(method, path, **options)
+                metrics.REQUESTS.labels(method.upper(), "2xx").inc()
+                return answer
             except ApiException as error:
+                metrics.REQUESTS.labels(method.upper(), str(error.status)).inc()
                 wait = _retry_after(error) or backoff * random.uniform(0.75, 1.25)
                 is_over = clock() + wait > deadline or error.status not in _PASSING
                 if is_over or _POD_PROXY in path:
                     raise
             except (aiohttp.ClientError, TimeoutError, OSError):
+                metrics.REQUESTS.labels(method.upper(), "none").inc()
                 wait = backoff * random.uniform(0.75, 1.25)
                 if clock() + wait > deadline or _POD_PROXY in path:
                     raise

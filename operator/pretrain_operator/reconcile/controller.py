@@ -1,19 +1,23 @@
-"""The controller: changes enqueue keys, and workers reconcile them, each key one at a time."""
+"""The controller: it follows what the cluster has, and reconciles the objects that change.
+
+Changes enqueue keys, and workers reconcile them, each key one at a time.
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from pretrain_api.meta import KIND_LABEL
+from pretrain_operator import metrics
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.cluster import Cluster
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import JOB, OURS, POD
 from pretrain_operator.cluster.store import Store
+from pretrain_operator.cluster.watches import Scope, Watch
 from pretrain_operator.observed.errors import Refused, Unavailable
 from pretrain_operator.observed.objects import Key
+from pretrain_operator.reconcile.health import Health
 from pretrain_operator.reconcile.queue import WorkQueue, work
 from pretrain_operator.reconcile.reconcile import reconcile
 
@@ -21,19 +25,28 @@ logger = logging.getLogger("pretrain_operator")
 
 
 class Controller:
-    """Stores what watches and lists report, and reconciles the objects that it concerns."""
+    """Watches the objects of our kinds, their Jobs and pods, and reconciles what changes."""
 
     def __init__(self, api: Api, progress: ProgressReader, namespace: str | None) -> None:
         self.queue: WorkQueue[Key] = WorkQueue()
+        self._began = asyncio.get_running_loop().time()
         self.cluster = Cluster(api, Store(self._enqueue), progress)
-        self.namespace = namespace
+        store, all_of = self.cluster.store, Scope(namespace)
+        self._watches = [Watch(api, store, resource, all_of) for resource in OURS.values()]
+        labelled = Scope(namespace, KIND_LABEL)
+        self._watches += [Watch(api, store, resource, labelled) for resource in (JOB, POD)]
 
-    def observe(self, kind: str, body: Mapping[str, Any], deleted: bool) -> None:
-        """Store one version of an object, and enqueue the objects that it concerns."""
-        if deleted:
-            self.cluster.store.drop(kind, body)
-        else:
-            self.cluster.store.upsert(kind, body)
+    def health(self) -> Health:
+        """Return whether the controller follows the cluster and keeps up."""
+        now = asyncio.get_running_loop().time()
+        states = [watch.state for watch in self._watches]
+        found = Health.of(states, self._began, self.queue.oldest_seconds, now)
+        metrics.QUEUE_DEPTH.set(len(self.queue))
+        metrics.QUEUE_AGE.set(found.oldest_key)
+        for state, silence in found.watches:
+            seconds = found.uptime if silence is None else silence
+            metrics.WATCH_AGE.labels(state.resource.plural).set(seconds)
+        return found
 
     def _enqueue(self, key: Key, with_dependents: bool) -> None:
         self.queue.add(key)
@@ -43,13 +56,8 @@ class Controller:
 
     async def resync(self) -> None:
         """List all objects, and enqueue ours: this finds changes that a watch has missed."""
-        for name, resource in OURS.items():
-            namespace = self.namespace if resource.namespaced else None
-            items, version = await self.cluster.api.list(resource, namespace)
-            self.cluster.store.replace(name, items, version)
-        for resource in (JOB, POD):
-            items, version = await self.cluster.api.list(resource, self.namespace, KIND_LABEL)
-            self.cluster.store.replace(resource.kind, items, version)
+        for watch in self._watches:
+            await watch.list()
         for name in OURS:
             for observed in self.cluster.store.all(name):
                 self.queue.add(observed.key)
@@ -60,20 +68,27 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(work(self.queue, self.handle))
+            for watch in self._watches:
+                group.create_task(watch.follow())
             group.create_task(self._resync_forever(resync_seconds))
 
     async def handle(self, key: Key) -> float | None:
         """Reconcile one object; any error is logged and retried with backoff."""
         try:
-            delay = await reconcile(self.cluster, key, datetime.now(UTC))
+            with metrics.RECONCILE_SECONDS.labels(key.kind).time():
+                delay = await reconcile(self.cluster, key, datetime.now(UTC))
         except (Refused, Unavailable) as error:
             wait = self.queue.retry(key)
+            result = "refused" if isinstance(error, Refused) else "unavailable"
+            metrics.RECONCILES.labels(key.kind, result).inc()
             logger.warning("%s: %s; retries in %.1f s", key, error, wait)
             return None
         except Exception as error:
             wait = self.queue.retry(key)
+            metrics.RECONCILES.labels(key.kind, "error").inc()
             logger.exception("%s: %r, an error of ours; retries in %.1f s", key, error, wait)
             return None
+        metrics.RECONCILES.labels(key.kind, "success").inc()
         self.queue.forget(key)
         return delay
 

@@ -27,6 +27,12 @@ class WorkQueue[K: Hashable]:
         """Return how many keys are queued."""
         return len(self._due)
 
+    @property
+    def oldest_seconds(self) -> float:
+        """Return for how long the key that waits longest has been due; 0 if none is."""
+        now = asyncio.get_running_loop().time()
+        return max((now - due for due in self._due.values()), default=0.0)
+
     def add(self, key: K, delay: float = 0.0) -> None:
         """Make `key` due after `delay` seconds, unless it is due earlier already."""
         due = asyncio.get_running_loop().time() + delay
