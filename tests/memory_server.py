@@ -28,10 +28,11 @@ KIND_OF = {
     "services": "Service",
     "secrets": "Secret",
     "events": "Event",
+    "leases": "Lease",
 }
 PLURAL_OF = {kind: plural for plural, kind in KIND_OF.items()}
 WITH_STATUS = {*(kind.plural for kind in KINDS), "jobs", "pods"}
-WRITES = ("post", "patch", "delete")
+WRITES = ("post", "put", "patch", "delete")
 CREATED_AT = "2026-01-02T03:04:05Z"
 
 
@@ -132,6 +133,13 @@ class MemoryServer:
             self._require_uid(target, options["body"].get("preconditions") or {})
             self._delete(target.key)
             return {"kind": "Status", "status": "Success"}
+        if method == "put":
+            if (
+                options["body"]["metadata"]["resourceVersion"]
+                != body["metadata"]["resourceVersion"]
+            ):
+                raise _conflict(target)
+            return self._replace(target.key, copy.deepcopy(options["body"]))
         return self._patch(target, body, options)
 
     def _create(self, target: Target, manifest: Json) -> Json:

@@ -7,12 +7,14 @@ has watches of its own: Kopf's copy each object, for handlers that compare versi
 import asyncio
 import logging
 import os
+import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
 import kopf
 
 from pretrain_operator.cluster.api import open_api
+from pretrain_operator.cluster.leadership import Leadership
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.reconcile.controller import Controller
 from pretrain_operator.reconcile.probes import serve_probes
@@ -25,13 +27,18 @@ class _Process:
     def __init__(self) -> None:
         self.resources = AsyncExitStack()
         self.task: asyncio.Task[None] | None = None
+        self.leadership: Leadership | None = None
 
     async def start(self) -> None:
         settings = read_settings(os.environ)
         api = await self.resources.enter_async_context(open_api())
         progress = ProgressReader(api, settings.progress_via == "apiserver")
         self.resources.push_async_callback(progress.close)
-        controller = Controller(api, progress, settings.namespace)
+        if settings.lease is not None:
+            namespace, name = settings.lease.split("/")
+            identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
+            self.leadership = Leadership(api, namespace, name, identity)
+        controller = Controller(api, progress, settings.namespace, self.leadership)
         if settings.probe_port is not None:
             probes = serve_probes(controller.health, settings.probe_port)
             await self.resources.enter_async_context(probes)
@@ -45,6 +52,8 @@ class _Process:
             self.task.remove_done_callback(_end_process)
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
+        if self.leadership is not None:
+            await self.leadership.release()
         await self.resources.aclose()
 
 

@@ -11,6 +11,8 @@ _NAMESPACE = "PRETRAIN_NAMESPACE"
 _WORKERS = "PRETRAIN_WORKERS"
 _RESYNC = "PRETRAIN_RESYNC_SECONDS"
 _PROBES = "PRETRAIN_PROBE_PORT"
+_LEASE = "PRETRAIN_LEASE"
+_IDENTITY = "POD_NAME"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Settings:
     """Objects that are reconciled at the same time."""
     resync_seconds: float = 300.0
     """Seconds between two resyncs: complete lists, which find changes that a watch has missed."""
+    lease: str | None = None
+    """Namespace and name of the Lease of all operators: `namespace/name`. `None` means that this
+    one is alone."""
+    identity: str = ""
+    """Name of this process in the Lease: that of its pod. Empty means that it has none."""
     probe_port: int | None = None
     """Port of `/healthz`, `/readyz` and `/metrics`. `None` means that they are not served."""
 
@@ -44,8 +51,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         progress_via=cast(ProgressVia, via),
         workers=int(_number(environment, _WORKERS, 32)),
         resync_seconds=_number(environment, _RESYNC, 300),
+        lease=_lease(environment),
+        identity=environment.get(_IDENTITY, ""),
         probe_port=int(_number(environment, _PROBES, 0)) if environment.get(_PROBES) else None,
     )
+
+
+def _lease(environment: Mapping[str, str]) -> str | None:
+    text = environment.get(_LEASE)
+    if text and text.count("/") != 1:
+        raise ValueError(f"{_LEASE}: {text!r} is not namespace/name")
+    return text or None
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> float:

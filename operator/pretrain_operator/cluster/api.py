@@ -169,6 +169,12 @@ class Api:
             return None
         return dict(body["metadata"])
 
+    async def replace(self, resource: Resource, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace an object; fails with a conflict unless it has still its resourceVersion."""
+        meta = body["metadata"]
+        path = resource.path(meta["namespace"], meta["name"])
+        return await self._request("put", path, body=body, field_manager=CHILD_MANAGER)
+
     async def merge(self, target: ObjectIdentity, patch: Mapping[str, Any]) -> dict[str, Any]:
         """Merge `patch` into an object; return the result."""
         return await self._request(

@@ -50,6 +50,7 @@ CONFIG_MAP = Resource("ConfigMap", "v1", "configmaps")
 SERVICE = Resource("Service", "v1", "services")
 SECRET = Resource("Secret", "v1", "secrets")
 EVENT = Resource("Event", "v1", "events")
+LEASE = Resource("Lease", "coordination.k8s.io/v1", "leases")
 NEW_EVENT = Resource("Event", "events.k8s.io/v1", "events")
 
 CHILDREN = {resource.kind: resource for resource in (JOB, CONFIG_MAP, SERVICE)}

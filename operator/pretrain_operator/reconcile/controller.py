@@ -11,6 +11,7 @@ from pretrain_api.meta import KIND_LABEL
 from pretrain_operator import metrics
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.cluster import Cluster
+from pretrain_operator.cluster.leadership import Leadership
 from pretrain_operator.cluster.progress import ProgressReader
 from pretrain_operator.cluster.resources import JOB, OURS, POD
 from pretrain_operator.cluster.store import Store
@@ -27,7 +28,15 @@ logger = logging.getLogger("pretrain_operator")
 class Controller:
     """Watches the objects of our kinds, their Jobs and pods, and reconciles what changes."""
 
-    def __init__(self, api: Api, progress: ProgressReader, namespace: str | None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        progress: ProgressReader,
+        namespace: str | None,
+        leadership: Leadership | None = None,
+    ) -> None:
+        self._leadership = leadership
+        self._is_leading = leadership is None
         self.queue: WorkQueue[Key] = WorkQueue()
         self._began = asyncio.get_running_loop().time()
         self.cluster = Cluster(api, Store(self._enqueue), progress)
@@ -49,6 +58,8 @@ class Controller:
         return found
 
     def _enqueue(self, key: Key, with_dependents: bool) -> None:
+        if not self._is_leading:
+            return
         self.queue.add(key)
         if with_dependents:
             for dependent in self.cluster.store.dependents(key):
@@ -58,19 +69,33 @@ class Controller:
         """List all objects, and enqueue ours: this finds changes that a watch has missed."""
         for watch in self._watches:
             await watch.list()
+        self._enqueue_all()
+
+    def _enqueue_all(self) -> None:
         for name in OURS:
             for observed in self.cluster.store.all(name):
-                self.queue.add(observed.key)
+                self._enqueue(observed.key, with_dependents=False)
 
     async def run(self, workers: int, resync_seconds: float) -> None:
-        """Reconcile forever, after a complete list: plans from a partial store would be wrong."""
+        """Reconcile forever, after a complete list: plans from a partial store would be wrong.
+
+        With a leadership only while this operator leads; before, it follows the cluster already.
+
+        Raises:
+            LeadershipLost: In a group, if it leads no more.
+        """
         await self._resync_until_done()
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(work(self.queue, self.handle))
             for watch in self._watches:
                 group.create_task(watch.follow())
             group.create_task(self._resync_forever(resync_seconds))
+            if self._leadership is not None:
+                await self._leadership.acquire()
+                group.create_task(self._leadership.keep())
+                self._is_leading = True
+                self._enqueue_all()
+            for _ in range(workers):
+                group.create_task(work(self.queue, self.handle))
 
     async def handle(self, key: Key) -> float | None:
         """Reconcile one object; any error is logged and retried with backoff."""

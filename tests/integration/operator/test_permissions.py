@@ -32,13 +32,18 @@ def granted(name: str, namespace: str) -> list[Json]:
 
 @pytest.fixture
 def restricted(
-    local_cluster: RunningCluster, namespace: Namespace, tmp_path: Path
+    local_cluster: RunningCluster,
+    namespace: Namespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OperatorProcess]:
     """Run the operator as a ServiceAccount that may do what the chart says, and nothing else."""
     local_cluster.install_crds()
     namespace.kubectl("create", "serviceaccount", ACCOUNT)
     manifests = granted(namespace.name, namespace.name)
-    manifests[1]["subjects"][0]["name"] = ACCOUNT
+    for binding in manifests:
+        for subject in binding.get("subjects", ()):
+            subject["name"] = ACCOUNT
     namespace.apply(*manifests)
     config = yaml.safe_load(local_cluster.kubeconfig.read_text(encoding="utf-8"))
     token = namespace.kubectl("create", "token", ACCOUNT, "--duration=1h").strip()
@@ -46,9 +51,9 @@ def restricted(
         user["user"] = {"token": token}
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setenv("PRETRAIN_LEASE", f"{namespace.name}/{namespace.name}")
     with OperatorProcess(kubeconfig, tmp_path) as running:
         yield running
-        running.check()
     for kind in ("clusterrole", "clusterrolebinding"):
         local_cluster.kubectl("delete", kind, namespace.name)
 
@@ -78,4 +83,9 @@ def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_gran
         assert namespace.kubectl("auth", "can-i", verb, "services", account).strip() == "yes"
     log = restricted.log.read_text(encoding="utf-8")
     assert "forbidden: User" not in log, log
+    restricted.stop()
+    lease = namespace.get("lease", namespace.name)
+    assert lease is not None
+    assert lease["spec"]["leaseTransitions"] == 1
+    assert not lease["spec"].get("holderIdentity"), "an operator that stops hands the Lease over"
     tenant.remove()

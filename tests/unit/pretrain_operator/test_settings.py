@@ -14,8 +14,12 @@ def test_settings_are_read_from_the_environment() -> None:
         "PRETRAIN_WORKERS": "4",
         "PRETRAIN_RESYNC_SECONDS": "60",
         "PRETRAIN_PROBE_PORT": "8080",
+        "PRETRAIN_LEASE": "system/operator",
+        "POD_NAME": "operator-abc",
     }
-    assert read_settings(environment) == Settings("research", "apiserver", 4, 60.0, 8080)
+    assert read_settings(environment) == Settings(
+        "research", "apiserver", 4, 60.0, "system/operator", "operator-abc", 8080
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,7 @@ def test_settings_are_read_from_the_environment() -> None:
         ("PRETRAIN_WORKERS", "many"),
         ("PRETRAIN_RESYNC_SECONDS", "-1"),
         ("PRETRAIN_PROBE_PORT", "http"),
+        ("PRETRAIN_LEASE", "operator"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_value(name: str, value: str) -> None:
