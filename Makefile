@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ integration: binaries ## Tests against a real API server and real processes
 
 e2e: binaries ## The whole chain with real pods
 	$(BIN)/python -m pytest tests/e2e
+
+chaos: binaries ## Lost nodes on a real control plane, with Kubernetes' own delays
+	$(BIN)/python -m pytest tests/chaos
 
 cluster: install ## Start Kubernetes on this machine; `python -m pretrain_local down` ends it
 	$(BIN)/python -m pretrain_local up

@@ -38,12 +38,14 @@ class ApiServer:
         """Close the connection."""
         self._client.close()
 
-    def create(self, kind: str, spec: dict[str, Any], dry_run: bool = True) -> ApiResponse:
+    def create(
+        self, kind: str, spec: dict[str, Any], dry_run: bool = True, name: str = NAME
+    ) -> ApiResponse:
         """Return the response to a new object."""
         body = {
             "apiVersion": API_VERSION,
             "kind": kind,
-            "metadata": {"name": NAME},
+            "metadata": {"name": name},
             "spec": spec,
         }
         scope = ["default"] if _NAMESPACED[kind] else []

@@ -31,6 +31,9 @@ RETRY_ANNOTATION = f"{GROUP}/retry"
 """Annotation: a new value (any text) retries a failed object whose spec is unchanged, and resets
 its restart budgets. A finished data kind runs again, to read sources that have changed."""
 
+MAX_NAME = 63
+"""Characters of the name of an object of ours: as many as a label may have."""
+
 LARGEST_INTEGER = 2**63 - 1
 """Largest integer that the API server stores."""
 

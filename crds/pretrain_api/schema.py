@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pretrain_api.kinds import CelRule, Column, Kind
-from pretrain_api.meta import GROUP, VERSION
+from pretrain_api.meta import GROUP, MAX_NAME, VERSION
 
 _DROPPED = frozenset({"title", "$defs", "propertyNames"})
 """Keywords that structural schemas do not have."""
@@ -31,6 +31,17 @@ def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
     return rendered
 
 
+_SHORT_NAME = {
+    "rule": f"size(self.metadata.name) <= {MAX_NAME}",
+    "message": f"metadata.name: has more than {MAX_NAME} characters; use at most {MAX_NAME}",
+    "messageExpression": (
+        "\"metadata.name: '%s' has %d characters; use at most "
+        f'{MAX_NAME}".format([self.metadata.name, size(self.metadata.name)])'
+    ),
+}
+"""A rule of every kind: the name becomes a label of every child."""
+
+
 def crd(kind: Kind) -> dict[str, Any]:
     """Return the CustomResourceDefinition of `kind`, with a status subresource."""
     spec = structural_schema(kind.spec)
@@ -41,6 +52,7 @@ def crd(kind: Kind) -> dict[str, Any]:
         "description": spec.get("description", kind.name),
         "required": ["spec"],
         "properties": {"spec": spec, "status": structural_schema(kind.status)},
+        "x-kubernetes-validations": [_SHORT_NAME],
     }
     names = {
         "kind": kind.name,

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pretrain_api.meta import MAX_NAME
 from pretrain_api.rules import Problem, check
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_MAX_NAME = 63
 
 
 def object_problems(
@@ -24,8 +24,8 @@ def object_problems(
 
 def name_problems(name: str) -> tuple[Problem, ...]:
     """Return the errors of an object's name, which becomes a label of every child."""
-    if len(name) > _MAX_NAME:
-        message = f"{name!r} has {len(name)} characters; use at most {_MAX_NAME}"
+    if len(name) > MAX_NAME:
+        message = f"{name!r} has {len(name)} characters; use at most {MAX_NAME}"
     elif not _NAME.fullmatch(name):
         message = f"{name!r} is no DNS subdomain; use small letters, digits, '-' and '.'"
     else:

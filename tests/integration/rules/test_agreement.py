@@ -11,6 +11,7 @@ from api_server import ApiServer
 from pretrain_api.problems import parse
 from pretrain_api.rules import Severity, check, check_change
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
+from pretrain_operator.admission.objects import name_problems
 from spec_strategies import specs
 
 pytestmark = pytest.mark.integration
@@ -55,6 +56,13 @@ def test_api_server_and_python_say_the_same_of_thousands_of_specs(api_server: Ap
     compare()
     assert seen["accepted"] >= EXAMPLES // 20, seen
     assert seen["rules"] >= EXAMPLES // 4, seen
+
+
+def test_a_name_that_no_label_can_hold_is_refused_in_the_same_words(api_server: ApiServer) -> None:
+    assert api_server.create("PretrainJob", SPEC, name="x" * 63).is_accepted
+    (ours,) = name_problems("x" * 64)
+    response = api_server.create("PretrainJob", SPEC, name="x" * 64)
+    assert [cause.removeprefix("<nil>: ") for cause in response.causes] == [str(ours)]
 
 
 CHANGES: dict[str, tuple[dict[str, Any], bool]] = {
