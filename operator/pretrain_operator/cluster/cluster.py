@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
@@ -28,10 +29,11 @@ from pretrain_operator.cluster.store import Store
 from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION
 from pretrain_operator.observed.errors import NameConflict, Refused, Unavailable
 from pretrain_operator.observed.jobs import ObservedJob
-from pretrain_operator.observed.objects import ObservedObject, controller_of
+from pretrain_operator.observed.objects import Key, ObservedObject, controller_of
 from pretrain_operator.observed.pods import ObservedPod
 from pretrain_operator.observed.states import read_status
 from pretrain_operator.plan.plans import HURRY_SECONDS
+from pretrain_operator.plan.requeue import RESTORE_SECONDS
 from pretrain_operator.plan.secrets import secrets_not_found
 from pretrain_operator.status.events import AnyStatus, status_events
 from pretrain_operator.status.wire import to_wire
@@ -50,6 +52,8 @@ class Cluster:
         self.api, self.store, self.progress = api, store, progress
         self._refusals = RefusalReader(api)
         self._instance = socket.gethostname()
+        self._complete_at: dict[Key, float] = {}
+        """When the children of an object were last known to be there."""
 
     async def jobs(self, owner: ObservedObject, now: datetime) -> tuple[ObservedJob, ...]:
         """Return the Jobs that `owner` controls, with the reason if pods are missing."""
@@ -72,6 +76,31 @@ class Cluster:
                 child = await self._existing(owner, manifest)
             if kind == JOB.kind:
                 self.store.upsert(kind, child)
+        self._complete_at[owner.key] = time.monotonic()
+
+    async def restore(self, owner: ObservedObject, *manifests: Mapping[str, Any]) -> None:
+        """Create again what pods of a Job need and somebody has deleted, of these children.
+
+        A ConfigMap of another name is not what its pods read: the spec was edited since.
+        """
+        now = time.monotonic()
+        if now - self._complete_at.get(owner.key, now - RESTORE_SECONDS) < RESTORE_SECONDS:
+            return
+        *parts, last = manifests
+        job = self.store.job(owner.key.namespace, last["metadata"]["name"])
+        read = job.annotations.get(CONFIG_MAP_ANNOTATION) if job else None
+        for manifest in parts:
+            kind, name = manifest["kind"], manifest["metadata"]["name"]
+            if kind == CONFIG_MAP.kind and name != read:
+                continue
+            if await self.api.create(CHILDREN[kind], manifest) is not None:
+                logger.warning("%s: %s %s was deleted; created it again", owner.key, kind, name)
+        self._complete_at[owner.key] = now
+
+    def forget(self, key: Key) -> None:
+        """Forget what is remembered of an object that is gone."""
+        self.progress.forget(key)
+        self._complete_at.pop(key, None)
 
     async def _existing(self, owner: ObservedObject, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Return the existing object with the name of a child; update it if it is a Service.

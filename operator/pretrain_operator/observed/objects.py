@@ -47,6 +47,8 @@ class ObservedObject:
     deleting: bool
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
+    finalizers: tuple[str, ...] = ()
+    """What has to happen before a deleted object is gone; none of them is ours."""
     parsed: dict[type[BaseModel], BaseModel] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
@@ -95,6 +97,7 @@ def parse_object(kind: str, body: Mapping[str, Any]) -> ObservedObject:
         deleting=meta.get("deletionTimestamp") is not None,
         spec=_mapping(body.get("spec")),
         status=_mapping(body.get("status")),
+        finalizers=tuple(meta.get("finalizers") or ()),
     )
 
 

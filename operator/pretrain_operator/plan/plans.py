@@ -65,6 +65,8 @@ class Plan:
     state: State
     create: StageJob | AttemptJob | None = None
     """The Job to create, together with its ConfigMap and its Service."""
+    keep: StageJob | AttemptJob | None = None
+    """The Job whose pods are starting; what they need is created again if somebody deletes it."""
     resize: JobSize | None = None
     delete: tuple[str, ...] = ()
     """Jobs that are no longer needed."""

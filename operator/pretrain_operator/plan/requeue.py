@@ -8,6 +8,9 @@ from pretrain_operator.observed.states import Phase, State
 from pretrain_operator.plan.plans import Plan
 from pretrain_operator.plan.waiting import missing_pods_seconds
 
+RESTORE_SECONDS = 30.0
+"""How often what starting pods need is looked for: neither Services nor ConfigMaps are watched."""
+
 _SOON_SECONDS, _LATER_SECONDS = 5.0, 30.0
 
 
@@ -17,7 +20,10 @@ def requeue_after_seconds(plan: Plan, observed: Observation, now: datetime) -> f
         return max(0.0, (plan.requeue_at - now).total_seconds())
     if plan.is_polled:
         return observed.poll_seconds
-    return state_seconds(plan.state) or missing_pods_seconds(observed.jobs, now)
+    seconds = state_seconds(plan.state) or missing_pods_seconds(observed.jobs, now)
+    if seconds is None and plan.keep is not None:
+        return RESTORE_SECONDS
+    return seconds
 
 
 def state_seconds(state: State) -> float | None:

@@ -14,6 +14,9 @@ from pretrain_operator.plan.plans import Plan
 from pretrain_operator.plan.requeue import requeue_after_seconds
 from pretrain_operator.reconcile.kinds import KIND_FUNCTIONS, KindFunctions
 
+_ORPHAN = "orphan"
+"""Finalizer of an object whose children were asked to stay."""
+
 _SEARCHES = ThreadPoolExecutor(2, "search")
 """A search shares the interpreter with the event loop: more threads would starve other objects,
 above all after a restart, when every waiting run is planned."""
@@ -27,7 +30,10 @@ async def reconcile(cluster: Cluster, key: Key, now: datetime) -> float | None:
     """
     owner = cluster.store.get(key)
     if owner is None or owner.deleting:
-        cluster.progress.forget(key)
+        cluster.forget(key)
+        if owner is not None and _ORPHAN not in owner.finalizers:
+            # A finalizer of somebody else may keep the object for long, but not what it runs.
+            await cluster.delete_jobs(owner, [job.name for job in cluster.store.jobs(owner)])
         return None
     kind = KIND_FUNCTIONS[key.kind]
     observed = await observe(cluster, owner, kind, now)
@@ -75,6 +81,8 @@ async def carry_out[P: Plan](cluster: Cluster, owner: ObservedObject, plan: P) -
         if plan.create is not None:
             await cluster.require_secrets(owner, plan.create.secrets)
             await cluster.apply(owner, *build_children(owner, plan.create))
+        if plan.keep is not None:
+            await cluster.restore(owner, *build_children(owner, plan.keep))
     except BLOCKING as error:
         plan = plan.blocked(blocked_state(owner, error))
     if plan.delete_owner:

@@ -216,7 +216,8 @@ def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -
         Reason.STAGE_RUNNING if runs else Reason.WAITING_FOR_PODS,
         "; ".join([tasks, *(text for text in notes if text)]),
     )
-    return DataPlan(state, stages=(status,))
+    is_starting = not job.deleting and any(not pod.has_started for pod in job.pods)
+    return DataPlan(state, stages=(status,), keep=planned if is_starting else None)
 
 
 def _replaced(view: StageView, job: ObservedJob, now: datetime) -> DataPlan:

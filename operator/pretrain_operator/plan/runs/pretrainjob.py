@@ -16,6 +16,7 @@ from pretrain_operator.observed.observation import Observation
 from pretrain_operator.observed.states import Phase, find_condition, read_status
 from pretrain_operator.plan.blocked import BLOCKING, blocked_state
 from pretrain_operator.plan.plans import RunPlan
+from pretrain_operator.plan.runs.attempt_ends import job_of
 from pretrain_operator.plan.runs.next_attempt import plan_attempts
 from pretrain_operator.plan.runs.observed_run import ObservedRun, find_profile, read_run
 from pretrain_operator.plan.runs.training_run import plan_attempt_job
@@ -43,7 +44,8 @@ def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
         prediction=admission.plan,
         train_iters=spec.training.train_iters,
     )
-    return _with_expiry(_with_attempt_job(plan, run, now), run, now)
+    plan = _with_starting_job(_with_attempt_job(plan, run, now), run, observed, now)
+    return _with_expiry(plan, run, now)
 
 
 def needs_search(observed: Observation) -> bool:
@@ -78,6 +80,21 @@ def _with_attempt_job(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan
         return replace(plan, create=plan_attempt_job(run, plan.due, now))
     except BLOCKING as error:
         return plan.blocked(blocked_state(run.owner, error))
+
+
+def _with_starting_job(
+    plan: RunPlan, run: ObservedRun, observed: Observation, now: datetime
+) -> RunPlan:
+    """Return `plan` with the Job of the attempt that runs, until rank 0 reports its progress."""
+    last = plan.attempts[-1] if plan.attempts else None
+    job = job_of(last, run.jobs)
+    has_pods = job is not None and bool(job.pods) and not job.suspended
+    if last is None or last.reason is not None or not has_pods or observed.progress is not None:
+        return plan
+    try:
+        return replace(plan, keep=plan_attempt_job(run, last.number, now))
+    except BLOCKING:
+        return plan  # its inputs are gone since: what it reads cannot be told any more
 
 
 def _with_expiry(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan:
