@@ -21,6 +21,8 @@ class PodParts:
     labels: Mapping[str, str]
     grace_seconds: int
     """Time between SIGTERM and SIGKILL, to save its work."""
+    are_spread: bool = False
+    """Whether the pods of these labels go to as many nodes as there are."""
     subdomain: str | None = None
     """Headless Service that gives the pod a DNS name."""
     ports: Sequence[Mapping[str, Any]] = field(default=())
@@ -46,6 +48,7 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
     }
     optional = {
         "subdomain": parts.subdomain,
+        "topologySpreadConstraints": [_spread(parts.labels)] if parts.are_spread else [],
         "serviceAccountName": placement.service_account,
         "priorityClassName": placement.priority_class,
         "nodeSelector": dict(placement.node_selector),
@@ -54,6 +57,16 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
     }
     spec.update({key: value for key, value in optional.items() if value})
     return {"metadata": {"labels": dict(parts.labels)}, "spec": spec}
+
+
+def _spread(labels: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        # A node may hold several pods of a run if there are too few nodes.
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(labels)},
+    }
 
 
 def _tolerations(placement: Placement) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str,
         secrets=attempt.secrets,
         labels={**owner_labels(owner.key), **labels},
         grace_seconds=run.spec.checkpoint.grace_period,
+        are_spread=run.spec.parallelism.nodes > 1,
         subdomain=service_name(owner.key.name),
         ports=({"name": "progress", "containerPort": paths.PROGRESS_PORT, "protocol": "TCP"},),
     )

@@ -14,12 +14,15 @@ from pretrain_operator.observed.objects import Key
 from pretrain_operator.observed.pods import ObservedPod
 
 TIMEOUT_SECONDS = 1.0
-INTERVAL_SECONDS = 2.0
+FIRST_INTERVAL_SECONDS, LAST_INTERVAL_SECONDS = 2.0, 15.0
+"""A run is polled often while people watch it start, and ever more seldom later."""
+_INTERVALS_OF_AGE = 10
+"""Between two polls a run gets older by this part of its age."""
 MAX_BYTES = 64 * 1024
 """Longest response that is read: it becomes part of a status."""
 
-_RUNS_PER_INTERVAL = 100
-"""With more runs than this, each is polled less often, to bound the rate of status writes."""
+_POLLS_PER_SECOND = 50.0
+"""With many runs each is polled less often, to bound the rate of status writes."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class _Poll:
 
     at: float
     """Monotonic time, in seconds."""
+    since: float
+    """When the pod was polled first."""
     pod_uid: str
     progress: Progress | None
 
@@ -40,10 +45,12 @@ class ProgressReader:
         self._polls: dict[Key, _Poll] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    @property
-    def interval_seconds(self) -> float:
-        """Return the seconds between two polls of one run."""
-        return INTERVAL_SECONDS * max(1.0, len(self._polls) / _RUNS_PER_INTERVAL)
+    def interval_seconds(self, key: Key) -> float:
+        """Return the seconds between two polls of a run, at its age."""
+        last = self._polls.get(key)
+        age = last.at - last.since if last is not None else 0.0
+        wanted = min(LAST_INTERVAL_SECONDS, max(FIRST_INTERVAL_SECONDS, age / _INTERVALS_OF_AGE))
+        return max(wanted, len(self._polls) / _POLLS_PER_SECOND)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -61,11 +68,13 @@ class ProgressReader:
         poll is retried soon.
         """
         now, last = time.monotonic(), self._polls.get(key)
-        is_recent = last is not None and now - last.at < self.interval_seconds * 0.9
-        if last is not None and is_recent and last.pod_uid == pod.uid:
+        is_recent = last is not None and now - last.at < self.interval_seconds(key) * 0.9
+        is_same = last is not None and last.pod_uid == pod.uid
+        if last is not None and is_recent and is_same:
             return last.progress
         progress = await self._poll(pod)
-        self._polls[key] = _Poll(now, pod.uid, progress)
+        since = last.since if last is not None and is_same else now
+        self._polls[key] = _Poll(now, since, pod.uid, progress)
         return progress
 
     async def _poll(self, pod: ObservedPod) -> Progress | None:

@@ -37,6 +37,7 @@ class Controller:
     ) -> None:
         self._leadership = leadership
         self._is_leading = leadership is None
+        self._is_listing = False
         self.queue: WorkQueue[Key] = WorkQueue()
         self._began = asyncio.get_running_loop().time()
         self.cluster = Cluster(api, Store(self._enqueue), progress)
@@ -60,10 +61,11 @@ class Controller:
     def _enqueue(self, key: Key, with_dependents: bool) -> None:
         if not self._is_leading:
             return
-        self.queue.add(key)
+        has_changed = not self._is_listing
+        self.queue.add(key, has_changed=has_changed)
         if with_dependents:
             for dependent in self.cluster.store.dependents(key):
-                self.queue.add(dependent)
+                self.queue.add(dependent, has_changed=has_changed)
 
     async def resync(self) -> None:
         """List all objects, and enqueue ours: this finds changes that a watch has missed."""
@@ -74,7 +76,8 @@ class Controller:
     def _enqueue_all(self) -> None:
         for name in OURS:
             for observed in self.cluster.store.all(name):
-                self._enqueue(observed.key, with_dependents=False)
+                if self._is_leading:
+                    self.queue.add(observed.key, has_changed=False)
 
     async def run(self, workers: int, resync_seconds: float) -> None:
         """Reconcile forever, after a complete list: plans from a partial store would be wrong.
@@ -84,7 +87,9 @@ class Controller:
         Raises:
             LeadershipLost: In a group, if it leads no more.
         """
+        self._is_listing = True  # all that there is: nothing of it has changed just now
         await self._resync_until_done()
+        self._is_listing = False
         async with asyncio.TaskGroup() as group:
             for watch in self._watches:
                 group.create_task(watch.follow())

@@ -1,4 +1,7 @@
-"""The work queue: each key at most once, never processed concurrently, failures with backoff."""
+"""The work queue: each key at most once, never processed concurrently, failures with backoff.
+
+Keys that have changed come before those that are only looked at again, as all are after a restart.
+"""
 
 import asyncio
 import heapq
@@ -7,6 +10,9 @@ from collections.abc import Awaitable, Callable, Hashable
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 120.0
+
+_TURN = 8
+"""Every so many keys one that has not changed comes first, so that none waits for ever."""
 
 
 class WorkQueue[K: Hashable]:
@@ -18,7 +24,10 @@ class WorkQueue[K: Hashable]:
     def __init__(self) -> None:
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
-        self._count = 0
+        self._ready: tuple[list[tuple[float, int, K]], ...] = ([], [])
+        """Keys that are due: those that have changed, and the others."""
+        self._unchanged: set[K] = set()
+        self._count = self._taken = 0
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
@@ -33,11 +42,17 @@ class WorkQueue[K: Hashable]:
         now = asyncio.get_running_loop().time()
         return max((now - due for due in self._due.values()), default=0.0)
 
-    def add(self, key: K, delay: float = 0.0) -> None:
+    def add(self, key: K, delay: float = 0.0, has_changed: bool = True) -> None:
         """Make `key` due after `delay` seconds, unless it is due earlier already."""
         due = asyncio.get_running_loop().time() + delay
         if key in self._due and self._due[key] <= due:
-            return
+            if not (has_changed and key in self._unchanged and delay == 0.0):
+                return
+            due = self._due[key]
+        if has_changed:
+            self._unchanged.discard(key)
+        elif key not in self._due:
+            self._unchanged.add(key)
         self._due[key] = due
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, key))
@@ -83,18 +98,29 @@ class WorkQueue[K: Hashable]:
     def _take(self) -> tuple[K | None, float | None]:
         """Return a key to process, or the seconds to wait for one."""
         now = asyncio.get_running_loop().time()
-        while self._heap:
-            due, _, key = self._heap[0]
-            if self._due.get(key) != due or key in self._busy:
-                heapq.heappop(self._heap)  # outdated, or pushed again by `done`
-                continue
-            if due > now:
-                return None, due - now
-            heapq.heappop(self._heap)
-            del self._due[key]
-            self._busy.add(key)
-            return key, None
-        return None, None
+        while self._heap and (self._heap[0][0] <= now or not self._is_current(self._heap[0])):
+            entry = heapq.heappop(self._heap)
+            if self._is_current(entry):
+                heapq.heappush(self._ready[entry[2] in self._unchanged], entry)
+        is_turn = self._taken % _TURN == _TURN - 1
+        for ready in reversed(self._ready) if is_turn else self._ready:
+            while ready:
+                entry = heapq.heappop(ready)
+                if self._is_current(entry):
+                    return self._start(entry[2]), None
+        return None, self._heap[0][0] - now if self._heap else None
+
+    def _is_current(self, entry: tuple[float, int, K]) -> bool:
+        """Return whether an entry still says when its key is due; a busy key comes again."""
+        due, _, key = entry
+        return self._due.get(key) == due and key not in self._busy
+
+    def _start(self, key: K) -> K:
+        del self._due[key]
+        self._unchanged.discard(key)
+        self._busy.add(key)
+        self._taken += 1
+        return key
 
 
 async def work[K: Hashable](

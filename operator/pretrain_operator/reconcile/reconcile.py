@@ -54,7 +54,7 @@ async def observe[P: Plan](
         pods=cluster.store.pods(owner),
         related=collect_related(cluster.store, owner),
         progress=await cluster.read_progress(owner, kind.polled_pod(jobs)),
-        poll_seconds=cluster.progress.interval_seconds,
+        poll_seconds=cluster.progress.interval_seconds(owner.key),
     )
 
 

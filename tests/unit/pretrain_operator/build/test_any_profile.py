@@ -41,6 +41,7 @@ POD_FIELDS = {
     "priorityClassName",
     "nodeSelector",
     "tolerations",
+    "topologySpreadConstraints",
     "imagePullSecrets",
 }
 """All fields of a pod that we set: none of hostNetwork, hostPID, initContainers, …"""

@@ -14,7 +14,12 @@ from memory_server import MemoryServer
 from pretrain_api.v1alpha1.progress import Progress
 from pretrain_operator.cluster import progress as polling
 from pretrain_operator.cluster.api import Api
-from pretrain_operator.cluster.progress import INTERVAL_SECONDS, MAX_BYTES, ProgressReader
+from pretrain_operator.cluster.progress import (
+    FIRST_INTERVAL_SECONDS,
+    LAST_INTERVAL_SECONDS,
+    MAX_BYTES,
+    ProgressReader,
+)
 from pretrain_operator.observed.objects import Key
 
 RUN = Key("PretrainJob", "default", "run")
@@ -170,7 +175,7 @@ def test_a_run_is_polled_once_in_an_interval_whether_it_answers_or_not(
         if is_answered:
             server.progress[pod.name] = b'{"step": 3}'
         requests = []
-        for seconds in (0.0, INTERVAL_SECONDS / 2, INTERVAL_SECONDS / 2):
+        for seconds in (0.0, FIRST_INTERVAL_SECONDS / 2, FIRST_INTERVAL_SECONDS / 2):
             clock.now += seconds
             result = await reader.read(RUN, pod)
             assert result == (Progress(step=3) if is_answered else None)
@@ -197,11 +202,30 @@ def test_polls_of_many_runs_are_bounded_and_forgotten(clock: Clock) -> None:
         for _ in range(20):
             for key in keys:
                 await reader.read(key, make_pod(job=key.name))
-            clock.now += INTERVAL_SECONDS / 2
+            clock.now += FIRST_INTERVAL_SECONDS / 2
         for key in keys:
             reader.forget(key)
-        assert reader.interval_seconds == INTERVAL_SECONDS
+        assert reader.interval_seconds(keys[0]) == FIRST_INTERVAL_SECONDS
         return len(server.requests)
 
-    first_polls, seconds = 400, 10 * INTERVAL_SECONDS
+    first_polls, seconds = 400, 10 * FIRST_INTERVAL_SECONDS
     assert steps_with(steps) <= 2 * first_polls + 60 * seconds
+
+
+def test_a_run_is_polled_ever_more_seldom_and_its_next_pod_often_again(clock: Clock) -> None:
+    async def steps(reader: ProgressReader, server: MemoryServer) -> list[int]:
+        polls = []
+        for pod in (make_pod(job="run-a1"), make_pod(job="run-a2")):
+            for _ in range(3):  # ten minutes each
+                before = len(server.requests)
+                for _ in range(600):
+                    await reader.read(RUN, pod)
+                    clock.now += 1.0
+                polls.append(len(server.requests) - before)
+        return polls
+
+    first, second, third, again, *_ = steps_with(steps)
+    assert first > 40 + 20
+    assert second == third
+    assert 600 / LAST_INTERVAL_SECONDS <= second <= 1.1 * 600 / LAST_INTERVAL_SECONDS + 1
+    assert again == first

@@ -45,6 +45,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue: WorkQueue[str] = WorkQueue()
         self.due: dict[str, float] = {}
         self.busy: set[str] = set()
+        self.unchanged: set[str] = set()
+        self.taken = 0
         self.failures = dict.fromkeys(KEYS, 0)
 
     def teardown(self) -> None:
@@ -60,17 +62,22 @@ class QueueMachine(RuleBasedStateMachine):
         now = self.loop.now
         return {key: at for key, at in self.due.items() if at <= now and key not in self.busy}
 
-    def is_due_after(self, key: str, delay: float) -> None:
+    def is_due_after(self, key: str, delay: float, has_changed: bool = True) -> None:
         at = self.loop.now + delay
+        is_earlier = key not in self.due or at < self.due[key]
+        if has_changed and (is_earlier or delay == 0.0):
+            self.unchanged.discard(key)
+        elif key not in self.due:
+            self.unchanged.add(key)
         self.due[key] = min(at, self.due.get(key, at))
 
-    @rule(key=keys, delay=delays)
-    def add(self, key: str, delay: float) -> None:
+    @rule(key=keys, delay=delays, has_changed=st.booleans())
+    def add(self, key: str, delay: float, has_changed: bool) -> None:
         async def steps() -> None:
-            self.queue.add(key, delay)
+            self.queue.add(key, delay, has_changed)
 
         self.run(steps())
-        self.is_due_after(key, delay)
+        self.is_due_after(key, delay, has_changed)
 
     @rule(seconds=delays)
     def wait(self, seconds: float) -> None:
@@ -97,12 +104,21 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ready())
     @rule()
     def take(self) -> None:
-        """A worker gets a key that has been due for longest."""
+        """A worker gets the key that has been due for longest, of those that have changed."""
         ready = self.ready()
         key = self.run(asyncio.wait_for(self.queue.get(), 1))
-        assert ready[key] == min(ready.values())
+        changed = {one: at for one, at in ready.items() if one not in self.unchanged}
+        others = {one: at for one, at in ready.items() if one in self.unchanged}
+        is_turn = self.taken % 8 == 7
+        first = (others or changed) if is_turn else (changed or others)
+        assert first.get(key) == min(first.values())
+        self.is_taken(key)
+
+    def is_taken(self, key: str) -> None:
         del self.due[key]
+        self.unchanged.discard(key)
         self.busy.add(key)
+        self.taken += 1
 
     @precondition(lambda self: not self.ready())
     @rule()
@@ -139,8 +155,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert taken == (None if key in self.busy else key)
         self.is_due_after(key, 0.0)
         if taken is not None:
-            del self.due[key]
-            self.busy.add(key)
+            self.is_taken(key)
 
     @precondition(lambda self: self.busy)
     @rule(data=st.data())
@@ -157,6 +172,36 @@ class QueueMachine(RuleBasedStateMachine):
 
 QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestQueueAgainstAModel = QueueMachine.TestCase
+
+
+def test_a_change_does_not_wait_for_all_that_is_looked_at_after_a_restart() -> None:
+    async def steps() -> list[int]:
+        queue: WorkQueue[int] = WorkQueue()
+        for key in range(5000):
+            queue.add(key, has_changed=False)
+        queue.add(4000)  # was queued already
+        queue.add(9999)
+        return [await queue.get() for _ in range(16)]
+
+    first = asyncio.run(steps())
+    assert first[:2] == [4000, 9999]
+    assert first[2:] == list(range(14))
+
+
+def test_what_has_not_changed_gets_its_turn_while_changes_go_on() -> None:
+    async def steps() -> int:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.add("unchanged", has_changed=False)
+        for turn in range(100):
+            queue.add("changes")
+            queue.add("too")
+            key = await queue.get()
+            queue.done(key)
+            if key == "unchanged":
+                return turn
+        return 100
+
+    assert asyncio.run(steps()) <= 8
 
 
 def test_a_key_whose_handler_dies_can_be_processed_again() -> None:
