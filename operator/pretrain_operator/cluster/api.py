@@ -1,7 +1,7 @@
 """Requests to the API server: create, server-side apply, list, get, patch and delete."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -113,8 +113,10 @@ class Api:
 
     async def watch(
         self, resource: Resource, namespace: str | None, labels: str | None, version: str
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Yield the changes since `version`, and bookmarks, until the server ends the response.
+
+        The first is a bookmark of `version`: the server has accepted the request.
 
         Raises:
             Expired: If the server has forgotten the changes since `version`.
@@ -132,6 +134,7 @@ class Api:
             _request_timeout=_WATCH_TIMEOUT,
         )
         try:
+            yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
             async for line in _lines(response.content):
                 change = json.loads(line)
                 if change["type"] == "ERROR":

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from pretrain_operator.observed.errors import Refused, Unavailable
 
 logger = logging.getLogger("pretrain_operator")
 
-_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 1.0, 30.0
+_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.2, 30.0
+_HEALTHY_SECONDS = 5.0
+"""After a response that lasted for so long the next request follows at once."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class WatchState:
     listed_at: float | None = None
     """When all objects were last listed. `None` means never."""
     heard_at: float | None = None
-    """When the server last sent something: a list, a change or a bookmark."""
+    """When the watch last heard something: its first list, a change or a bookmark."""
     problem: str = ""
     """Why the last request failed. Empty means that it did not."""
     refusal: str = ""
@@ -72,7 +75,9 @@ class Watch:
             raise
         self._store.replace(resource.kind, items, version)
         self._version = version
-        self.state.listed_at = self._heard()
+        self.state.listed_at = self._clock()
+        if self.state.heard_at is None:
+            self._heard()
 
     async def follow(self) -> None:
         """Store every change since the first list, forever; errors are logged and waited for."""
@@ -81,37 +86,39 @@ class Watch:
             began = self._clock()
             try:
                 await self._follow_once()
-            except Expired:
-                logger.info("%s: too far behind; lists anew", self.state.resource.plural)
-                self._version = ""
             except (Refused, Unavailable) as error:
-                self.state.fail(error)
                 logger.warning("cannot watch %s: %s", self.state.resource.plural, error)
-                if self._clock() - began > _MAX_BACKOFF_SECONDS:
-                    backoff = _FIRST_BACKOFF_SECONDS
-                await asyncio.sleep(backoff * random.uniform(0.75, 1.25))
-                backoff = min(_MAX_BACKOFF_SECONDS, backoff * 2)
+                self.state.fail(error)
+                if isinstance(error, Expired):
+                    self._version = ""
+            if self._clock() - began > _HEALTHY_SECONDS:
+                backoff = _FIRST_BACKOFF_SECONDS
+                continue
+            # Also a server that ends every response at once must not be asked without a pause.
+            await asyncio.sleep(backoff * random.uniform(0.75, 1.25))
+            backoff = min(_MAX_BACKOFF_SECONDS, backoff * 2)
 
     async def _follow_once(self) -> None:
         """Store changes until the server ends the response."""
         if not self._version:
             await self.list()
+            self._heard()
         resource = self.state.resource
         namespace = self._scope.namespace if resource.namespaced else None
-        changes = self._api.watch(resource, namespace, self._scope.labels, self._version)
-        async for change in changes:
-            self._store_change(change["type"], change["object"])
-            self._version = str(change["object"]["metadata"]["resourceVersion"])
-            self._heard()
+        opened = self._api.watch(resource, namespace, self._scope.labels, self._version)
+        async with aclosing(opened) as changes:
+            async for change in changes:
+                self._store_change(change["type"], change["object"])
+                self._version = str(change["object"]["metadata"]["resourceVersion"])
+                self._heard()
 
     def _store_change(self, kind_of_change: str, body: Mapping[str, Any]) -> None:
         if kind_of_change != "BOOKMARK":
             self._store.observe(self.state.resource.kind, body, kind_of_change == "DELETED")
 
-    def _heard(self) -> float:
+    def _heard(self) -> None:
         self.state.problem = self.state.refusal = ""
         self.state.heard_at = self._clock()
-        return self.state.heard_at
 
     @staticmethod
     def _clock() -> float:

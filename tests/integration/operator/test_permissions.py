@@ -79,8 +79,14 @@ def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_gran
     reasons = {item["reason"] for item in namespace.list("events")}
     assert {"Accepted", "WaitingForPods", "StageFinished", "Complete"} <= reasons
     account = f"--as=system:serviceaccount:{namespace.name}:{ACCOUNT}"
-    for verb in ("get", "create", "patch"):  # the Service of a run
-        assert namespace.kubectl("auth", "can-i", verb, "services", account).strip() == "yes"
+    for verb, resource in (
+        ("get", "services"),  # of a run
+        ("create", "services"),
+        ("patch", "services"),
+        ("delete", "pods"),  # when a node is lost
+        ("patch", "pods/status"),
+    ):
+        assert namespace.kubectl("auth", "can-i", verb, resource, account).strip() == "yes"
     log = restricted.log.read_text(encoding="utf-8")
     assert "forbidden: User" not in log, log
     restricted.stop()
