@@ -1,5 +1,6 @@
 """ComputeProfile: the platform team's description of nodes, for every run that uses them."""
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
@@ -98,6 +99,12 @@ class Volume(ApiModel):
         return self
 
 
+NamespacePattern = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$")
+]
+"""A namespace's name, in which `*` stands for any characters."""
+
+
 class PodResources(ApiModel):
     """Requests and limits of one kind of pod, as Kubernetes quantities."""
 
@@ -158,6 +165,15 @@ class ComputeProfileSpec(ApiModel):
 
     pods: PodDefaults = PodDefaults()
     """Defaults of every workload pod."""
+
+    allowed_namespaces: Annotated[list[NamespacePattern], Field(max_length=256)] = []
+    """Namespaces whose objects may use it, by name or by a pattern such as `team-*`. Unset means
+    all: then whoever may create our objects anywhere can use its volumes and its nodes."""
+
+    def is_for(self, namespace: str) -> bool:
+        """Return whether objects of a namespace may use it."""
+        patterns = self.allowed_namespaces
+        return not patterns or any(fnmatchcase(namespace, pattern) for pattern in patterns)
 
 
 class ComputeProfileStatus(ApiModel):

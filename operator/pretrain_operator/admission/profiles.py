@@ -10,13 +10,27 @@ from pretrain_operator.observed.errors import DependencyNotReady
 from pretrain_operator.observed.objects import ObservedObject, read_spec
 
 
-def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) -> ComputeProfileSpec:
+def choose_profile(
+    ref: Reference | None, profiles: Sequence[ObservedObject], namespace: str
+) -> ComputeProfileSpec:
     """Return the profile that `ref` names; without `ref`, the default or the only profile.
+
+    Args:
+        ref: `spec.profileRef` of an object.
+        profiles: All of the cluster; those for other namespaces do not count.
+        namespace: The object's namespace.
 
     Raises:
         DependencyNotReady: If there is no such profile, more than one default, or it is invalid.
     """
-    profile = _named(ref.name, profiles) if ref else _default(profiles)
+    allowed = [profile for profile in profiles if _is_for(profile, namespace)]
+    if ref and ref.name in {profile.key.name for profile in profiles if profile not in allowed}:
+        raise DependencyNotReady(
+            Reason.PROFILE_NOT_FOUND,
+            f"spec.profileRef.name: ComputeProfile {ref.name!r} is not for namespace "
+            f"{namespace!r} (its spec.allowedNamespaces); {_available(allowed)}",
+        )
+    profile = _named(ref.name, allowed) if ref else _default(allowed)
     try:
         return read_spec(ComputeProfileSpec, profile)
     except InvalidManifest as error:
@@ -24,6 +38,13 @@ def choose_profile(ref: Reference | None, profiles: Sequence[ObservedObject]) ->
         raise DependencyNotReady(
             Reason.PROFILE_NOT_FOUND, f"ComputeProfile {name} is invalid: {error}"
         ) from None
+
+
+def _is_for(profile: ObservedObject, namespace: str) -> bool:
+    try:
+        return read_spec(ComputeProfileSpec, profile).is_for(namespace)
+    except InvalidManifest:
+        return True  # whoever uses it is told what is wrong with it
 
 
 def _named(name: str, profiles: Sequence[ObservedObject]) -> ObservedObject:

@@ -55,7 +55,8 @@ def related_objects(
     """Return what a run in `namespace` refers to; `nodes` take precedence over its profile."""
     missing, profile = [], nodes
     try:
-        profile = nodes or choose_profile(spec.profile_ref, objects.all("ComputeProfile"))
+        profiles = objects.all("ComputeProfile")
+        profile = nodes or choose_profile(spec.profile_ref, profiles, namespace)
     except DependencyNotReady as error:
         missing.append(f"{error.message}; memory and time are not checked")
     name = spec.data.dataset_ref.name

@@ -95,7 +95,7 @@ def read_audit(namespace: str, name: str, seconds: int, reads_blocks: bool) -> A
 
 def _read(owner: ObservedObject, reading: _Reading) -> str:
     try:
-        profile = choose_profile(reading.profile_ref, read_profiles())
+        profile = choose_profile(reading.profile_ref, read_profiles(), owner.key.namespace)
     except DependencyNotReady as error:
         raise InvalidManifest([str(error)]) from None
     reader = ReaderJob(

@@ -24,7 +24,8 @@ def plan_data_object(observed: Observation, now: datetime) -> DataPlan:
         item = read_data_object(owner, observed.related)
         if status.artifact is not None and status.spec_digest == item.digest:
             return DataPlan(_complete(f"complete: {status.artifact.uri}"))
-        profile = choose_profile(item.spec.profile_ref, observed.related.all("ComputeProfile"))
+        profiles = observed.related.all("ComputeProfile")
+        profile = choose_profile(item.spec.profile_ref, profiles, owner.key.namespace)
     except BLOCKING as error:
         return DataPlan(_unless_complete(blocked_state(owner, error), owner, status))
     chain = plan_chain(item, plan_placement(profile, "data"))

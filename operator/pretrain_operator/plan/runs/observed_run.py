@@ -73,10 +73,12 @@ class ObservedRun:
         )
 
 
-def find_profile(spec: PretrainJobSpec, related: ListedObjects) -> ComputeProfileSpec | None:
+def find_profile(
+    spec: PretrainJobSpec, namespace: str, related: ListedObjects
+) -> ComputeProfileSpec | None:
     """Return the ComputeProfile of a run; `None` while there is no usable one."""
     try:
-        return choose_profile(spec.profile_ref, related.all("ComputeProfile"))
+        return choose_profile(spec.profile_ref, related.all("ComputeProfile"), namespace)
     except DependencyNotReady:
         return None
 

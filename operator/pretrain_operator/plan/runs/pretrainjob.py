@@ -33,7 +33,7 @@ def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
     except InvalidManifest:
         problems = refusals(object_problems(owner.key.kind, owner.key.name, owner.spec))
         return replace(_invalid(owner, problems), attempts=tuple(status.attempts))
-    profile = find_profile(spec, observed.related)
+    profile = find_profile(spec, owner.key.namespace, observed.related)
     admission = _admit(observed, spec, profile)
     if admission.errors and not has_started(observed):
         return replace(_invalid(owner, admission.errors), prediction=admission.plan)

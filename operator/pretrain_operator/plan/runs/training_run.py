@@ -30,7 +30,8 @@ def plan_attempt_job(run: ObservedRun, number: int, now: datetime) -> AttemptJob
         InvalidManifest: If its inputs do not fit it.
     """
     spec = run.spec
-    profile = run.profile or choose_profile(spec.profile_ref, run.related.all("ComputeProfile"))
+    profiles = run.related.all("ComputeProfile")
+    profile = run.profile or choose_profile(spec.profile_ref, profiles, run.owner.key.namespace)
     opened = open_inputs(run)
     name = attempt_job_name(run.owner.key.name, number)
     return AttemptJob(

@@ -148,10 +148,10 @@ def test_the_choice_of_a_profile_does_not_depend_on_the_order_of_the_list(
     for order in permutations(profiles):
         if want is None:
             with pytest.raises(DependencyNotReady, match=r"^spec\.profileRef") as caught:
-                choose_profile(ref, order)
+                choose_profile(ref, order, "default")
             assert caught.value.reason is Reason.PROFILE_NOT_FOUND
         else:
-            assert choose_profile(ref, order).accelerator.per_node == want + 1
+            assert choose_profile(ref, order, "default").accelerator.per_node == want + 1
 
 
 def test_a_default_that_is_invalid_is_not_replaced_by_another_profile() -> None:
@@ -165,7 +165,7 @@ def test_a_default_that_is_invalid_is_not_replaced_by_another_profile() -> None:
     with pytest.raises(
         DependencyNotReady, match=r"ComputeProfile gpu is invalid: spec\.accelerator"
     ):
-        choose_profile(None, [broken, profile("cpu", None, 1)])
+        choose_profile(None, [broken, profile("cpu", None, 1)], "default")
 
 
 @given(st.text(max_size=70))
