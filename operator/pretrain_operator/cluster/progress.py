@@ -16,7 +16,7 @@ from pretrain_operator.observed.pods import ObservedPod
 TIMEOUT_SECONDS = 1.0
 FIRST_INTERVAL_SECONDS, LAST_INTERVAL_SECONDS = 2.0, 15.0
 """A run is polled often while people watch it start, and ever more seldom later."""
-_INTERVALS_OF_AGE = 10
+_INTERVALS_OF_AGE = 20
 """Between two polls a run gets older by this part of its age."""
 MAX_BYTES = 64 * 1024
 """Longest response that is read: it becomes part of a status."""
