@@ -113,8 +113,14 @@ class Watch:
                 self._heard()
 
     def _store_change(self, kind_of_change: str, body: Mapping[str, Any]) -> None:
-        if kind_of_change != "BOOKMARK":
+        if kind_of_change == "BOOKMARK":
+            return
+        try:
             self._store.observe(self.state.resource.kind, body, kind_of_change == "DELETED")
+        except Exception:
+            # One object that cannot be read must not keep the others from being followed.
+            name = body.get("metadata", {}).get("name")
+            logger.exception("%s %s: an error of ours", self.state.resource.kind, name)
 
     def _heard(self) -> None:
         self.state.problem = self.state.refusal = ""

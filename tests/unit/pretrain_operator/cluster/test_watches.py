@@ -110,6 +110,16 @@ def test_changes_are_stored_and_the_next_stream_begins_where_the_last_one_ended(
     assert watch.state.problem == ""
 
 
+def test_an_object_that_cannot_be_read_does_not_hide_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = {"type": "ADDED", "object": {"metadata": {"name": "broken", "resourceVersion": "11"}}}
+    server, store, _ = follow([broken, change("ADDED", "new", "12")])
+    assert names(store) == {"listed", "new"}
+    assert server.versions == ["10", "12"]
+    assert "DataPipeline broken: an error of ours" in caplog.text
+
+
 def test_an_object_of_a_megabyte_is_one_line() -> None:
     large = change("ADDED", "large", "11", status={"message": "x" * 1_000_000})
     _, store, _ = follow([large])
