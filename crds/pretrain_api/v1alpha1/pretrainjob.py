@@ -14,6 +14,9 @@ from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.progress import CheckpointStatus, Progress, TrainingSummary
 from pretrain_api.v1alpha1.training import TrainingSpec
 
+MAX_AVOIDED = 16
+"""Most nodes that an attempt avoids."""
+
 
 class DataSpec(ApiModel):
     """Training data."""
@@ -111,6 +114,16 @@ class LossSpike(ApiModel):
     """Steps that a step is compared with."""
 
 
+class AvoidNodes(ApiModel):
+    """Nodes on which pods of a run were lost or killed again and again."""
+
+    after_failures: Annotated[int, Field(ge=1, le=100)] = 2
+    """Ends of attempts that a node is to blame for, before the next attempts avoid it."""
+
+    for_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    """How long such an end counts."""
+
+
 class RecoverySpec(ApiModel):
     """When an attempt has failed, and what happens then."""
 
@@ -125,6 +138,9 @@ class RecoverySpec(ApiModel):
     step_within: Annotated[Duration, Field(ge=10, le=86400)] = 600
     """Longest time in which the ranks get no further: no step, no batch of an evaluation, no part
     of a checkpoint. Beyond it, the attempt ends as a hang, and says where each rank is."""
+
+    avoid_nodes: AvoidNodes = AvoidNodes()
+    """Which nodes the pods of the next attempt avoid, as far as there is room on others."""
 
     loss_spike: LossSpike = LossSpike()
     """When the loss spikes, and what happens then."""
@@ -216,6 +232,9 @@ class AttemptCause(ApiModel):
     message: Annotated[str, Field(max_length=1024)] = ""
     """One sentence: the pod, and what has happened to it."""
 
+    node: str | None = None
+    """The node that is to blame. Unset means that none is."""
+
 
 class AttemptStatus(ApiModel):
     """One attempt: one Indexed Job."""
@@ -234,6 +253,12 @@ class AttemptStatus(ApiModel):
 
     cause: AttemptCause | None = None
     """Why it ends. Unset before, and once `reason` says it."""
+
+    node: str | None = None
+    """The node that is to blame for its end: a pod was lost or killed there."""
+
+    avoids: Annotated[list[str], Field(max_length=MAX_AVOIDED)] = []
+    """Nodes that its pods avoid: too many attempts were lost there."""
 
     started_at: str | None = None
     """When it started, RFC 3339."""

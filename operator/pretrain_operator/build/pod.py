@@ -21,6 +21,8 @@ class PodParts:
     labels: Mapping[str, str]
     grace_seconds: int
     """Time between SIGTERM and SIGKILL, to save its work."""
+    avoided_nodes: Sequence[str] = ()
+    """Nodes that it avoids, as far as there is room on others."""
     are_spread: bool = False
     """Whether the pods of these labels go to as many nodes as there are."""
     subdomain: str | None = None
@@ -48,6 +50,7 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
     }
     optional = {
         "subdomain": parts.subdomain,
+        "affinity": _away_from(parts.avoided_nodes),
         "topologySpreadConstraints": [_spread(parts.labels)] if parts.are_spread else [],
         "serviceAccountName": placement.service_account,
         "priorityClassName": placement.priority_class,
@@ -57,6 +60,15 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
     }
     spec.update({key: value for key, value in optional.items() if value})
     return {"metadata": {"labels": dict(parts.labels)}, "spec": spec}
+
+
+def _away_from(nodes: Sequence[str]) -> dict[str, Any]:
+    """Return an affinity for other nodes than these: with no other left, a run must go on."""
+    if not nodes:
+        return {}
+    names = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in nodes]
+    term = {"weight": 100, "preference": {"matchFields": names}}
+    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
 def _spread(labels: Mapping[str, str]) -> dict[str, Any]:

@@ -47,6 +47,9 @@ class Failure:
     """Value of an `ExitClass`, or `UNREPORTED`."""
     message: str
     rank: int | None = None
+    node: str | None = None
+    """The node that is to blame: the pod was lost or killed there, and its program did not say
+    why. `None` means that none is."""
 
     @property
     def is_final(self) -> bool:
@@ -73,7 +76,7 @@ def pod_failure(pod: ObservedPod) -> Failure | None:
     """Return why `pod` failed; `None` if it has not failed."""
     if _is_evicted_for_usage(pod):
         message = f"node {pod.node} has evicted pod {pod.name}: {pod.message or 'no reason given'}"
-        return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank)
+        return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank, pod.node)
     if pod.disruption in _PREEMPTIONS and not pod.is_unreachable:
         why = ": ".join(part for part in (pod.reason or pod.disruption, pod.message) if part)
         message = f"pod {pod.name} had to leave node {pod.node} ({why})"
@@ -84,7 +87,7 @@ def pod_failure(pod: ObservedPod) -> Failure | None:
         return None
     why = ": ".join(part for part in (pod.reason or pod.disruption, pod.message) if part)
     message = f"pod {pod.name} was lost with node {pod.node}" + (f" ({why})" if why else "")
-    return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank)
+    return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank, pod.node)
 
 
 def _container_failure(pod: ObservedPod) -> Failure:
@@ -101,8 +104,9 @@ def _container_failure(pod: ObservedPod) -> Failure:
     codes = {final.exit_code: final.value for final in ExitClass if final.is_final}
     if end.exit_code in codes:
         return Failure(codes[end.exit_code], message, pod.rank)
-    killed = end.exit_code > 128 or pod.disruption != ""
-    return Failure(ExitClass.INFRASTRUCTURE if killed else UNREPORTED, message, pod.rank)
+    if end.exit_code > 128 or pod.disruption:
+        return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank, pod.node)
+    return Failure(UNREPORTED, message, pod.rank)
 
 
 def most_informative(failures: Iterable[Failure]) -> Failure | None:

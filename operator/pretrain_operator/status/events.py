@@ -86,7 +86,10 @@ def _attempts(
     for attempt in now:
         old = previous.get(attempt.number)
         if old is None:
-            yield EventRecord("AttemptStarted", f"attempt {attempt.number} is Job {attempt.job}")
+            message = f"attempt {attempt.number} is Job {attempt.job}"
+            if attempt.avoids:
+                message += f"; its pods avoid {', '.join(attempt.avoids)}"
+            yield EventRecord("AttemptStarted", message)
         if attempt.reason is not None and (old is None or old.reason is None):
             message = f"attempt {attempt.number} ended ({attempt.reason})"
             message += f": {attempt.message}" if attempt.message else ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_api.v1alpha1.pretrainjob import AttemptStatus
+from pretrain_api.v1alpha1.pretrainjob import AttemptCause, AttemptStatus
 from pretrain_operator.observed.clock import format_time, read_time
 from pretrain_operator.observed.jobs import ObservedJob
 from pretrain_operator.plan.retry import retry_value
@@ -84,8 +84,7 @@ def _with_end(attempt: AttemptStatus, run: ObservedRun, now: datetime) -> Attemp
     end = read_time(job.finished_at) or now
     if job.complete:
         return ended(started, ExitClass.COMPLETE, "", end)
-    cause = end_cause(job, seen)
-    return ended(started, cause.reason, cause.message, end)
+    return _ended_by(end_cause(job, seen), started, end)
 
 
 def _without_job(
@@ -95,5 +94,10 @@ def _without_job(
     if run.spec.suspend:
         return ended(attempt, SUSPENDED, _BY_SPEC, now)
     if attempt.cause is not None:
-        return ended(attempt, attempt.cause.reason, attempt.cause.message, now)
+        return _ended_by(attempt.cause, attempt, now)
     return ended(attempt, ExitClass.INFRASTRUCTURE, message, now)
+
+
+def _ended_by(cause: AttemptCause, attempt: AttemptStatus, end: datetime) -> AttemptStatus:
+    blamed = attempt.model_copy(update={"node": cause.node})
+    return ended(blamed, cause.reason, cause.message, end)

@@ -59,7 +59,8 @@ def end_cause(job: ObservedJob, seen: AttemptCause | None) -> AttemptCause:
 
 
 def _cause(failure: Failure) -> AttemptCause:
-    return AttemptCause(reason=failure.exit_class, message=failure.message[:_MAX_MESSAGE])
+    message = failure.message[:_MAX_MESSAGE]
+    return AttemptCause(reason=failure.exit_class, message=message, node=failure.node)
 
 
 def _disruption(pods: Sequence[ObservedPod]) -> Failure | None:
@@ -103,4 +104,4 @@ def _failures(job: ObservedJob) -> list[Failure]:
 
 def _loss(pod: ObservedPod) -> Failure:
     message = f"pod {pod.name} was lost with node {pod.node}, which does not answer"
-    return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank)
+    return Failure(ExitClass.INFRASTRUCTURE, message, pod.rank, pod.node)

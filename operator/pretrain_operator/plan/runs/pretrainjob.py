@@ -77,7 +77,7 @@ def _with_attempt_job(plan: RunPlan, run: ObservedRun, now: datetime) -> RunPlan
     if plan.due is None:
         return plan
     try:
-        return replace(plan, create=plan_attempt_job(run, plan.due, now))
+        return replace(plan, create=plan_attempt_job(run, plan.due, plan.attempts, now))
     except BLOCKING as error:
         return plan.blocked(blocked_state(run.owner, error))
 
@@ -92,7 +92,7 @@ def _with_starting_job(
     if last is None or last.reason is not None or not has_pods or observed.progress is not None:
         return plan
     try:
-        return replace(plan, keep=plan_attempt_job(run, last.number, now))
+        return replace(plan, keep=plan_attempt_job(run, last.number, plan.attempts, now))
     except BLOCKING:
         return plan  # its inputs are gone since: what it reads cannot be told any more
 

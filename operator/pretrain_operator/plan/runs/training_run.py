@@ -1,5 +1,6 @@
 """The Job of an attempt: the document that its pods read, its placement and its rendezvous."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pretrain_api.digests import digest
@@ -14,6 +15,7 @@ from pretrain_operator.plan.names import attempt_job_name, service_name
 from pretrain_operator.plan.placement import plan_placement
 from pretrain_operator.plan.plans import AttemptJob
 from pretrain_operator.plan.retry import retry_value
+from pretrain_operator.plan.runs.avoided_nodes import avoided_nodes
 from pretrain_operator.plan.runs.observed_run import ObservedRun
 from pretrain_operator.plan.runs.run_inputs import OpenedInputs, open_inputs, pin_inputs
 from pretrain_operator.plan.secrets import secret_names
@@ -22,8 +24,10 @@ _FIRST_PORT, _PORTS = 20_000, 10_000
 assert not _FIRST_PORT <= PROGRESS_PORT < _FIRST_PORT + _PORTS
 
 
-def plan_attempt_job(run: ObservedRun, number: int, now: datetime) -> AttemptJob:
-    """Return the Job of the attempt `number`.
+def plan_attempt_job(
+    run: ObservedRun, number: int, attempts: Sequence[AttemptStatus], now: datetime
+) -> AttemptJob:
+    """Return the Job of the attempt `number`, which follows `attempts`.
 
     Raises:
         DependencyNotReady: If its profile or its inputs are not ready.
@@ -46,7 +50,11 @@ def plan_attempt_job(run: ObservedRun, number: int, now: datetime) -> AttemptJob
             spec.initialize.hugging_face,
         ),
         status=AttemptStatus(
-            number=number, job=name, started_at=format_time(now), retry=retry_value(run.owner)
+            number=number,
+            job=name,
+            avoids=avoided_nodes(attempts, spec.recovery.avoid_nodes, now),
+            started_at=format_time(now),
+            retry=retry_value(run.owner),
         ),
     )
 

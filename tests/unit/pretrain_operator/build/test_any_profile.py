@@ -42,6 +42,7 @@ POD_FIELDS = {
     "nodeSelector",
     "tolerations",
     "topologySpreadConstraints",
+    "affinity",
     "imagePullSecrets",
 }
 """All fields of a pod that we set: none of hostNetwork, hostPID, initContainers, …"""
