@@ -13,6 +13,7 @@ from typing import Any
 from pretrain_operator.cluster.api import Api
 from pretrain_operator.cluster.resources import LEASE
 from pretrain_operator.observed.errors import Refused, Unavailable
+from pretrain_operator.observed.objects import parse_integer
 
 logger = logging.getLogger("pretrain_operator")
 
@@ -111,7 +112,7 @@ class Leadership:
             "renewTime": now,
         }
         if _holder(lease) != self._identity:
-            transitions = int((lease.get("spec") or {}).get("leaseTransitions") or 0)
+            transitions = parse_integer(str((lease.get("spec") or {}).get("leaseTransitions", 0)))
             spec |= {"acquireTime": now, "leaseTransitions": transitions + 1}
         return _with_spec(lease, **spec)
 
