@@ -1,16 +1,20 @@
 """The operator with exactly the permissions of the chart: none is missing."""
 
 import json
+import os
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import pytest
 import yaml
 
 from builders import pipeline_spec
 from cluster import ROOT, Namespace, RunningCluster, is_condition, wait_until
+from ports import free_port
 from pretrain_local.operator_process import OperatorProcess
 from tenant import Tenant
 
@@ -52,6 +56,7 @@ def restricted(
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setenv("PRETRAIN_LEASE", f"{namespace.name}/{namespace.name}")
+    monkeypatch.setenv("PRETRAIN_PROBE_PORT", str(free_port()))
     with OperatorProcess(kubeconfig, tmp_path) as running:
         yield running
     for kind in ("clusterrole", "clusterrolebinding"):
@@ -79,14 +84,14 @@ def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_gran
     reasons = {item["reason"] for item in namespace.list("events")}
     assert {"Accepted", "WaitingForPods", "StageFinished", "Complete"} <= reasons
     account = f"--as=system:serviceaccount:{namespace.name}:{ACCOUNT}"
-    for verb, resource in (
+    for right in (
         ("get", "services"),  # of a run
         ("create", "services"),
         ("patch", "services"),
         ("delete", "pods"),  # when a node is lost
-        ("patch", "pods/status"),
+        ("patch", "pods", "--subresource=status"),
     ):
-        assert namespace.kubectl("auth", "can-i", verb, resource, account).strip() == "yes"
+        assert namespace.kubectl("auth", "can-i", *right, account).strip() == "yes"
     log = restricted.log.read_text(encoding="utf-8")
     assert "forbidden: User" not in log, log
     restricted.stop()
@@ -95,3 +100,40 @@ def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_gran
     assert lease["spec"]["leaseTransitions"] == 1
     assert not lease["spec"].get("holderIdentity"), "an operator that stops hands the Lease over"
     tenant.remove()
+
+
+def probe(path: str) -> tuple[int, str] | None:
+    """Return what a probe of the operator answers; `None` while it does not."""
+    url = f"http://127.0.0.1:{os.environ['PRETRAIN_PROBE_PORT']}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
+    except URLError:
+        return None
+
+
+def is_answer(path: str, status: int, part: str) -> str | None:
+    """Return the text of a probe once it has this status and this part."""
+    answer = probe(path)
+    return answer[1] if answer and answer[0] == status and part in answer[1] else None
+
+
+def test_a_missing_permission_is_told_by_the_probe_in_the_words_of_the_api_server(
+    restricted: OperatorProcess, namespace: Namespace
+) -> None:
+    wait_until(lambda: is_answer("/readyz", 200, "ok"), "an operator that is ready")
+    role, *_ = granted(namespace.name, namespace.name)
+    without_pods = [rule for rule in role["rules"] if rule["resources"] != ["pods"]]
+    restricted.stop()
+    namespace.apply({**role, "rules": without_pods})
+    restricted.start()
+    told = wait_until(lambda: is_answer("/readyz", 503, "forbidden"), "an operator that is not")
+    assert 'cannot list resource "pods"' in told
+    assert is_answer("/healthz", 200, "ok"), "a new process would not help yet"
+    metrics = is_answer("/metrics", 200, "rest_client_requests_total")
+    assert metrics is not None
+    assert 'rest_client_requests_total{code="403",method="GET"}' in metrics
+    namespace.apply(role)
+    wait_until(lambda: is_answer("/readyz", 200, "ok"), "an operator that is ready again")
