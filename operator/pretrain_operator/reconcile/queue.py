@@ -5,7 +5,9 @@ Keys that have changed come before those that are only looked at again, as all a
 
 import asyncio
 import heapq
+import math
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 
 FIRST_BACKOFF_SECONDS = 0.5
@@ -30,7 +32,9 @@ class WorkQueue[K: Hashable]:
         self._count = self._taken = 0
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
-        self._changed = asyncio.Event()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._timer_at = math.inf
+        """When a worker that waits will look at the queue although nothing has changed."""
 
     def __len__(self) -> int:
         """Return how many keys are queued."""
@@ -56,7 +60,7 @@ class WorkQueue[K: Hashable]:
         self._due[key] = due
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, key))
-        self._changed.set()
+        self._wake()
 
     def retry(self, key: K) -> float:
         """Requeue `key` after a failure; return the backoff, in seconds.
@@ -80,12 +84,9 @@ class WorkQueue[K: Hashable]:
         while True:
             key, wait = self._take()
             if key is not None:
+                self._wake()  # for the next key, if there is one, or its time
                 return key
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+            await self._wait(wait)
 
     def done(self, key: K) -> None:
         """Mark `key` as no longer being processed."""
@@ -93,7 +94,36 @@ class WorkQueue[K: Hashable]:
         if key in self._due:
             self._count += 1
             heapq.heappush(self._heap, (self._due[key], self._count, key))
-        self._changed.set()
+            self._wake()
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait until another look at the queue is due: each change wakes one worker.
+
+        One worker waits for the time of the next key; all others only to be woken.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = math.inf if seconds is None else loop.time() + seconds
+        keeps_time = deadline < self._timer_at
+        self._timer_at = min(deadline, self._timer_at)
+        waiter = loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait([waiter], timeout=seconds if keeps_time else None)
+        except asyncio.CancelledError:
+            self._leave(waiter, deadline)
+            self._wake()  # what it was woken for, or kept the time of, is another one's now
+            raise
+        self._leave(waiter, deadline)
+
+    def _leave(self, waiter: asyncio.Future[None], deadline: float) -> None:
+        if not waiter.done():
+            self._waiters.remove(waiter)
+        if deadline == self._timer_at:
+            self._timer_at = math.inf
+
+    def _wake(self) -> None:
+        if self._waiters:
+            self._waiters.popleft().set_result(None)
 
     def _take(self) -> tuple[K | None, float | None]:
         """Return a key to process, or the seconds to wait for one."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -14,6 +15,7 @@ from pretrain_operator.reconcile.queue import (
     WorkQueue,
     work,
 )
+from virtual_time import run
 
 KEYS = ("a", "b", "c")
 DELAYS = (0.0, 0.5, 1.0, 1.0, 60.0)
@@ -202,6 +204,45 @@ def test_what_has_not_changed_gets_its_turn_while_changes_go_on() -> None:
         return 100
 
     assert asyncio.run(steps()) <= 8
+
+
+def test_many_workers_take_every_key_when_it_is_due_and_few_of_them_wake() -> None:
+    taken: list[tuple[float, int]] = []
+    looks = 0
+
+    class Counted(WorkQueue[int]):
+        def _take(self) -> tuple[int | None, float | None]:
+            nonlocal looks
+            looks += 1
+            return super()._take()
+
+    async def steps() -> None:
+        clock = asyncio.get_running_loop().time
+        queue = Counted()
+
+        async def handle(key: int) -> float | None:
+            taken.append((clock(), key))
+            await asyncio.sleep(0.01)
+            return None
+
+        workers = [asyncio.create_task(work(queue, handle)) for _ in range(32)]
+        await asyncio.sleep(0)
+        queue.add(1000, 60.0)
+        for key in range(100):
+            queue.add(key, 50.0 - key / 10)  # each earlier than all before it
+        await asyncio.sleep(45)
+        for worker in workers[:16]:
+            worker.cancel()  # the one that keeps the time may be among them
+        await asyncio.sleep(20)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    run(steps())
+    due = {1000: 60.0} | {key: 50.0 - key / 10 for key in range(100)}
+    assert sorted(key for _, key in taken) == sorted(due)
+    assert all(at == pytest.approx(due[key], abs=0.02) for at, key in taken)
+    assert looks < 101 * 8
 
 
 def test_a_key_whose_handler_dies_can_be_processed_again() -> None:
