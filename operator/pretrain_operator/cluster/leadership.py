@@ -17,11 +17,11 @@ from pretrain_operator.observed.objects import parse_integer
 
 logger = logging.getLogger("pretrain_operator")
 
-LEASE_SECONDS = 15
+LEASE_SECONDS = 12
 """How long a Lease lasts after its last renewal."""
 
-RENEW_SECONDS = 5.0
-GIVE_UP_SECONDS = 10.0
+RENEW_SECONDS = 3.0
+GIVE_UP_SECONDS = 8.0
 """A leader that cannot renew for so long stops, before another one may begin."""
 
 _POLL_SECONDS = 2.0
