@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from builders import pipeline_spec
+from builders import pipeline_spec, run_spec
 from cluster import Namespace, is_condition, wait_until
 from pretrain_local.operator_process import OperatorProcess
 from tenant import Tenant
@@ -49,9 +49,11 @@ def test_describe_shows_each_step_of_a_pipeline_once(
 
 
 def test_a_refusal_is_a_warning_with_its_reason(tenant: Tenant) -> None:
-    name = "x" * 70
-    tenant.apply("DataPipeline", name, pipeline_spec())
+    """What the API server refuses has no events; what can be planned and not run yet has."""
+    long = {"sequenceLength": 256, "tokens": 102_400, "globalBatchSize": 8}
+    training = {**run_spec()["training"], "longContext": long}
+    tenant.apply("PretrainJob", "run", run_spec(training=training))
     namespace = tenant.namespace
-    (event,) = wait_until(lambda: events_of(namespace, name) or None, "an event")
+    (event,) = wait_until(lambda: events_of(namespace, "run") or None, "an event")
     assert (event["reason"], event["type"]) == ("InvalidSpec", "Warning")
-    assert "use at most 63" in event["message"]
+    assert "leave longContext out" in event["message"]
