@@ -1,7 +1,7 @@
 """Runs attempts of the real agent and ranks, importing Megatron-core once for all tests.
 
 Reads one JSON list of pods a line (`root`, `assignment`), forks an agent for each of them, and
-answers with the list of their exit codes.
+answers with the first one's root and the list of their exit codes.
 """
 
 import json
@@ -18,9 +18,10 @@ def main() -> None:
 
     agent.import_once()
     for line in sys.stdin:
-        children = [_start(pod) for pod in json.loads(line)]
+        pods = json.loads(line)
+        children = [_start(pod) for pod in pods]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        sys.stdout.write(json.dumps(codes) + "\n")
+        sys.stdout.write(json.dumps({"root": pods[0]["root"], "codes": codes}) + "\n")
         sys.stdout.flush()
 
 
