@@ -84,6 +84,24 @@ def run_spec(**changes: Any) -> dict[str, Any]:
     return {**spec, **changes}
 
 
+def small_run_spec(steps: int, save_every: int) -> dict[str, Any]:
+    """Return the spec of a run that two CPUs train: two pods of one process each."""
+    return run_spec(
+        parallelism={"nodes": 2, "gpusPerNode": 1},
+        model={"layers": 2, "hiddenSize": 32, "ffnHiddenSize": 64, "attentionHeads": 2},
+        training={
+            "tokens": steps * 4 * 32,
+            "sequenceLength": 32,
+            "globalBatchSize": 4,
+            "precision": "fp32",
+        },
+        checkpoint={
+            "uri": "file:///pretrain/data/checkpoints",
+            "every": {"steps": save_every},
+        },
+    )
+
+
 def profile_spec(**changes: Any) -> dict[str, Any]:
     """Return the spec of a ComputeProfile, as in a manifest."""
     spec = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
+from builders import dataset_spec, pipeline_spec, small_run_spec, tokenizer_spec
 from chaos.standin_node import StandInNode, stand_in
 from cluster import Namespace, RunningCluster, is_condition, report, wait_until
 from pretrain_local.control_plane.components import NODE
@@ -24,21 +24,9 @@ LIMIT = 120.0
 """Seconds from the loss of a node to the pods of the next attempt."""
 
 
-def endless_run(**changes: Any) -> Json:
+def endless_run() -> Json:
     """Return a run of two pods that trains for longer than any test."""
-    training = {
-        "tokens": 10_000_000,
-        "sequenceLength": 32,
-        "globalBatchSize": 4,
-        "precision": "fp32",
-    }
-    spec = {
-        "parallelism": {"nodes": 2, "gpusPerNode": 1},
-        "model": {"layers": 2, "hiddenSize": 32, "ffnHiddenSize": 64, "attentionHeads": 2},
-        "training": training,
-        "checkpoint": {"uri": "file:///pretrain/data/checkpoints", "every": {"steps": 100}},
-    }
-    return run_spec(**{**spec, **changes})
+    return small_run_spec(steps=100_000, save_every=100)
 
 
 @pytest.fixture

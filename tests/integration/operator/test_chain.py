@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
+from builders import dataset_spec, pipeline_spec, small_run_spec, tokenizer_spec
 from cluster import (
     Namespace,
     RunningCluster,
@@ -30,19 +30,7 @@ OWNED = "pretrain.dev/kind=pretrainjob,pretrain.dev/name="
 
 def small_run(**changes: Any) -> Json:
     """Return a run of two pods of one process each."""
-    training = {
-        "tokens": STEPS * 4 * 32,
-        "sequenceLength": 32,
-        "globalBatchSize": 4,
-        "precision": "fp32",
-    }
-    spec = {
-        "parallelism": {"nodes": 2, "gpusPerNode": 1},
-        "model": {"layers": 2, "hiddenSize": 32, "ffnHiddenSize": 64, "attentionHeads": 2},
-        "training": training,
-        "checkpoint": {"uri": "file:///pretrain/data/checkpoints", "every": {"steps": 20}},
-    }
-    return run_spec(**{**spec, **changes})
+    return {**small_run_spec(STEPS, save_every=20), **changes}
 
 
 @pytest.fixture(scope="module")
