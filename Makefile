@@ -41,7 +41,7 @@ generated: generate ## Fail if a generated file is not the committed one
 	fi
 
 binaries: install
-	$(BIN)/python -m pretrain_local build
+	$(BIN)/python -m pretrain_local build --all
 
 lint: install ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
@@ -56,6 +56,7 @@ format: install ## Format the code
 generate: install ## Write the generated files (CRDs, reference pages)
 	$(BIN)/python -m pretrain_api crds docs/api
 	$(BIN)/python -m pretrain_api.rules tests/wrong_manifests docs/wrong-manifests.md
+	$(BIN)/python charts/generate.py
 
 unit: install ## Tests without a cluster
 	$(BIN)/python -m pytest tests/unit

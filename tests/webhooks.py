@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import ssl
 import urllib.request
 from pathlib import Path
@@ -12,23 +11,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from cluster import ROOT, Namespace, wait_until
+from cluster import Namespace, wait_until
+from helm import CHART, Helm
 from pretrain_local.addresses import free_port
 from pretrain_local.control_plane.authority import CertificateAuthority
 from pretrain_local.control_plane.certificate_requests import CertificateRequest
 from pretrain_local.operator_process import OperatorProcess
-
-CHART = ROOT / "charts" / "pretrain-operator"
-_PLACEHOLDER = re.compile(r"\{\{ \.Release\.(Name|Namespace) \}\}")
-
-
-def chart_manifests(template: str, release: str, namespace: str) -> list[dict[str, Any]]:
-    """Return the manifests of a template that uses no values but the release's."""
-    text = (CHART / "templates" / template).read_text(encoding="utf-8")
-    names = {"Name": release, "Namespace": namespace}
-    text = _PLACEHOLDER.sub(lambda match: names[match[1]], text)
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("{{-"))
-    return list(yaml.safe_load_all(text))
 
 
 def chart_webhook() -> dict[str, Any]:
@@ -108,7 +96,8 @@ class WebhookProcess(OperatorProcess):
     def _sign_in(self) -> tuple[Path, str]:
         """Write a kubeconfig of the chart's service account; return it and the API server."""
         name = self._namespace.name
-        manifests = chart_manifests("webhook-rbac.yaml", name, name)
+        options = ("--set=webhook.enabled=true", "--show-only=templates/webhook/rbac.yaml")
+        manifests = Helm(namespace=name).template(*options, release=name)
         self._namespace.apply(*manifests)
         token = self._namespace.kubectl("create", "token", f"{name}-webhook").strip()
         text = self._namespace.kubectl("config", "view", "--raw", "--minify", "-o", "json")

@@ -38,7 +38,9 @@ def _arguments() -> argparse.ArgumentParser:
         "--gpus", type=int, help="nvidia.com/gpu of the node, which need not exist; default: 0"
     )
     up.add_argument("--sandbox", choices=KINDS, default="auto", help="how pods are isolated")
-    parsers["build"].add_argument("names", nargs="*", help="default: what a cluster needs")
+    build = parsers["build"]
+    build.add_argument("names", nargs="*", help="default: what a cluster needs")
+    build.add_argument("--all", action="store_true", help="also those that only tests need")
     return parser
 
 
@@ -89,7 +91,8 @@ def _build(options: argparse.Namespace) -> int:
     if unknown:
         names = ", ".join(PROGRAMS)
         raise LocalError(f"{', '.join(unknown)}: no such program; there are {names}")
-    for path in binaries.find_all(options.names or CLUSTER, _report).values():
+    wanted = tuple(PROGRAMS) if options.all else options.names or CLUSTER
+    for path in binaries.find_all(wanted, _report).values():
         print(path)
     return 0
 

@@ -59,6 +59,7 @@ PROGRAMS = {
     "kubectl": _kubernetes("kubectl", 32),
     "etcd": Program("etcd", "go.etcd.io/etcd/server/v3", 28),
     "versitygw": Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", 56),
+    "helm": Program("helm", "helm.sh/helm/v3/cmd/helm", 91),
 }
 CLUSTER = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "etcd")
 """What a cluster needs; other programs are built on request."""

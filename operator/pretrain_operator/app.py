@@ -40,7 +40,9 @@ class _Process:
             self.leadership = Leadership(api, namespace, name, identity)
         controller = Controller(api, progress, settings.namespace, self.leadership)
         if settings.probe_port is not None:
-            probes = serve_probes(controller.health, settings.probe_port)
+            probes = serve_probes(
+                controller.health, settings.probe_port, settings.probe_address, controller.measure
+            )
             await self.resources.enter_async_context(probes)
         self.task = asyncio.create_task(
             controller.run(settings.workers, settings.resync_seconds), name="controller"

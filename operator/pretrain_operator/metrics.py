@@ -1,6 +1,11 @@
 """Metrics of the operator, for Prometheus: with controller-runtime's names where it has one."""
 
+from collections import Counter as Tally
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from pretrain_operator.observed.objects import ObservedObject
 
 RECONCILES = Counter(
     "controller_runtime_reconcile",
@@ -22,8 +27,33 @@ QUEUE_DEPTH = Gauge("workqueue_depth", "Objects that wait for a reconcile, now o
 QUEUE_AGE = Gauge(
     "workqueue_unfinished_work_seconds", "For how long the object that waits longest has been due."
 )
+LEADING = Gauge(
+    "pretrain_leading", "1 for the replica that reconciles; 0 for those that follow and wait."
+)
+OBJECTS = Gauge("pretrain_objects", "Objects, by kind and phase.", ["kind", "phase"])
+ATTEMPTS = Gauge(
+    "pretrain_attempts", "Attempts of the runs that exist, by why they ended.", ["reason"]
+)
 WATCH_AGE = Gauge(
     "pretrain_watch_silence_seconds",
     "For how long a watch has heard nothing, by resource; bookmarks come every minute.",
     ["resource"],
 )
+
+
+def count_objects(objects: Iterable[ObservedObject]) -> None:
+    """Set the metrics of the objects that exist: a restart loses nothing of them."""
+    phases: Tally[tuple[str, str]] = Tally()
+    reasons: Tally[str] = Tally()
+    for observed in objects:
+        if observed.key.kind == "ComputeProfile":
+            continue  # it has no phase
+        phases[observed.key.kind, observed.status.get("phase") or "New"] += 1
+        for attempt in observed.status.get("attempts") or ():
+            reasons[attempt.get("reason") or "running"] += 1
+    OBJECTS.clear()
+    ATTEMPTS.clear()
+    for labels, count in phases.items():
+        OBJECTS.labels(*labels).set(count)
+    for reason, count in reasons.items():
+        ATTEMPTS.labels(reason).set(count)

@@ -13,6 +13,7 @@ _RESYNC = "PRETRAIN_RESYNC_SECONDS"
 _PROBES = "PRETRAIN_PROBE_PORT"
 _LEASE = "PRETRAIN_LEASE"
 _IDENTITY = "POD_NAME"
+_ADDRESS = "POD_IP"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Settings:
     """Name of this process in the Lease: that of its pod. Empty means that it has none."""
     probe_port: int | None = None
     """Port of `/healthz`, `/readyz` and `/metrics`. `None` means that they are not served."""
+    probe_address: str | None = None
+    """Their address: that of the pod. `None` means all addresses."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -53,6 +56,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         resync_seconds=_number(environment, _RESYNC, 300),
         lease=_lease(environment),
         identity=environment.get(_IDENTITY, ""),
+        probe_address=environment.get(_ADDRESS) or None,
         probe_port=int(_number(environment, _PROBES, 0)) if environment.get(_PROBES) else None,
     )
 

@@ -6,6 +6,7 @@ Changes enqueue keys, and workers reconcile them, each key one at a time.
 import asyncio
 import logging
 from datetime import UTC, datetime
+from itertools import chain
 
 from pretrain_api.meta import KIND_LABEL
 from pretrain_operator import metrics
@@ -53,10 +54,16 @@ class Controller:
         found = Health.of(states, self._began, self.queue.oldest_seconds, now)
         metrics.QUEUE_DEPTH.set(len(self.queue))
         metrics.QUEUE_AGE.set(found.oldest_key)
+        metrics.LEADING.set(self._is_leading)
         for state, silence in found.watches:
             seconds = found.uptime if silence is None else silence
             metrics.WATCH_AGE.labels(state.resource.plural).set(seconds)
         return found
+
+    def measure(self) -> None:
+        """Set the metrics that say how things are now."""
+        self.health()
+        metrics.count_objects(chain.from_iterable(map(self.cluster.store.all, OURS)))
 
     def _enqueue(self, key: Key, with_dependents: bool) -> None:
         if not self._is_leading:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 import yaml
 
 from builders import pipeline_spec
-from cluster import ROOT, Namespace, RunningCluster, is_condition, wait_until
+from cluster import Namespace, RunningCluster, is_condition, wait_until
+from helm import Helm
 from ports import free_port
 from pretrain_local.operator_process import OperatorProcess
 from tenant import Tenant
@@ -26,12 +26,9 @@ ACCOUNT = "restricted"
 
 
 def granted(name: str, namespace: str) -> list[Json]:
-    """Return the role of the chart, and its binding, with the default values."""
-    text = (ROOT / "charts/pretrain-operator/templates/rbac.yaml").read_text(encoding="utf-8")
-    text = re.sub(r"\{\{- if .*?\{\{- end \}\}", "", text, flags=re.DOTALL)
-    text = text.replace("{{ .Release.Name }}", name)
-    text = text.replace("{{ .Release.Namespace }}", namespace)
-    return [*yaml.safe_load_all(text)]
+    """Return the roles of the chart, the operator's own first, and their bindings."""
+    template = "--show-only=templates/operator/rbac.yaml"
+    return Helm(namespace=namespace).template(template, release=name)
 
 
 @pytest.fixture
@@ -60,7 +57,7 @@ def restricted(
     with OperatorProcess(kubeconfig, tmp_path) as running:
         yield running
     for kind in ("clusterrole", "clusterrolebinding"):
-        local_cluster.kubectl("delete", kind, namespace.name)
+        local_cluster.kubectl("delete", kind, namespace.name, f"{namespace.name}-profiles")
 
 
 def test_a_pipeline_that_is_blocked_and_edited_needs_no_more_than_the_chart_grants(

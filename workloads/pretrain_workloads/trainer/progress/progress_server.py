@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -51,6 +52,17 @@ def metrics(progress: Progress) -> bytes:
         value = getattr(progress, field)
         if value is not None:
             Gauge(f"pretrain_{field}", meaning, registry=registry).set(value)
+    if progress.checkpoint is not None:
+        step = Gauge(
+            "pretrain_checkpoint_step", "Step of the newest checkpoint.", registry=registry
+        )
+        step.set(progress.checkpoint.step)
+        at = Gauge(
+            "pretrain_checkpoint_time_seconds",
+            "When it was complete, Unix time.",
+            registry=registry,
+        )
+        at.set(datetime.fromisoformat(progress.checkpoint.at).timestamp())
     rollbacks = Gauge("pretrain_rollbacks", "Rollbacks so far, at most 16.", registry=registry)
     rollbacks.set(len(progress.rollbacks))
     if progress.validation:
