@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,7 +41,7 @@ generated: generate ## Fail if a generated file is not the committed one
 	fi
 
 binaries: install
-	$(BIN)/python -m pretrain_local build --all
+	$(BIN)/python -m pretrain_local build --tests
 
 lint: install ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
@@ -69,6 +69,10 @@ e2e: binaries ## The whole chain with real pods
 
 chaos: binaries ## Lost nodes on a real control plane, with Kubernetes' own delays
 	$(BIN)/python -m pytest tests/chaos
+
+gitops: binaries ## Training from Git, with Flux's controllers (built once, 4 minutes)
+	$(BIN)/python -m pretrain_local build source-controller kustomize-controller
+	$(BIN)/python -m pytest tests/gitops
 
 cluster: install ## Start Kubernetes on this machine; `python -m pretrain_local down` ends it
 	$(BIN)/python -m pretrain_local up

@@ -10,7 +10,7 @@ from pretrain_local.cluster import LocalCluster
 from pretrain_local.errors import LocalError
 from pretrain_local.files import default_state
 from pretrain_local.node.runtime.sandbox import KINDS
-from pretrain_local.programs import CLUSTER, PROGRAMS
+from pretrain_local.programs import CLUSTER, PROGRAMS, TESTS
 from pretrain_local.state import NodeResources
 
 
@@ -40,7 +40,7 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument("--sandbox", choices=KINDS, default="auto", help="how pods are isolated")
     build = parsers["build"]
     build.add_argument("names", nargs="*", help="default: what a cluster needs")
-    build.add_argument("--all", action="store_true", help="also those that only tests need")
+    build.add_argument("--tests", action="store_true", help="what `make test` needs")
     return parser
 
 
@@ -91,7 +91,7 @@ def _build(options: argparse.Namespace) -> int:
     if unknown:
         names = ", ".join(PROGRAMS)
         raise LocalError(f"{', '.join(unknown)}: no such program; there are {names}")
-    wanted = tuple(PROGRAMS) if options.all else options.names or CLUSTER
+    wanted = TESTS if options.tests else options.names or CLUSTER
     for path in binaries.find_all(wanted, _report).values():
         print(path)
     return 0

@@ -60,9 +60,15 @@ PROGRAMS = {
     "etcd": Program("etcd", "go.etcd.io/etcd/server/v3", 28),
     "versitygw": Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", 56),
     "helm": Program("helm", "helm.sh/helm/v3/cmd/helm", 91),
+    "source-controller": Program("source-controller", "github.com/fluxcd/source-controller", 185),
+    "kustomize-controller": Program(
+        "kustomize-controller", "github.com/fluxcd/kustomize-controller", 60
+    ),
 }
 CLUSTER = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "etcd")
 """What a cluster needs; other programs are built on request."""
+TESTS = (*CLUSTER, "versitygw", "helm")
+"""What `make test` needs."""
 
 
 def architecture() -> str:

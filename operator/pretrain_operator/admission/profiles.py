@@ -18,7 +18,8 @@ def choose_profile(
     Args:
         ref: `spec.profileRef` of an object.
         profiles: All of the cluster; those for other namespaces do not count.
-        namespace: The object's namespace.
+        namespace: The object's namespace. Empty means that a manifest does not say it, so that
+            every profile counts.
 
     Raises:
         DependencyNotReady: If there is no such profile, more than one default, or it is invalid.
@@ -42,7 +43,7 @@ def choose_profile(
 
 def _is_for(profile: ObservedObject, namespace: str) -> bool:
     try:
-        return read_spec(ComputeProfileSpec, profile).is_for(namespace)
+        return not namespace or read_spec(ComputeProfileSpec, profile).is_for(namespace)
     except InvalidManifest:
         return True  # whoever uses it is told what is wrong with it
 

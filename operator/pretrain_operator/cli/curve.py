@@ -9,6 +9,7 @@ from pretrain_api.v1alpha1.progress import (
     TrainingSummary,
     ValidationLoss,
 )
+from pretrain_operator.planner.descriptions import duration_text
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,5 @@ def _headline(spec: PretrainJobSpec, status: PretrainJobStatus) -> str:
         if progress.loss is not None:
             parts.append(f"loss {progress.loss:.4g}")
         if progress.eta_seconds:
-            parts.append(f"{_duration(progress.eta_seconds)} left")
+            parts.append(f"{duration_text(progress.eta_seconds)} left")
     return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} seconds"

@@ -9,7 +9,7 @@ from rich.text import Text
 from pretrain_api.reports import Audit
 from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.plan import MemoryPlan, PlanStatus
-from pretrain_operator.planner.descriptions import parallelism_text
+from pretrain_operator.planner.descriptions import duration_text, parallelism_text
 from pretrain_operator.planner.suggestions import Suggestion
 
 _CHECKSUMS = {
@@ -127,7 +127,7 @@ def _numbers(plan: PlanStatus) -> Table:
             f"{plan.predicted_tokens_per_second or 0:,.0f} tokens/s, MFU"
             f" {100 * (plan.predicted_mfu or 0):.1f} % (causal attention)"
         )
-        rows["to finish"] = f"{plan.days:.4g} days, without restarts"
+        rows["to finish"] = f"{duration_text((plan.days or 0) * 86_400)}, without restarts"
     for name, value in rows.items():
         table.add_row(Text(name, style="dim"), value)
     return table

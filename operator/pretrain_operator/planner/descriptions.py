@@ -43,5 +43,13 @@ def gib(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.1f} GiB"
 
 
+def duration_text(seconds: float) -> str:
+    """Return a duration in the largest unit of which there are two."""
+    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
 def _above_one(sizes: Mapping[str, int]) -> list[str]:
     return [f"{name} {size}" for name, size in sizes.items() if size > 1]

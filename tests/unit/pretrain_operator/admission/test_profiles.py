@@ -107,6 +107,12 @@ def test_a_profile_may_be_for_some_namespaces_only(patterns: list[str], is_allow
         choose_profile(None, [own], "team-a")
 
 
+def test_a_manifest_without_a_namespace_may_use_any_profile() -> None:
+    own = make_object("ComputeProfile", "own", spec={"allowedNamespaces": ["team-a"]})
+    assert choose_profile(Reference(name="own"), [own], "")
+    assert choose_profile(None, [own], "")
+
+
 def test_a_profile_for_other_namespaces_is_neither_a_default_nor_named_as_an_alternative() -> None:
     other = make_object(
         "ComputeProfile", "other", spec={"allowedNamespaces": ["prod"]}, annotations=MARKED

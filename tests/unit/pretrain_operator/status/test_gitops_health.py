@@ -28,6 +28,11 @@ STATES = {
         "inProgress",
         "Progressing",
     ),
+    "waiting for what is made": (
+        State(Phase.WAITING, Reason.WAITING_FOR_DEPENDENCY, "waits for …"),
+        "current",
+        "Healthy",
+    ),
     "waiting for what failed": (
         State(Phase.WAITING, Reason.DEPENDENCY_FAILED, "… failed"),
         "failed",
@@ -87,6 +92,14 @@ def test_an_object_that_was_edited_is_in_progress_until_the_operator_has_seen_it
 def test_an_object_without_a_status_is_in_progress() -> None:
     """Flux waits while a field of an expression does not exist."""
     assert argo({"metadata": {"name": "run", "generation": 1}}) == "Progressing"
+
+
+def test_the_example_has_the_checks_of_the_chart() -> None:
+    text = (HEALTH / "flux.yaml").read_text(encoding="utf-8")
+    example = (ROOT / "examples/gitops/flux.yaml").read_text(encoding="utf-8")
+    (shipped,) = yaml.safe_load_all(text)
+    *_, kustomization = yaml.safe_load_all(example)
+    assert kustomization["spec"]["healthCheckExprs"] == shipped["spec"]["healthCheckExprs"]
 
 
 def test_every_phase_is_listed_and_every_kind_has_both_checks() -> None:
