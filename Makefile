@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops images cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ chaos: binaries ## Lost nodes on a real control plane, with Kubernetes' own dela
 gitops: binaries ## Training from Git, with Flux's controllers (built once, 4 minutes)
 	$(BIN)/python -m pretrain_local build source-controller kustomize-controller
 	$(BIN)/python -m pytest tests/gitops
+
+images: ## Build the three images (REGISTRY=... TAG=... PUSH=1; images/build.sh says more)
+	@REGISTRY='$(REGISTRY)' TAG='$(TAG)' PUSH='$(PUSH)' images/build.sh
 
 cluster: install ## Start Kubernetes on this machine; `python -m pretrain_local down` ends it
 	$(BIN)/python -m pretrain_local up

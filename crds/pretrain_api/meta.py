@@ -9,6 +9,9 @@ GROUP = "pretrain.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+RELEASE = "0.1.0"
+"""Version of this release: that of the package and the chart, and the tag of its images."""
+
 KIND_LABEL = f"{GROUP}/kind"
 """Label of every child: the kind of the object that owns it, in lower case."""
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import kopf
+from kubernetes.aio.config import ConfigException
 
 from pretrain_operator.cluster.api import open_api
 from pretrain_operator.cluster.leadership import Leadership
@@ -76,7 +77,11 @@ async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.process.ultimate_exiting_timeout = 25
     settings.peering.standalone = True
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # probes
-    await _process.start()
+    try:
+        await _process.start()
+    except (ConfigException, ValueError) as error:
+        # Neither heals by itself: kopf would try again for ever.
+        raise kopf.PermanentError(f"cannot start: {error}") from None
 
 
 @kopf.on.cleanup()

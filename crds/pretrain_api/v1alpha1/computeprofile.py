@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, model_validator
 
 from pretrain_api.conditions import Condition
-from pretrain_api.meta import ApiModel, Name
+from pretrain_api.meta import RELEASE, ApiModel, Name
 from pretrain_api.quantities import Quantity
 
 Text = Annotated[str, Field(max_length=1024)]
@@ -58,10 +58,10 @@ class Network(ApiModel):
 class Images(ApiModel):
     """Container images of the workloads."""
 
-    data: Annotated[str, Field(min_length=1, max_length=512)] = "pretrain-data:latest"
+    data: Annotated[str, Field(min_length=1, max_length=512)] = f"pretrain-data:{RELEASE}"
     """Image of DataPipeline, Tokenizer and TokenDataset pods."""
 
-    trainer: Annotated[str, Field(min_length=1, max_length=512)] = "pretrain-trainer:latest"
+    trainer: Annotated[str, Field(min_length=1, max_length=512)] = f"pretrain-trainer:{RELEASE}"
     """Image of PretrainJob pods."""
 
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"

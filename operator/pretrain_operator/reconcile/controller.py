@@ -111,6 +111,7 @@ class Controller:
 
     async def handle(self, key: Key) -> float | None:
         """Reconcile one object; any error is logged and retried with backoff."""
+        about = {"object": str(key)}
         try:
             with metrics.RECONCILE_SECONDS.labels(key.kind).time():
                 delay = await reconcile(self.cluster, key, datetime.now(UTC))
@@ -118,12 +119,13 @@ class Controller:
             wait = self.queue.retry(key)
             result = "refused" if isinstance(error, Refused) else "unavailable"
             metrics.RECONCILES.labels(key.kind, result).inc()
-            logger.warning("%s: %s; retries in %.1f s", key, error, wait)
+            logger.warning("%s: %s; retries in %.1f s", key, error, wait, extra=about)
             return None
         except Exception as error:
             wait = self.queue.retry(key)
             metrics.RECONCILES.labels(key.kind, "error").inc()
-            logger.exception("%s: %r, an error of ours; retries in %.1f s", key, error, wait)
+            message = "%s: %r, an error of ours; retries in %.1f s"
+            logger.exception(message, key, error, wait, extra=about)
             return None
         metrics.RECONCILES.labels(key.kind, "success").inc()
         self.queue.forget(key)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from pretrain_api.kinds import KINDS, TOKENIZER, Column, Kind
 from pretrain_api.meta import ApiModel
+from pretrain_api.pages.reference import page
 from pretrain_api.quantities import Quantity
-from pretrain_api.reference import page
 from pretrain_api.rules.catalogue import enforced
 from pretrain_api.schema import crd, structural_schema
 
