@@ -1,12 +1,11 @@
 """Render a kind as a page for people: every field, with what `kubectl explain` says of it."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from pretrain_api.kinds import Kind
 from pretrain_api.meta import API_VERSION
-from pretrain_api.schema import structural_schema
+from pretrain_api.schema import default_text, structural_schema
 
 _BOUNDS = (("minimum", "≥ {}"), ("maximum", "≤ {}"), ("minLength", "not empty"), ("enum", "{}"))
 
@@ -52,8 +51,8 @@ def _defaults(schema: dict[str, Any], root: str = "spec") -> dict[str, str]:
         for option in [node, *node.get("anyOf", [])]:
             target = definitions.get(str(option.get("$ref", "")).rsplit("/", 1)[-1], option)
             for name, child in target.get("properties", {}).items():
-                if isinstance(value := child.get("default"), str | int | float):
-                    plain[f"{path}.{name}"] = f"`{json.dumps(value, ensure_ascii=False)}`"
+                if default := default_text(child):
+                    plain[f"{path}.{name}"] = f"`{default}`"
                 walk(child, f"{path}.{name}")
             for key, suffix in (("items", "[]"), ("additionalProperties", ".*")):
                 if isinstance(target.get(key), dict):

@@ -82,16 +82,38 @@ class RestartBudget(ApiModel):
     """Only ends within this time count. Unset means all count."""
 
 
-class Budgets(ApiModel):
-    """Restart budgets by cause; preemptions are never charged."""
+class InfrastructureBudget(RestartBudget):
+    """How often the infrastructure may end an attempt before the run fails."""
 
-    infrastructure: RestartBudget = RestartBudget(max=20, window=86400)
+    window: Duration | None = 86400
+    """Only ends within this time count."""
+
+
+class UserBudget(RestartBudget):
+    """How often the program or the data may end an attempt before the run fails."""
+
+    max: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Attempts that may end with this cause."""
+
+
+class RollbackBudget(RestartBudget):
+    """How often a spike or a NaN may end an attempt before the run fails."""
+
+    max: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Attempts that may end with this cause."""
+
+
+class Budgets(ApiModel):
+    """Restart budgets by cause; preemptions are never charged. Each field has its own default:
+    whoever writes one of a budget keeps the others."""
+
+    infrastructure: InfrastructureBudget = InfrastructureBudget()
     """Lost nodes and pods, network, storage."""
 
-    user: RestartBudget = RestartBudget(max=2)
+    user: UserBudget = UserBudget()
     """Errors of the program or of the data that a restart may fix."""
 
-    rollback: RestartBudget = RestartBudget(max=3)
+    rollback: RollbackBudget = RollbackBudget()
     """Spikes of the loss, and losses or gradients that are not a number. Each costs the run some of
     its data; 0 fails the run at the first."""
 

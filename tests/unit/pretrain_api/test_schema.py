@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pretrain_api.__main__ import reference, render
 from pretrain_api.kinds import KINDS, Kind
 from pretrain_api.schema import crd, structural_schema
+from pretrain_api.v1alpha1.pretrainjob import Budgets, RestartBudget
 
 ROOT = Path(__file__).resolve().parents[3]
 KIND_IDS = [kind.name for kind in KINDS]
@@ -86,3 +87,30 @@ def _nodes(node: dict[str, Any], path: str) -> list[tuple[str, dict[str, Any]]]:
         if isinstance(node.get(key), dict):
             nodes += _nodes(node[key], f"{path}[]")
     return nodes
+
+
+@pytest.mark.parametrize("name", Budgets.model_fields)
+def test_a_budget_that_is_half_written_keeps_the_other_default(name: str) -> None:
+    default: RestartBudget = getattr(Budgets(), name)
+    only_max = Budgets.model_validate({name: {"max": 7}})
+    only_window = Budgets.model_validate({name: {"window": "2h"}})
+    assert getattr(only_max, name).window == default.window
+    assert getattr(only_window, name).max == default.max
+
+
+def test_descriptions_for_kubectl_explain_end_with_the_default() -> None:
+    spec = crd(kind("PretrainJob"))["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    fields = spec["properties"]["spec"]["properties"]
+    budgets = fields["recovery"]["properties"]["budgets"]["properties"]
+    described = {name: one["properties"]["max"]["description"] for name, one in budgets.items()}
+    assert {name: text.split("Default: ")[1] for name, text in described.items()} == {
+        "infrastructure": "20.",
+        "user": "2.",
+        "rollback": "3.",
+    }
+    assert fields["recovery"]["properties"]["startWithin"]["description"].endswith('"600s".')
+    assert "Default" not in fields["model"]["properties"]["preset"]["description"]
+
+
+def kind(name: str) -> Kind:
+    return next(one for one in KINDS if one.name == name)

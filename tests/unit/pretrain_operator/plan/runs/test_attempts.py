@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from builders import NOW, at, make_job
 from pretrain_api.conditions import Reason
 from pretrain_api.reports import ExitClass
-from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Budgets, RestartBudget
+from pretrain_api.v1alpha1.pretrainjob import (
+    AttemptStatus,
+    Budgets,
+    InfrastructureBudget,
+    UserBudget,
+)
 from pretrain_operator.observed.clock import format_time
 from pretrain_operator.plan.failures import UNREPORTED
 from pretrain_operator.plan.runs.attempts import (
@@ -29,7 +34,7 @@ BUDGET_OF = {
     "notANumber": "rollback",
 }
 ENDS = st.sampled_from([end.value for end in ExitClass] + [UNREPORTED, SUSPENDED])
-TIGHT = Budgets(infrastructure=RestartBudget(max=2, window=3600), user=RestartBudget(max=1))
+TIGHT = Budgets(infrastructure=InfrastructureBudget(max=2, window=3600), user=UserBudget(max=1))
 
 
 def history(*ends: str, apart: float = 10) -> list[AttemptStatus]:
@@ -136,7 +141,7 @@ def test_a_retry_resets_the_backoff_but_not_the_number() -> None:
 
 def test_all_attempts_that_a_budget_counts_are_kept() -> None:
     attempts = history(*["infrastructure"] * 40)
-    budgets = Budgets(infrastructure=RestartBudget(max=30))
+    budgets = Budgets(infrastructure=InfrastructureBudget(max=30, window=None))
     kept = keep_attempts(attempts, budgets)
     assert [attempt.number for attempt in kept] == list(range(10, 41))
     assert isinstance(decide_next_attempt(kept, budgets, NOW), GiveUp)
@@ -154,7 +159,8 @@ def test_budgets_bound_the_charged_ends_of_any_history(
     ends: list[str], infrastructure: int, user: int
 ) -> None:
     budgets = Budgets(
-        infrastructure=RestartBudget(max=infrastructure), user=RestartBudget(max=user)
+        infrastructure=InfrastructureBudget(max=infrastructure, window=None),
+        user=UserBudget(max=user),
     )
     kept: tuple[AttemptStatus, ...] = ()
     charged = {"infrastructure": 0, "user": 0, "rollback": 0}
