@@ -5,7 +5,9 @@ from pretrain_operator.plan.placement import Role, plan_placement
 
 
 def profile(**pods: object) -> ComputeProfileSpec:
-    return ComputeProfileSpec.model_validate({"accelerator": {"name": "h200"}, "pods": pods})
+    images = {"data": "pretrain-data:latest", "trainer": "pretrain-trainer:latest"}
+    spec = {"accelerator": {"name": "h200"}, "images": images, "pods": pods}
+    return ComputeProfileSpec.model_validate(spec)
 
 
 @pytest.mark.parametrize(("role", "want"), [("data", "54d547fbb170"), ("trainer", "d29dfc1392e2")])

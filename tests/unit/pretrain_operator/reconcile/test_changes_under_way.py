@@ -87,7 +87,7 @@ def test_a_profile_that_changes_moves_the_next_attempt_and_not_the_running_one()
             if job["metadata"]["name"].startswith("run-a")
         }
         assert images_of == {
-            "run-a1": "pretrain-trainer:latest",
+            "run-a1": f"pretrain-trainer:{RELEASE}",
             "run-a2": "registry.example/trainer:2",
         }
 
