@@ -3,6 +3,7 @@
 import pytest
 
 from builders import dataset_spec, profile_spec
+from pretrain_api.meta import RELEASE
 from reconciles import message, names, simulate, state, with_chain
 from run_reconciles import document, hold_pods, preempt_first, release_pods, with_running_run
 from simulation import Simulation
