@@ -1,11 +1,18 @@
 """What is wrong with a manifest, one line a problem: field, value, what to do."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 _SHOWN = 80
+_ALIKE = 0.8
+"""How much a choice has to resemble what was written to be what was meant."""
+_MANY = 8
+"""More choices than these are not all listed where one of them is close to what was written."""
 
 
 class InvalidManifest(Exception):
@@ -25,26 +32,87 @@ def parse[M: BaseModel](model: type[M], value: object, field: str = "spec") -> M
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise InvalidManifest(describe(error, field)) from None
+        raise InvalidManifest(describe(error, field, model)) from None
 
 
-def describe(error: ValidationError, field: str = "spec") -> list[str]:
-    """Return one line for each problem of a pydantic error, with its path below `field`."""
-    return [_line(dict(problem), field) for problem in error.errors(include_url=False)]
+def describe(
+    error: ValidationError, field: str = "spec", model: type[BaseModel] | None = None
+) -> list[str]:
+    """Return one line for each problem of a pydantic error, with its path below `field`.
+
+    With the `model` that was expected, an unknown field is compared with those that there are.
+    """
+    problems = [dict(problem) for problem in error.errors(include_url=False)]
+    schema = _schema(model) if model else {}
+    return [
+        _line(problem, field, schema) for problem in problems if not _follows(problem, problems)
+    ]
 
 
-def _line(problem: Mapping[str, Any], field: str) -> str:
-    path = field + "".join(map(_step, problem["loc"]))
+def _follows(problem: Mapping[str, Any], problems: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether a field is missing only because the preset that gives it has a wrong name."""
+    beside = (*problem["loc"][:-1], "preset")
+    return problem["type"] == "missing" and any(other["loc"] == beside for other in problems)
+
+
+def _line(problem: Mapping[str, Any], field: str, schema: Mapping[str, Any]) -> str:
+    place = problem["loc"]
+    path = field + "".join(map(_step, place))
     message = str(problem["msg"]).removeprefix("Value error, ")
     match problem["type"]:
         case "missing":
             return f"{path}: is required"
         case "extra_forbidden":
-            return f"{path}: there is no such field"
+            return f"{path}: there is no such field{_meant(str(place[-1]), _fields(schema, place))}"
     value = repr(problem["input"])
     shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
     message = message.replace(value, shown)  # our own types repeat the value
+    if message.startswith(shown):
+        return f"{path}: {message}"
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        choices = re.findall(r"'([^']*)'", message)
+        if len(choices) > _MANY and (hint := _meant(problem["input"], choices, _ALIKE)):
+            return f"{path}: {shown} is none of the {len(choices)} values that there are{hint}"
     return f"{path}: {shown}: {message[:1].lower()}{message[1:]}"
+
+
+@cache
+def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.model_json_schema(by_alias=True)
+
+
+def _meant(name: str, known: Sequence[str], alike: float = 0.6) -> str:
+    """Return the end of a sentence that names what was probably meant, if anything is close."""
+    close = get_close_matches(name, known, n=1, cutoff=alike)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _fields(schema: Mapping[str, Any], place: Sequence[int | str]) -> list[str]:
+    """Return the fields that there are where the last step of `place` is none."""
+    node: Mapping[str, Any] = _resolved(schema, schema)
+    for step in place[:-1]:
+        if isinstance(step, int):
+            node = node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(step) or _values(node)
+        node = _resolved(node, schema)
+    return [*node.get("properties", {})]
+
+
+def _values(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of the values of a map."""
+    values = node.get("additionalProperties")
+    return values if isinstance(values, Mapping) else {}
+
+
+def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow references, and take the one option that is not null."""
+    while "$ref" in node or "anyOf" in node:
+        if "$ref" in node:
+            node = schema.get("$defs", {}).get(str(node["$ref"]).rsplit("/", 1)[-1], {})
+        else:
+            node = next((one for one in node["anyOf"] if one.get("type") != "null"), {})
+    return node
 
 
 def _step(part: int | str) -> str:

@@ -36,7 +36,7 @@ def check(kind: str, spec: BaseModel | Mapping[str, Any]) -> list[Problem]:
         try:
             spec = _SPEC[kind].model_validate(dict(spec), strict=True)
         except ValidationError as error:
-            return [_schema_problem(line) for line in describe(error)]
+            return [_schema_problem(line) for line in describe(error, model=_SPEC[kind])]
     values = _values(spec)
     rules = [rule for rule in RULES[kind] if not rule.is_transition]
     return _broken(rules, {"self": values})

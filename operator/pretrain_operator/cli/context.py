@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pretrain_api.problems import parse
+from pretrain_api.problems import InvalidManifest, parse
+from pretrain_api.profiles import DEVICES, Device, find_device
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
 from pretrain_operator.admission.related_objects import RelatedObjects, related_objects
@@ -35,6 +36,9 @@ class PlanContext:
             InvalidManifest: If the options describe no nodes.
         """
         accelerator, per_node = options.accelerator, options.per_node
+        if accelerator is not None:
+            _nodes(accelerator, per_node)  # what no manifest could have comes first
+            known_device(accelerator)
         nodes = _nodes(accelerator or "unknown", per_node)
         objects = ListedObjects(document.observed for document in documents)
         return cls(objects, nodes if accelerator else None, per_node, assumes_nodes)
@@ -61,6 +65,21 @@ class PlanContext:
         return replace(
             related, profile=_nodes("unknown", devices), missing=(*related.missing, assumed)
         )
+
+
+def known_device(name: str) -> Device:
+    """Return the device of that name: of one that is not known, neither memory nor speed is.
+
+    Raises:
+        InvalidManifest: If it is not known.
+    """
+    device = find_device(name)
+    if device is None:
+        names = ", ".join(DEVICES)
+        raise InvalidManifest(
+            [f"--accelerator: {name!r} is not known; use one of {names}, or a ComputeProfile"]
+        )
+    return device
 
 
 def _nodes(accelerator: str, per_node: int) -> ComputeProfileSpec:

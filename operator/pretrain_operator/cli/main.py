@@ -17,13 +17,13 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from pretrain_api.meta import GROUP
 from pretrain_api.problems import InvalidManifest, parse
-from pretrain_api.profiles import find_device
 from pretrain_api.quantities import parse_quantity
 from pretrain_api.rules import Severity
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_operator.admission.runs import AdmissionResult
-from pretrain_operator.cli.context import PlanContext
+from pretrain_operator.cli.context import PlanContext, known_device
 from pretrain_operator.cli.curve import curve_of
 from pretrain_operator.cli.drawing import show_curve, write_page, write_png
 from pretrain_operator.cli.manifests import Document, read_manifests
@@ -56,6 +56,11 @@ class Result:
             return "refused"
         return "not runnable yet" if self.is_refused else "accepted"
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Return whether there is a warning, or something that could not be checked."""
+        return bool(self.admission.problems or self.admission.missing)
+
     def as_data(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         plan = self.admission.plan
@@ -85,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidManifest as error:
         for problem in error.problems:
             sys.stderr.write(f"error: {problem}\n")
+        if getattr(options, "output", "table") != "table":
+            _write({"errors": error.problems}, options, console)
         return UNUSABLE
 
 
@@ -106,14 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table")
         command.add_argument("--accelerator", help="device instead of a ComputeProfile")
         command.add_argument("--per-node", type=int, default=8, help="devices of a node")
-        command.add_argument("--strict", action="store_true", help="warnings refuse as well")
-    sizes = commands.add_parser("suggest", help="how big a model, for devices, days and tokens")
-    sizes.add_argument("--accelerator", required=True)
-    sizes.add_argument("--nodes", type=int, required=True)
-    sizes.add_argument("--days", type=float, required=True)
-    sizes.add_argument("--tokens", help="such as 300G; unset means 20 for each parameter")
-    sizes.add_argument("--sequence-length", type=int, default=4096)
-    sizes.set_defaults(run=_suggest)
+        command.add_argument(
+            "--strict",
+            action="store_true",
+            help="refuse warnings, and what was not checked",
+        )
+    _add_suggest(commands)
     curve = commands.add_parser("curve", help="loss of a PretrainJob, and what happened to it")
     curve.add_argument("name")
     curve.add_argument("-n", "--namespace", help="its namespace (default: the context's)")
@@ -139,6 +144,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_suggest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sizes = commands.add_parser("suggest", help="how big a model, for devices, days and tokens")
+    sizes.add_argument("--accelerator", required=True)
+    sizes.add_argument("--nodes", type=int, required=True)
+    sizes.add_argument("--days", type=float, required=True)
+    sizes.add_argument("--tokens", help="such as 300G; unset means 20 for each parameter")
+    sizes.add_argument("--sequence-length", type=int, default=4096)
+    sizes.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table")
+    sizes.set_defaults(run=_suggest)
+
+
 def _plan(options: argparse.Namespace, console: Console) -> int:
     documents = _documents(options)
     jobs = [document for document in documents if document.kind == "PretrainJob"]
@@ -153,7 +169,7 @@ def _plan(options: argparse.Namespace, console: Console) -> int:
 def _validate(options: argparse.Namespace, console: Console) -> int:
     documents = _documents(options)
     if not documents:
-        raise InvalidManifest(["there is no object of ours among the manifests"])
+        raise InvalidManifest([f"there are no objects of {GROUP} among the manifests"])
     context = PlanContext.of(documents, options, assumes_nodes=False)
     results = [Result(document, context.admit(document)) for document in documents]
     return _report(results, options, console, with_plans=False)
@@ -188,17 +204,20 @@ def _report(
     results: list[Result], options: argparse.Namespace, console: Console, with_plans: bool = True
 ) -> int:
     if options.output != "table":
-        data = [result.as_data() for result in results]
-        text = json.dumps(data, indent=2, ensure_ascii=False)
-        if options.output == "yaml":
-            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-        console.file.write(text.rstrip() + "\n")
+        _write([result.as_data() for result in results], options, console)
     else:
         for result in results:
             _show(result, console, with_plans)
-    is_strict = options.strict
-    refused = [r for r in results if r.is_refused or (is_strict and r.admission.problems)]
+    refused = [one for one in results if one.is_refused or (options.strict and one.is_doubtful)]
     return REFUSED if refused else ACCEPTED
+
+
+def _write(data: object, options: argparse.Namespace, console: Console) -> None:
+    """Write values as JSON or YAML."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    if options.output == "yaml":
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    console.file.write(text.rstrip() + "\n")
 
 
 def _show(result: Result, console: Console, with_plans: bool) -> None:
@@ -216,10 +235,11 @@ def _show(result: Result, console: Console, with_plans: bool) -> None:
 
 
 def _suggest(options: argparse.Namespace, console: Console) -> int:
-    device = find_device(options.accelerator)
-    problems = []
-    if device is None:
-        problems.append(f"--accelerator: {options.accelerator!r} is not known")
+    problems: list[str] = []
+    try:
+        device = known_device(options.accelerator)
+    except InvalidManifest as error:
+        problems += error.problems
     if options.nodes < 1 or not options.days > 0 or options.sequence_length < 8:
         problems.append(
             "use --nodes of at least 1, --days above 0, --sequence-length of at least 8"
@@ -228,7 +248,7 @@ def _suggest(options: argparse.Namespace, console: Console) -> int:
         tokens = parse_quantity(options.tokens) if options.tokens else None
     except ValueError as error:
         problems.append(f"--tokens: {error}")
-    if problems or device is None:
+    if problems:
         raise InvalidManifest(problems)
     request = SuggestionRequest(
         device, options.nodes, options.days, tokens, seq_length=options.sequence_length
@@ -236,10 +256,13 @@ def _suggest(options: argparse.Namespace, console: Console) -> int:
     suggestions = suggest(request)
     if not suggestions:
         console.print(
-            "no shape that we would propose finishes in that time; use more nodes or days"
+            f"no suggested model finishes in {options.days:g} days; use more nodes or days"
         )
         return REFUSED
-    show_suggestions(console, suggestions)
+    if options.output == "table":
+        show_suggestions(console, suggestions)
+    else:
+        _write([suggestion.as_data() for suggestion in suggestions], options, console)
     return ACCEPTED
 
 

@@ -23,6 +23,9 @@ aliases can stand for billions, or contain themselves."""
 _LARGEST_NUMBER = 2**64
 _MERGE = "tag:yaml.org,2002:merge"
 _SUFFIXES = {".yaml", ".yml", ".json"}
+_TEMPLATE = "{{"
+"""In a file of a chart, which is no YAML before Helm has rendered it."""
+_TOP_LEVEL = {"apiVersion", "kind", "metadata", "spec", "status"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -109,15 +112,23 @@ class Document:
 def read_manifests(names: list[str]) -> tuple[Document, ...]:
     """Return our objects in all files; `-` is standard input, a folder means its files.
 
+    Of a folder, files that are no manifests are skipped, with a note on standard error, unless they
+    mention our API group: charts, values and other YAML may lie beside ours.
+
     Raises:
         InvalidManifest: If a file cannot be read, is no YAML, or contains no Kubernetes objects.
     """
-    return tuple(
-        _document(value, origin)
-        for origin, text in _texts(names)
-        for value in parse_text(text, origin)
-        if _is_ours(value)
-    )
+    documents = []
+    for origin, text, is_named in _texts(names):
+        try:
+            values = parse_text(text, origin)
+        except InvalidManifest as error:
+            if is_named or (GROUP in text and _TEMPLATE not in text):
+                raise
+            sys.stderr.write(f"note: skipped: {error}\n")
+            continue
+        documents += [_document(value, origin) for value in values if _is_ours(value)]
+    return tuple(documents)
 
 
 def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
@@ -132,7 +143,7 @@ def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
         values = list(yaml.load_all(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InvalidManifest([f"{origin}: is no YAML: {reason}"]) from None
+        raise InvalidManifest([f"{origin}: is not valid YAML: {reason}"]) from None
     if problem := _unreadable(values, len(text) + _VALUES_OF_ALIASES):
         raise InvalidManifest([f"{origin}: {problem}"])
     objects: list[Mapping[str, Any]] = []
@@ -188,7 +199,7 @@ def _document(value: Mapping[str, Any], origin: str) -> Document:
     name = metadata.get("name")
     if name is None and isinstance(prefix := metadata.get("generateName"), str):
         name = f"{prefix}xxxxx"  # the API server chooses five letters
-    problems = []
+    problems = [f"{key}: there is no such field" for key in value if key not in _TOP_LEVEL]
     if version != API_VERSION:
         problems.append(f"apiVersion: {version} is not known; use {API_VERSION}")
     if kind not in _OURS:
@@ -218,10 +229,11 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _texts(names: list[str]) -> Iterator[tuple[str, str]]:
+def _texts(names: list[str]) -> Iterator[tuple[str, str, bool]]:
+    """Yield origin and text of each file, and whether it was named, not found in a folder."""
     for name in names:
         if name == "-":
-            yield "standard input", sys.stdin.read()
+            yield "standard input", sys.stdin.read(), True
             continue
         path = Path(name)
         files = [path]
@@ -229,6 +241,8 @@ def _texts(names: list[str]) -> Iterator[tuple[str, str]]:
             files = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES)
         for file in files:
             try:
-                yield str(file), file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise InvalidManifest([f"{file}: cannot be read: {error}"]) from None
+                yield str(file), file.read_text(encoding="utf-8"), file is path
+            except OSError as error:
+                raise InvalidManifest([f"{file}: cannot be read: {error.strerror}"]) from None
+            except UnicodeDecodeError as error:
+                raise InvalidManifest([f"{file}: is not UTF-8: {error}"]) from None

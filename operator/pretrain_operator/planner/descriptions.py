@@ -35,7 +35,10 @@ def parallelism_text(parallelism: ParallelismSpec) -> str:
         "countLoss": parallelism.count_loss,
     }
     words = [*_above_one(sizes), *(name for name, is_on in switches.items() if is_on)]
-    return ", ".join(words) or "one device"
+    if words:
+        return ", ".join(words)
+    devices = parallelism.nodes * (parallelism.gpus_per_node or 1)
+    return f"data parallel {devices}" if devices > 1 else "one device"
 
 
 def gib(size_bytes: float) -> str:

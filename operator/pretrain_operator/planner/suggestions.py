@@ -1,6 +1,7 @@
 """How big a model: shapes that given devices can train on given tokens in given days."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pretrain_api.formulas.model_shapes import ModelShape
 from pretrain_api.formulas.parameters import total_parameters
@@ -47,6 +48,28 @@ class Suggestion:
     tokens: int
     days: float
     candidate: Candidate
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON values, in the names of a manifest."""
+        model, layout = self.model, self.candidate.layout
+        return {
+            "parameters": self.parameters,
+            "model": {
+                "layers": model.layers,
+                "hiddenSize": model.hidden_size,
+                "ffnHiddenSize": model.ffn_hidden_size,
+                "attentionHeads": model.attention_heads,
+                "queryGroups": model.query_groups,
+            },
+            "parallelism": {
+                "tensor": layout.tensor,
+                "pipeline": layout.pipeline,
+                "context": layout.context,
+            },
+            "tokens": self.tokens,
+            "tokensPerParameter": self.tokens / self.parameters,
+            "days": self.days,
+        }
 
 
 def shapes(vocabulary_size: int) -> list[ModelShape]:

@@ -26,6 +26,11 @@ TYPES: dict[str, tuple[type[BaseModel], Any]] = {
 LINES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a missing field": ("Tokenizer", {"corpus": {}}, "spec.corpus.pipelineRef: is required"),
     "an unknown field": ("Tokenizer", {"size": 1}, "spec.size: there is no such field"),
+    "a field with a typo": (
+        "PretrainJob",
+        {"recovery": {"budgets": {"user": {"windows": "1h"}}}},
+        "spec.recovery.budgets.user.windows: there is no such field; did you mean window?",
+    ),
     "an unknown field of a list": (
         "DataPipeline",
         {"sources": [{"name": "a", "uri": "s3://a", "lang": "zh"}]},
@@ -76,14 +81,12 @@ LINES: dict[str, tuple[str, dict[str, Any], str]] = {
     "no quantity": (
         "TokenDataset",
         {"tokens": "lots"},
-        "spec.tokens: 'lots': 'lots' is not a quantity; write an integer or for example 500M, 100G,"
-        " 10Gi",
+        "spec.tokens: 'lots' is not a quantity; write an integer or for example 500M, 100G, 10Gi",
     ),
     "no duration": (
         "PretrainJob",
         {"ttlAfterFinished": "soon"},
-        "spec.ttlAfterFinished: 'soon': 'soon' is not a duration; write for example 90s, 20m, 24h"
-        " or 7d",
+        "spec.ttlAfterFinished: 'soon' is not a duration; write for example 90s, 20m, 24h or 7d",
     ),
     "a map entry": (
         "Tokenizer",
@@ -99,6 +102,12 @@ LINES: dict[str, tuple[str, dict[str, Any], str]] = {
         "DataPipeline",
         {"rules": [{"length": {}, "languageId": {}}]},
         "regex, lines, code and datatrove, not 2 of them",
+    ),
+    "a preset with a typo": (
+        "PretrainJob",
+        {"model": {"preset": "llama3-8"}},
+        "spec.model.preset: 'llama3-8' is none of the 27 values that there are; did you mean"
+        " llama3-8b?",
     ),
     "a preset that is a list": (
         "PretrainJob",

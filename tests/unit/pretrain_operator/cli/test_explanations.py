@@ -91,8 +91,11 @@ def test_the_best_layout_is_told_to_be_the_best(
 def test_a_device_that_nobody_knows_has_layouts_but_no_time(
     manifests: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = manifests(large_run())
-    text = explained(capsys, "tensor=2", file, options=("--accelerator", "abacus"))
+    abacus = make_body(
+        "ComputeProfile", "abacus", spec={"accelerator": {"name": "abacus", "perNode": 8}}
+    )
+    file = manifests(large_run(), abacus)
+    text = explained(capsys, "tensor=2", file, options=())
     assert text.endswith("no time is predicted, the accelerator is unknown")
 
 

@@ -44,12 +44,15 @@ HOSTILE = {
         HEAD + "spec: {accelerator: {perNode: 0x" + "f" * 6000 + "}}",
         "an integer of more than 64 bits",
     ),
-    "an integer that is too long for Python": (HEAD + "spec: {x: " + "9" * 5000 + "}", "no YAML"),
+    "an integer that is too long for Python": (
+        HEAD + "spec: {x: " + "9" * 5000 + "}",
+        "not valid YAML",
+    ),
     "infinity": (HEAD + "spec: {network: {gigabytesPerSecond: .inf}}", "the number inf"),
     "no number": (HEAD + "spec: {network: {gigabytesPerSecond: .NaN}}", "the number nan"),
-    "a key that is a list": (HEAD + "spec: {[a]: 1}", "no YAML"),
-    "an alias without anchor": (HEAD + "spec: *nothing", "no YAML"),
-    "an object of Python": (HEAD + "spec: !!python/object/apply:os.getcwd []", "no YAML"),
+    "a key that is a list": (HEAD + "spec: {[a]: 1}", "not valid YAML"),
+    "an alias without anchor": (HEAD + "spec: *nothing", "not valid YAML"),
+    "an object of Python": (HEAD + "spec: !!python/object/apply:os.getcwd []", "not valid YAML"),
     "a list in a list": (
         "kind: List\nitems: [{kind: PodList, items: []}]",
         "a list holds a list",
@@ -164,7 +167,7 @@ def test_a_folder_means_its_manifests_in_all_folders_and_nothing_else(tmp_path: 
 def test_bytes_that_are_no_text_are_refused_with_the_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "binary.yaml"
     path.write_bytes(content)
-    with pytest.raises(InvalidManifest, match=r"binary\.yaml: cannot be read"):
+    with pytest.raises(InvalidManifest, match=r"binary\.yaml: is not UTF-8"):
         read_manifests([str(path)])
 
 
@@ -238,3 +241,39 @@ def test_a_name_is_printed_as_it_stands_not_as_markup() -> None:
         patch.setattr("sys.stdout", out := io.StringIO())
         assert main(["validate", "-f", "-"]) == REFUSED
     assert "[/bold] [red]x :smile:" in out.getvalue()
+
+
+def test_files_of_a_folder_that_are_no_manifests_are_skipped_with_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "values.yaml").write_text("replicas: 2\n")
+    template = "{{- if x }}\napiVersion: pretrain.dev/v1alpha1\n{{- end }}"
+    (tmp_path / "chart.yaml").write_text(template)
+    (tmp_path / "run.yaml").write_text(HEAD + "spec: {}")
+    (document,) = read_manifests([str(tmp_path)])
+    assert document.origin.endswith("run.yaml")
+    noted = capsys.readouterr().err
+    assert noted.count("note: skipped: ") == 2
+    with pytest.raises(InvalidManifest, match="it has no kind"):
+        read_manifests([str(tmp_path / "values.yaml")])
+
+
+def test_a_broken_manifest_of_ours_is_not_skipped(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(HEAD + "spec: {a: [}")
+    with pytest.raises(InvalidManifest, match="is not valid YAML"):
+        read_manifests([str(tmp_path)])
+
+
+def test_an_unknown_field_beside_the_spec_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(HEAD + "spec: {}\nx-common: 1")
+    with pytest.raises(InvalidManifest, match="x-common: there is no such field"):
+        read_manifests([str(path)])
+
+
+def test_an_error_is_json_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-f", "nothing.yaml", "-o", "json"]) == UNUSABLE
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {
+        "errors": ["nothing.yaml: cannot be read: No such file or directory"]
+    }

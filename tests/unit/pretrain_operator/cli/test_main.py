@@ -89,7 +89,8 @@ def test_objects_that_are_not_among_the_manifests_are_named(
 ) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(JOB.split("---\n")[-1], encoding="utf-8")
-    assert main(["validate", "-f", str(path), "--strict"]) == ACCEPTED
+    assert main(["validate", "-f", str(path), "--strict"]) == REFUSED
+    assert main(["validate", "-f", str(path)]) == ACCEPTED
     shown = capsys.readouterr().out
     assert "not checked: spec.profileRef is not set: " in shown
     assert "not checked: spec.data.datasetRef.name: there is no TokenDataset 'blocks'" in shown

@@ -238,3 +238,19 @@ def test_a_printed_profile_plans_a_small_model(manifest: dict[str, Any]) -> None
 def test_each_printed_profile_has_a_name_of_its_own() -> None:
     names = [manifest["metadata"]["name"] for manifest in profile_manifests()]
     assert len(set(names)) == len(DEVICES)
+
+
+def test_a_device_that_is_not_known_is_refused_with_those_that_are(
+    write: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("plan", "validate"):
+        assert main([command, "-f", write(run(RUN)), "--accelerator", "mi300x"]) == UNUSABLE
+        assert "'mi300x' is not known; use one of a100-40gb, " in capsys.readouterr().err
+
+
+def test_suggestions_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    options = [f"{name}={value}" for name, value in SUGGEST.items()]
+    assert main(["suggest", *options, "-o", "json"]) == ACCEPTED
+    largest, *_ = json.loads(capsys.readouterr().out)
+    assert set(largest) >= {"parameters", "model", "parallelism", "tokens", "days"}
+    assert largest["tokensPerParameter"] == largest["tokens"] / largest["parameters"]
