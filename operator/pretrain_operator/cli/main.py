@@ -26,7 +26,7 @@ from pretrain_operator.admission.runs import AdmissionResult
 from pretrain_operator.cli.context import PlanContext, known_device
 from pretrain_operator.cli.curve import curve_of
 from pretrain_operator.cli.drawing import show_curve, write_page, write_png
-from pretrain_operator.cli.manifests import Document, read_manifests
+from pretrain_operator.cli.manifests import Document, read_kustomization, read_manifests
 from pretrain_operator.cli.presets import profile_manifests
 from pretrain_operator.cli.tables import show_audit, show_plan, show_problems, show_suggestions
 from pretrain_operator.observed.objects import read_spec
@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     validate.set_defaults(run=_validate)
     for command in (plan, validate):
         command.add_argument("-f", "--filename", action="append", default=[], help="- is stdin")
+        command.add_argument("-k", "--kustomize", action="append", default=[], metavar="FOLDER")
         command.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table")
         command.add_argument("--accelerator", help="device instead of a ComputeProfile")
         command.add_argument("--per-node", type=int, default=8, help="devices of a node")
@@ -182,9 +183,12 @@ def _documents(options: argparse.Namespace) -> tuple[Document, ...]:
         from pretrain_operator.cli.live import read_cluster
 
         return read_cluster(name, options.namespace)
-    if not options.filename:
-        raise InvalidManifest(["give -f FILE (- is standard input), or the name of a PretrainJob"])
-    return read_manifests(options.filename)
+    if not options.filename and not options.kustomize:
+        raise InvalidManifest(
+            ["give -f FILE (- is standard input), -k FOLDER, or the name of a PretrainJob"]
+        )
+    built = [one for folder in options.kustomize for one in read_kustomization(folder)]
+    return (*read_manifests(options.filename), *built)
 
 
 def _explain(

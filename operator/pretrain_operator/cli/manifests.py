@@ -1,6 +1,7 @@
 """Read manifests as kubectl does: files, folders, standard input, several documents, lists."""
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -129,6 +130,24 @@ def read_manifests(names: list[str]) -> tuple[Document, ...]:
             continue
         documents += [_document(value, origin) for value in values if _is_ours(value)]
     return tuple(documents)
+
+
+def read_kustomization(folder: str) -> tuple[Document, ...]:
+    """Return our objects of a folder as `kubectl kustomize` builds them.
+
+    Raises:
+        InvalidManifest: If it builds none, or kubectl is missing.
+    """
+    try:
+        done = subprocess.run(
+            ["kubectl", "kustomize", folder], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise InvalidManifest([f"-k {folder}: needs kubectl, which is not on PATH"]) from None
+    if done.returncode != 0:
+        raise InvalidManifest([f"-k {folder}: {done.stderr.strip().removeprefix('error: ')}"])
+    values = parse_text(done.stdout, folder)
+    return tuple(_document(value, folder) for value in values if _is_ours(value))
 
 
 def parse_text(text: str, origin: str) -> list[Mapping[str, Any]]:
