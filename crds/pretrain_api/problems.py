@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 _SHOWN = 80
-_ALIKE = 0.8
+_SIMILARITY = 0.8
 """How much a choice has to resemble what was written to be what was meant."""
 _MANY = 8
 """More choices than these are not all listed where one of them is close to what was written."""
@@ -45,25 +45,28 @@ def describe(
     problems = [dict(problem) for problem in error.errors(include_url=False)]
     schema = _schema(model) if model else {}
     return [
-        _line(problem, field, schema) for problem in problems if not _follows(problem, problems)
+        _line(problem, field, schema)
+        for problem in problems
+        if not _is_consequence(problem, problems)
     ]
 
 
-def _follows(problem: Mapping[str, Any], problems: Iterable[Mapping[str, Any]]) -> bool:
+def _is_consequence(problem: Mapping[str, Any], problems: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether a field is missing only because the preset that gives it has a wrong name."""
     beside = (*problem["loc"][:-1], "preset")
     return problem["type"] == "missing" and any(other["loc"] == beside for other in problems)
 
 
 def _line(problem: Mapping[str, Any], field: str, schema: Mapping[str, Any]) -> str:
-    place = problem["loc"]
-    path = field + "".join(map(_step, place))
+    location = problem["loc"]
+    path = field + "".join(map(_step, location))
     message = str(problem["msg"]).removeprefix("Value error, ")
     match problem["type"]:
         case "missing":
             return f"{path}: is required"
         case "extra_forbidden":
-            return f"{path}: there is no such field{_meant(str(place[-1]), _fields(schema, place))}"
+            hint = _suggestion(str(location[-1]), _fields(schema, location))
+            return f"{path}: there is no such field{hint}"
     value = repr(problem["input"])
     shown = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
     message = message.replace(value, shown)  # our own types repeat the value
@@ -71,7 +74,7 @@ def _line(problem: Mapping[str, Any], field: str, schema: Mapping[str, Any]) -> 
         return f"{path}: {message}"
     if problem["type"] == "literal_error" and isinstance(problem["input"], str):
         choices = re.findall(r"'([^']*)'", message)
-        if len(choices) > _MANY and (hint := _meant(problem["input"], choices, _ALIKE)):
+        if len(choices) > _MANY and (hint := _suggestion(problem["input"], choices, _SIMILARITY)):
             return f"{path}: {shown} is none of the {len(choices)} values that there are{hint}"
     return f"{path}: {shown}: {message[:1].lower()}{message[1:]}"
 
@@ -81,16 +84,16 @@ def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
     return model.model_json_schema(by_alias=True)
 
 
-def _meant(name: str, known: Sequence[str], alike: float = 0.6) -> str:
+def _suggestion(name: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     """Return the end of a sentence that names what was probably meant, if anything is close."""
-    close = get_close_matches(name, known, n=1, cutoff=alike)
+    close = get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _fields(schema: Mapping[str, Any], place: Sequence[int | str]) -> list[str]:
-    """Return the fields that there are where the last step of `place` is none."""
+def _fields(schema: Mapping[str, Any], location: Sequence[int | str]) -> list[str]:
+    """Return the fields that there are where the last step of `location` is none."""
     node: Mapping[str, Any] = _resolved(schema, schema)
-    for step in place[:-1]:
+    for step in location[:-1]:
         if isinstance(step, int):
             node = node.get("items", {})
         else:

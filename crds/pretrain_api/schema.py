@@ -14,13 +14,13 @@ _DROPPED = frozenset({"title", "$defs", "propertyNames"})
 _REFUSED = frozenset({"exclusiveMinimum", "exclusiveMaximum", "const", "oneOf"})
 
 
-def structural_schema(model: type[BaseModel], tells_defaults: bool = False) -> dict[str, Any]:
+def structural_schema(model: type[BaseModel], describe_defaults: bool = False) -> dict[str, Any]:
     """Return the OpenAPI v3 schema of `model` that the API server accepts.
 
     The API server forbids `$ref`, and `additionalProperties` beside `properties`, so references
     are inlined and `extra="forbid"` is left to pruning; `X | None` becomes an optional `X`.
     Defaults are dropped: the API server would write them into the user's object. With
-    `tells_defaults`, descriptions end with them, for `kubectl explain`.
+    `describe_defaults`, descriptions end with them, for `kubectl explain`.
 
     Raises:
         ValueError: If `model` uses a keyword that means something else there, such as the
@@ -29,7 +29,7 @@ def structural_schema(model: type[BaseModel], tells_defaults: bool = False) -> d
     Source: apiextensions.k8s.io/v1 JSONSchemaProps.
     """
     schema = model.model_json_schema(by_alias=True, mode="validation")
-    rendered: dict[str, Any] = _inline(schema, schema.get("$defs", {}), tells_defaults)
+    rendered: dict[str, Any] = _inline(schema, schema.get("$defs", {}), describe_defaults)
     return rendered
 
 
@@ -46,7 +46,7 @@ _SHORT_NAME = {
 
 def crd(kind: Kind) -> dict[str, Any]:
     """Return the CustomResourceDefinition of `kind`, with a status subresource."""
-    spec = structural_schema(kind.spec, tells_defaults=True)
+    spec = structural_schema(kind.spec, describe_defaults=True)
     if kind.rules:
         spec["x-kubernetes-validations"] = [_validation(rule) for rule in kind.rules]
     root = {
@@ -100,9 +100,9 @@ def _validation(rule: CelRule) -> dict[str, str]:
     }
 
 
-def _inline(node: Any, definitions: Mapping[str, Any], tells_defaults: bool) -> Any:
+def _inline(node: Any, definitions: Mapping[str, Any], describe_defaults: bool) -> Any:
     if isinstance(node, list):
-        return [_inline(item, definitions, tells_defaults) for item in node]
+        return [_inline(item, definitions, describe_defaults) for item in node]
     if not isinstance(node, dict):
         return node
     if refused := _REFUSED & node.keys():
@@ -111,25 +111,25 @@ def _inline(node: Any, definitions: Mapping[str, Any], tells_defaults: bool) -> 
         # A map whose keys have a pattern: the API server knows no patterns of keys.
         [values] = node["patternProperties"].values()
         rest = {k: v for k, v in node.items() if k != "patternProperties"}
-        return _inline({**rest, "additionalProperties": values}, definitions, tells_defaults)
+        return _inline({**rest, "additionalProperties": values}, definitions, describe_defaults)
     if "$ref" in node:
         target = definitions[node["$ref"].rsplit("/", 1)[-1]]
         return _inline(
             {**target, **{k: v for k, v in node.items() if k != "$ref"}},
             definitions,
-            tells_defaults,
+            describe_defaults,
         )
     if "anyOf" in node and "x-kubernetes-int-or-string" not in node:
         options = [option for option in node["anyOf"] if option != {"type": "null"}]
         if len(options) != 1:
             raise ValueError(f"only `X | None` unions are structural, got: {node['anyOf']}")
         rest = {k: v for k, v in node.items() if k != "anyOf"}
-        return _inline({**options[0], **rest}, definitions, tells_defaults)
-    node = _told(node) if tells_defaults else node
+        return _inline({**options[0], **rest}, definitions, describe_defaults)
+    node = _with_default(node) if describe_defaults else node
     return {
-        k: {name: _inline(p, definitions, tells_defaults) for name, p in v.items()}
+        k: {name: _inline(p, definitions, describe_defaults) for name, p in v.items()}
         if k == "properties"
-        else _inline(v, definitions, tells_defaults)
+        else _inline(v, definitions, describe_defaults)
         for k, v in node.items()
         if k not in _DROPPED | {"default"} and (k, v) != ("additionalProperties", False)
     }
@@ -147,7 +147,7 @@ def default_text(node: Mapping[str, Any]) -> str | None:
     return f'"{default}s"' if is_duration else json.dumps(default, ensure_ascii=False)
 
 
-def _told(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_default(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a node whose description ends with its default, if it has a plain one."""
     default = default_text(node)
     if default is None or "description" not in node:

@@ -42,7 +42,10 @@ class _Process:
         controller = Controller(api, progress, settings.namespace, self.leadership)
         if settings.probe_port is not None:
             probes = serve_probes(
-                controller.health, settings.probe_port, settings.probe_address, controller.measure
+                controller.health,
+                settings.probe_port,
+                settings.probe_address,
+                controller.update_metrics,
             )
             await self.resources.enter_async_context(probes)
         self.task = asyncio.create_task(

@@ -31,7 +31,7 @@ REMEDIES: dict[Reason, tuple[str, str]] = {
     ),
     Reason.DEPENDENCY_FAILED: (
         "An object that the spec refers to has failed, or needs you.",
-        "Mend that one; this one goes on by itself.",
+        "Fix that one; this one continues by itself.",
     ),
     Reason.WAITING_FOR_PODS: (
         "Pods are not created, not scheduled or do not start: a quota, no room, a taint, an image,"
@@ -53,8 +53,8 @@ REMEDIES: dict[Reason, tuple[str, str]] = {
         " `pretrain.dev/retry` and any new value.",
     ),
     Reason.USER_ERROR: (
-        "The program ended with an error that a restart cannot mend; the message has its sentence.",
-        "Mend what it names: usually a location, a checkpoint folder of another run, or the data.",
+        "The program ended with an error that a restart cannot fix; the message has its sentence.",
+        "Fix what it names: usually a location, a checkpoint folder of another run, or the data.",
     ),
     Reason.BAD_DATA: (
         "Too many records or files of a source cannot be read.",
@@ -69,7 +69,7 @@ REMEDIES: dict[Reason, tuple[str, str]] = {
     ),
     Reason.STAGE_FAILED: (
         "A task of a stage failed again and again; the message has its last words.",
-        "Mend what it names. An edit of the spec, or a new value of `pretrain.dev/retry`, tries"
+        "Fix what it names. An edit of the spec, or a new value of `pretrain.dev/retry`, tries"
         " again; finished tasks are kept.",
     ),
     Reason.CHILD_REJECTED: (
@@ -78,7 +78,7 @@ REMEDIES: dict[Reason, tuple[str, str]] = {
         " ComputeProfile's `pods` that it does not allow.",
     ),
     Reason.NAME_TAKEN: (
-        "A Job, ConfigMap or Service of that name belongs to somebody else; it is not touched.",
+        "A Job, ConfigMap or Service of that name belongs to someone else; it is not touched.",
         "Delete or rename it, or give this object another name.",
     ),
     Reason.SUSPENDED: (
@@ -110,7 +110,7 @@ kubectl pretrain curve NAME                    # loss, restarts and rollbacks
 kubectl logs -l pretrain.dev/name=NAME --tail=50
 ```
 
-`status.message` is the sentence of the condition that matters now. `Stalled` is true where somebody
+`status.message` is the sentence of the condition that matters now. `Stalled` is true where someone
 must act, `Reconciling` where time heals.
 
 | reason | what it means | what to do |
@@ -127,7 +127,7 @@ All others are those of objects that do what they should: {names}.
 | `kubectl apply` refuses the manifest | it breaks a rule; the message has the field, its value and what would do: [wrong-manifests.md](wrong-manifests.md) |
 | no status at all | no operator reconciles this namespace: `helm test`, then the Lease and the log of the operator ([operations.md](operations.md)) |
 | the status is older than the spec (`observedGeneration`) | the operator has not seen the edit yet; after more than a minute look at its `/readyz` |
-| a deleted object stays | a finalizer of somebody else: `kubectl get -o yaml` names it. Its pods are gone already |
+| a deleted object stays | a finalizer of someone else: `kubectl get -o yaml` names it. Its pods are gone already |
 """  # noqa: E501
 
 

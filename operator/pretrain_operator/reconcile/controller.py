@@ -60,7 +60,7 @@ class Controller:
             metrics.WATCH_AGE.labels(state.resource.plural).set(seconds)
         return found
 
-    def measure(self) -> None:
+    def update_metrics(self) -> None:
         """Set the metrics that say how things are now."""
         self.health()
         metrics.count_objects(chain.from_iterable(map(self.cluster.store.all, OURS)))

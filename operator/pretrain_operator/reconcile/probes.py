@@ -14,7 +14,7 @@ async def serve_probes(
     health: Callable[[], Health],
     port: int,
     host: str | None = None,
-    measure: Callable[[], None] = lambda: None,
+    update_metrics: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[int]:
     """Serve `/healthz`, `/readyz` and `/metrics` while the body runs; give the port.
 
@@ -22,7 +22,7 @@ async def serve_probes(
         health: Returns the health of the controller now.
         port: Port to listen on; 0 means any.
         host: Address to listen on. `None` means all, of both families.
-        measure: Called before metrics are read.
+        update_metrics: Called before metrics are read.
     """
 
     async def alive(request: web.Request) -> web.Response:
@@ -32,7 +32,7 @@ async def serve_probes(
         return _answer(health().unready())
 
     async def metrics(request: web.Request) -> web.Response:
-        measure()
+        update_metrics()
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=generate_latest(), headers=headers)
 
