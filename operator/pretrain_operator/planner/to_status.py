@@ -15,8 +15,8 @@ from pretrain_operator.planner.estimates.step_time import step_time
 from pretrain_operator.planner.search import Candidate
 
 _SHOWN_STAGES = 64
-_BYTES_OF_STATE = {"bf16": 14, "fp8": 14, "fp32": 12}
-"""Of a parameter in a checkpoint: weights, and Adam's master copy and moments."""
+_BYTES_OF_STATE = {"bf16": 14, "fp8": 14, "fp32": 16}
+"""Of a parameter in a checkpoint: weights, and Adam's master copy and moments, 4 bytes each."""
 
 
 def plan_status(
