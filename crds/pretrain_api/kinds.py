@@ -157,6 +157,7 @@ PRETRAIN_JOB = Kind(
         Column("BITS/BYTE", ".status.progress.bitsPerByte", "number"),
         Column("Tok/s/GPU", ".status.progress.tokensPerSecondPerGpu", "number"),
         Column("MFU", ".status.progress.mfu", "number", wide=True),
+        Column("Goodput", ".status.goodput.share", "number", wide=True),
         Column("Checkpoint", ".status.checkpoint.step", "integer"),
         Column("ETA", ".status.progress.etaSeconds", "number"),
         _AGE,

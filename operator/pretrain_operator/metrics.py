@@ -34,6 +34,11 @@ OBJECTS = Gauge("pretrain_objects", "Objects, by kind and phase.", ["kind", "pha
 ATTEMPTS = Gauge(
     "pretrain_attempts", "Attempts of the runs that exist, by why they ended.", ["reason"]
 )
+GOODPUT = Gauge(
+    "pretrain_goodput",
+    "Share of a run's time that was spent on steps that count.",
+    ["run_namespace", "run"],
+)
 WATCH_AGE = Gauge(
     "pretrain_watch_silence_seconds",
     "For how long a watch has heard nothing, by resource; bookmarks come every minute.",
@@ -49,10 +54,14 @@ def count_objects(objects: Iterable[ObservedObject]) -> None:
         if observed.key.kind == "ComputeProfile":
             continue  # it has no phase
         phases[observed.key.kind, observed.status.get("phase") or "New"] += 1
+        share = (observed.status.get("goodput") or {}).get("share")
+        if share is not None:
+            GOODPUT.labels(observed.key.namespace, observed.key.name).set(share)
         for attempt in observed.status.get("attempts") or ():
             reasons[attempt.get("reason") or "running"] += 1
     OBJECTS.clear()
     ATTEMPTS.clear()
+    GOODPUT.clear()
     for labels, count in phases.items():
         OBJECTS.labels(*labels).set(count)
     for reason, count in reasons.items():

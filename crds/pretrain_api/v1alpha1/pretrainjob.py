@@ -301,6 +301,19 @@ class AttemptStatus(ApiModel):
     """Value of the annotation `pretrain.dev/retry` when it started."""
 
 
+class Goodput(ApiModel):
+    """How much of a run's time was spent on steps that count, over the attempts of its status."""
+
+    share: Annotated[float, Field(ge=0, le=1)]
+    """Time of the steps that count, at the last measured speed, over all time since the first of
+    these attempts started."""
+
+    lost_seconds: dict[str, NonNegative] = {}
+    """The rest of the time by its cause: the reason for which an attempt ended (its start, the
+    steps that it lost, and the time until the next one), and `overhead`: start, evaluations,
+    checkpoints and export of the attempt that runs or has completed the run."""
+
+
 class RunInputs(ApiModel):
     """Artifacts that the run reads, pinned when its first attempt starts."""
 
@@ -340,6 +353,9 @@ class PretrainJobStatus(ApiModel):
 
     attempts: list[AttemptStatus] = []
     """Newest attempts, oldest first: 20, and as many before them as the restart budgets count."""
+
+    goodput: Goodput | None = None
+    """How much of the time was spent on steps that count. Unset before the speed is known."""
 
     inputs: RunInputs | None = None
     """Artifacts that the run reads."""

@@ -119,4 +119,6 @@ def _headline(spec: PretrainJobSpec, status: PretrainJobStatus) -> str:
             parts.append(f"loss {progress.loss:.4g}")
         if progress.eta_seconds:
             parts.append(f"{duration_text(progress.eta_seconds)} left")
+    if status.goodput is not None:
+        parts.append(f"goodput {100 * status.goodput.share:.1f} %")
     return ", ".join(parts)

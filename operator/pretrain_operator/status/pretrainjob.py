@@ -22,6 +22,7 @@ from pretrain_operator.status.conditions import (
     shorten,
     state_conditions,
 )
+from pretrain_operator.status.goodput import compute_goodput
 
 
 def pretrainjob_status(observed: Observation, plan: RunPlan, now: datetime) -> PretrainJobStatus:
@@ -30,15 +31,18 @@ def pretrainjob_status(observed: Observation, plan: RunPlan, now: datetime) -> P
     previous = read_status(PretrainJobStatus, owner)
     progress = _progress(observed.progress or previous.progress, plan)
     checkpoint = _checkpoint(previous, progress, report)
+    attempts = _attempts(previous, plan, progress, checkpoint)
+    prediction = plan.prediction or previous.plan
     fields: dict[str, Any] = {
         "observed_generation": owner.generation,
         "phase": state.phase.value,
         "message": shorten(state.message),
-        "attempts": _attempts(previous, plan, progress, checkpoint),
+        "attempts": attempts,
+        "goodput": compute_goodput(attempts, progress, prediction) or previous.goodput,
         "inputs": _inputs(previous, plan),
         "progress": progress,
         "checkpoint": checkpoint,
-        "plan": plan.prediction or previous.plan,
+        "plan": prediction,
         "conditions": build_conditions(
             _statements(state, checkpoint, progress), previous.conditions, owner.generation, now
         ),

@@ -77,7 +77,8 @@ def test_panels_of_the_dashboard_do_not_overlap() -> None:
 
 def test_objects_are_counted_by_phase_and_attempts_by_how_they_ended() -> None:
     attempts = [{"number": 1, "reason": "preempted"}, {"number": 2}]
-    running = make_body("PretrainJob", "a", status={"phase": "Running", "attempts": attempts})
+    known = {"phase": "Running", "attempts": attempts, "goodput": {"share": 0.97}}
+    running = make_body("PretrainJob", "a", status=known)
     new = make_body("PretrainJob", "b", status={})
     profile = make_body("ComputeProfile", "cpu", status={})
     bodies = (("PretrainJob", running), ("PretrainJob", new), ("ComputeProfile", profile))
@@ -86,6 +87,7 @@ def test_objects_are_counted_by_phase_and_attempts_by_how_they_ended() -> None:
         pretrain_operator.metrics.count_objects(objects)
     assert value("pretrain_objects", kind="PretrainJob", phase="Running") == 1
     assert value("pretrain_objects", kind="PretrainJob", phase="New") == 1
+    assert value("pretrain_goodput", run_namespace="default", run="a") == 0.97
     assert value("pretrain_attempts", reason="preempted") == 1
     assert value("pretrain_attempts", reason="running") == 1
     pretrain_operator.metrics.count_objects([])
