@@ -50,6 +50,8 @@ def count_objects(objects: Iterable[ObservedObject]) -> None:
     """Set the metrics of the objects that exist: a restart loses nothing of them."""
     phases: Tally[tuple[str, str]] = Tally()
     reasons: Tally[str] = Tally()
+    for metric in (OBJECTS, ATTEMPTS, GOODPUT):
+        metric.clear()  # of objects that are gone
     for observed in objects:
         if observed.key.kind == "ComputeProfile":
             continue  # it has no phase
@@ -59,9 +61,6 @@ def count_objects(objects: Iterable[ObservedObject]) -> None:
             GOODPUT.labels(observed.key.namespace, observed.key.name).set(share)
         for attempt in observed.status.get("attempts") or ():
             reasons[attempt.get("reason") or "running"] += 1
-    OBJECTS.clear()
-    ATTEMPTS.clear()
-    GOODPUT.clear()
     for labels, count in phases.items():
         OBJECTS.labels(*labels).set(count)
     for reason, count in reasons.items():
