@@ -19,11 +19,11 @@ from pydantic_core import from_json
 
 from pretrain_api import paths
 from pretrain_api.problems import parse
-from pretrain_api.reports import ExitReport
+from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_workloads.exit_report import failure_report
 from pretrain_workloads.failures import Preempted, UserError
 from pretrain_workloads.peak_memory import peak_memory
-from pretrain_workloads.storage import local_path
+from pretrain_workloads.storage import Folder, local_path, read_manifest
 from pretrain_workloads.termination_message import write_report
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,28 @@ def load_run[R: BaseModel](model: type[R]) -> R:
     except ValueError as error:
         raise UserError(f"{path}: is not JSON: {error}") from error
     return parse(model, value, field="run")
+
+
+def run_unless_complete(folder: Folder, main: Callable[[], ExitReport]) -> ExitReport:
+    """Run the task of a stage between the first and the last, unless the artifact is complete.
+
+    Another object with the same content may work in the same folder at the same time. When it has
+    completed the artifact it deletes the files between stages, and a task that needs them fails:
+    then nothing is left to do.
+    """
+    complete = ExitReport(exit_class=ExitClass.COMPLETE)
+    return run_again_if_complete(folder, lambda: complete if read_manifest(folder) else main())
+
+
+def run_again_if_complete(folder: Folder, main: Callable[[], ExitReport]) -> ExitReport:
+    """Run a task that finds a complete artifact by itself; repeat it if it fails beside one."""
+    try:
+        return main()
+    except Exception:
+        if read_manifest(folder) is None:
+            raise
+        log.info("%s was completed meanwhile, by another object", folder.uri)
+        return main()
 
 
 def run_task(main: Callable[[], ExitReport], rank: int | None = None) -> int:

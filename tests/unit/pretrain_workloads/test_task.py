@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,13 @@ import pytest
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TokenizerRun
 from pretrain_workloads.failures import UserError
-from pretrain_workloads.task import load_run, run_task
+from pretrain_workloads.storage import open_uri, read_manifest, seal_manifest
+from pretrain_workloads.task import (
+    load_run,
+    run_again_if_complete,
+    run_task,
+    run_unless_complete,
+)
 
 COMPLETE = ExitReport(exit_class=ExitClass.COMPLETE)
 
@@ -142,3 +148,39 @@ def test_a_request_to_end_that_python_drops_is_raised_again(tmp_path: Path) -> N
     )
     assert done.stdout == "went on\n"
     assert done.returncode == ExitClass.PREEMPTED.exit_code
+
+
+@pytest.mark.parametrize("run_it", [run_unless_complete, run_again_if_complete])
+def test_a_task_that_fails_beside_an_artifact_that_another_object_completes_is_done(
+    run_it: Callable[..., ExitReport], tmp_path: Path
+) -> None:
+    folder = open_uri(tmp_path.as_uri())
+
+    def fail_while_another_completes() -> ExitReport:
+        if read_manifest(folder) is None:
+            seal_manifest(folder, kind="DataPipeline", name="a", digest="0" * 64, spec={})
+            raise UserError("work/models.json: does not exist")
+        return ExitReport(exit_class=ExitClass.COMPLETE)
+
+    assert run_it(folder, fail_while_another_completes).exit_class is ExitClass.COMPLETE
+
+
+@pytest.mark.parametrize("run_it", [run_unless_complete, run_again_if_complete])
+def test_a_task_that_fails_beside_no_artifact_has_failed(
+    run_it: Callable[..., ExitReport], tmp_path: Path
+) -> None:
+    def fail() -> ExitReport:
+        raise UserError("work/models.json: does not exist")
+
+    with pytest.raises(UserError, match="does not exist"):
+        run_it(open_uri(tmp_path.as_uri()), fail)
+
+
+def test_a_stage_in_between_has_nothing_to_do_for_a_complete_artifact(tmp_path: Path) -> None:
+    folder = open_uri(tmp_path.as_uri())
+    seal_manifest(folder, kind="DataPipeline", name="a", digest="0" * 64, spec={})
+
+    def fail() -> ExitReport:
+        raise AssertionError("it ran")
+
+    assert run_unless_complete(folder, fail).exit_class is ExitClass.COMPLETE
