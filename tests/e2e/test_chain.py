@@ -51,7 +51,7 @@ def test_raw_text_becomes_a_trained_exported_model(place: Place, finished: dict[
     assert summary["perplexity"] < summary["initialPerplexity"]
     assert status["checkpoint"]["step"] == summary["toStep"] == chain.STEPS
     assert [attempt["reason"] for attempt in status["attempts"]] == ["complete"]
-    metadata = 300_000  # of a tiny model: names, shapes, digests
+    metadata = 500_000  # names, shapes and digests, which weigh more in a tiny model
     planned = status["plan"]["checkpointBytes"]
     assert planned < status["checkpoint"]["bytes"] < planned + metadata
     assert summary["continuations"][0]["prompt"] == "床前明月光，"
