@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from math import isfinite
 
 from pretrain_api.v1alpha1.plan import PlanStatus
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus, Goodput
@@ -51,7 +52,8 @@ def _step_seconds(progress: Progress | None, plan: PlanStatus | None) -> float |
     """Return the time of a step at the last measured speed."""
     if progress is None or plan is None or not progress.tokens_per_second_per_gpu:
         return None
-    return plan.tokens_per_step / (progress.tokens_per_second_per_gpu * plan.world_size)
+    seconds = plan.tokens_per_step / (progress.tokens_per_second_per_gpu * plan.world_size)
+    return seconds if isfinite(seconds) and seconds > 0 else None  # a pod reports what it likes
 
 
 def _bounds(attempt: AttemptStatus, progress: Progress | None) -> tuple[datetime, datetime] | None:

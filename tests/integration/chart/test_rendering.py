@@ -166,6 +166,12 @@ REFUSED = {
     "computeProfiles[0].nam=h100": "computeProfiles",
     "monitoring.podMonitors.interval=often": "interval",
     "monitoring.dashbord.enabled=true": "dashbord",
+    # What would quietly break a selector, the Lease or a name:
+    r"podLabels.app\.kubernetes\.io/instance=x": "podLabels",
+    r"commonLabels.app\.kubernetes\.io/name=x": "commonLabels",
+    "env.POD_NAME=x": "env",
+    "fullnameOverride=Bad_Name": "fullnameOverride",
+    "image.registry=https://registry.example.com": "registry",
 }
 
 

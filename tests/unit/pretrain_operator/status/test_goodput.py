@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,12 @@ def test_time_that_counts_and_time_that_is_lost_are_all_the_time(
     total = now + last_seconds
     lost = sum(found.lost_seconds.values())
     assert abs(found.share * total + lost - total) <= 0.001 * total + number
+
+
+@pytest.mark.parametrize("speed", [float("nan"), float("inf"), -1.0, 5e-324, 0.0])
+def test_a_speed_that_cannot_be_gives_no_goodput(speed: float) -> None:
+    wrong = progress(90, 1000).model_copy(update={"tokens_per_second_per_gpu": speed})
+    assert compute_goodput([attempt(1, 0)], wrong, PLAN) is None
 
 
 def test_goodput_changes_only_with_the_status() -> None:
