@@ -40,12 +40,16 @@ class DataChain:
 
     def make_dataset(self, spec: dict[str, Any]) -> ExitReport:
         """Make the token blocks; every part of the mixture reads the documents."""
+        return self.runner.run_dataset(self.dataset_run(spec))
+
+    def dataset_run(self, spec: dict[str, Any]) -> DatasetRun:
+        """Return what the stages of a dataset are started with."""
         inputs = {
             "tokenizer": _artifact("tokenizer"),
             "documents": [self.documents] * len(spec["mixture"]),
         }
         run = _run_of("dataset", spec, tasks=spec["tasks"], **inputs)
-        return self.runner.run_dataset(DatasetRun.model_validate(run))
+        return DatasetRun.model_validate(run)
 
     def folder(self, name: str) -> Path:
         """Return the folder of the artifact `tokenizer` or `dataset` on this machine."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data_runs import pipeline_spec, write_corpus
+from data_chain import OUTPUT, ROOT, DataChain
+from data_runs import dataset_spec, pipeline_spec, tokenizer_spec, write_corpus
 from pretrain_api.runs import PIPELINE_STAGES, PipelineRun
 from pretrain_api.v1alpha1.datapipeline import DataPipelineSpec
 from stage_runs import SINGLE, StageRunner
@@ -30,3 +31,18 @@ def test_an_object_that_another_one_overtakes_ends_with_the_same_result(
     assert last.artifact == fast.artifact
     assert last.pipeline == fast.pipeline
     assert not list(runner.data.rglob("work")), "nothing is left between stages"
+
+
+def test_a_dataset_that_another_one_overtakes_ends_with_the_same_result(tmp_path: Path) -> None:
+    chain = DataChain(StageRunner(tmp_path))
+    write_corpus(chain.runner.data / "raw")
+    chain.make_documents(pipeline_spec(f"{ROOT}/raw", OUTPUT, tasks=2))
+    chain.make_tokenizer(tokenizer_spec(OUTPUT))
+    slow = chain.dataset_run(dataset_spec(OUTPUT))
+    chain.runner.run("dataset", "tokenize", slow, slow.tasks)
+    chain.runner.run("dataset", "compose", slow)
+    first = chain.runner.run_dataset(slow)
+    chain.runner.run("dataset", "block", slow, slow.tasks)
+    (last,) = chain.runner.run("dataset", "seal", slow)
+    assert (last.artifact, last.dataset) == (first.artifact, first.dataset)
+    assert not list(chain.folder("dataset").rglob("work"))

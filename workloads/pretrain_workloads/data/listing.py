@@ -1,6 +1,7 @@
 """`list`: list the input files, name the artifact after them, and stop if it exists already."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from pretrain_api.artifacts import artifact_uri
@@ -19,12 +20,14 @@ from pretrain_workloads.data.sources.formats import FORMATS, format_of
 from pretrain_workloads.data.sources.pieces import Piece, share_out, write_shares
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import (
+    Folder,
     StoredFile,
     list_matching,
     open_output,
     read_manifest,
 )
 from pretrain_workloads.storage.folder import file_checksum
+from pretrain_workloads.task import run_again_if_complete
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,17 @@ def list_inputs(run: PipelineRun) -> ExitReport:
     files = _files(run.spec, [stored for _, stored in listed])
     artifact = _artifact(run, files)
     run = run.model_copy(update={"artifact": artifact})
+    folder = open_output(run)
+    return run_again_if_complete(folder, lambda: _list(run, artifact, listed, files))
+
+
+def _list(
+    run: PipelineRun,
+    artifact: ArtifactRef,
+    listed: Sequence[tuple[Folder, list[StoredFile]]],
+    files: list[Piece],
+) -> ExitReport:
+    """Write down the inputs, unless the artifact is complete."""
     folder = open_output(run)
     if manifest := read_manifest(folder):
         log.info("%s is already complete", artifact.uri)
