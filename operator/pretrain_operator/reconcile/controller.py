@@ -51,18 +51,17 @@ class Controller:
         """Return whether the controller follows the cluster and keeps up."""
         now = asyncio.get_running_loop().time()
         states = [watch.state for watch in self._watches]
-        found = Health.of(states, self._began, self.queue.oldest_seconds, now)
+        return Health.of(states, self._began, self.queue.oldest_seconds, now)
+
+    def update_metrics(self) -> None:
+        """Set the metrics that say how things are now."""
+        found = self.health()
         metrics.QUEUE_DEPTH.set(len(self.queue))
         metrics.QUEUE_AGE.set(found.oldest_key)
         metrics.LEADING.set(self._is_leading)
         for state, silence in found.watches:
             seconds = found.uptime if silence is None else silence
             metrics.WATCH_AGE.labels(state.resource.plural).set(seconds)
-        return found
-
-    def update_metrics(self) -> None:
-        """Set the metrics that say how things are now."""
-        self.health()
         metrics.count_objects(chain.from_iterable(map(self.cluster.store.all, OURS)))
 
     def _enqueue(self, key: Key, with_dependents: bool) -> None:

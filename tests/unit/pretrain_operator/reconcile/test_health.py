@@ -74,7 +74,7 @@ def test_the_probes_of_a_controller_are_served(is_listed: bool) -> None:
         if is_listed:
             await controller.resync()
             await controller.handle(await controller.queue.get())
-        probes = serve_probes(controller.health, 0, "127.0.0.1")
+        probes = serve_probes(controller.health, 0, "127.0.0.1", controller.update_metrics)
         async with probes as port, aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{port}"
             async with session.get(f"{url}/readyz") as answer:
