@@ -69,7 +69,7 @@ def test_sigterm_before_the_first_step_ends_the_run_at_once(
     pods: TrainerPods, start: StartLaunchers
 ) -> None:
     (pod,) = start(make_run(training={"tokens": LONG * BATCH * LENGTH}))
-    pod.wait_for(lambda: "pod 0 is " in pod.log.read_text())
+    pod.wait_for(lambda: "starts the ranks" in pod.log.read_text())
     pod.process.terminate()
     report = pod.report()
     assert report.exit_class is ExitClass.PREEMPTED

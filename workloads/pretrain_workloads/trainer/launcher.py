@@ -135,6 +135,7 @@ def _wait(
     """
     hang = None
     try:
+        log.info("process %d starts the ranks", agent.pid)
         while agent.poll() is None and hang is None:
             _sleep(lease, "running", _POLL_SECONDS)
             hang = find_hang(workspace.heartbeats, run.spec.recovery.step_within)
