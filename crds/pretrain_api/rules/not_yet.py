@@ -1,9 +1,19 @@
 """What the API and the planner support, but our trainer does not yet.
 
-Delete a line here when the trainer supports the feature; nothing else has to change.
+Delete a line here when the trainer supports the feature; nothing else has to change. Mixtures of
+experts are those of Mixtral, Qwen3-MoE and GLM-4.5: an exported model is one that others can load.
 """
 
-from pretrain_api.rules.expressions import GROUPS, TENSOR, field, given, present
+from pretrain_api.rules.expressions import (
+    GROUPS,
+    LAYERS,
+    PIPELINE,
+    TENSOR,
+    VIRTUAL,
+    field,
+    given,
+    present,
+)
 from pretrain_api.rules.rule import Rule, Severity
 
 
@@ -11,8 +21,82 @@ def _absent(id_: str, path: str, message: str) -> Rule:
     return Rule(id_, path, f"!({present(path)})", message, severity=Severity.NOT_YET)
 
 
+_MOE = "model.experts"
+_HAS = present(_MOE)
+_IS_SOFTMAX = f"{field(_MOE + '.router')} == 'softmax'"
+_SHARED = f"{_MOE}.sharedFfnHiddenSize"
+_WIDTH = f"self.{_MOE}.ffnHiddenSize"
+_DENSE = field(f"{_MOE}.denseLayers")
+_GROUPS = f"{_MOE}.groups"
+_TOP, _GROUP_TOP = field(f"{_MOE}.topK"), field(f"{_MOE}.groupTopK", "1")
+_FIRST_RANK_END = (
+    f"(({VIRTUAL} - 1) * {PIPELINE} + 1) * n / ({VIRTUAL} * {PIPELINE})"  # of its last chunk
+)
+
+
+def _of_experts(
+    id_: str, path: str, holds: str, message: str, arguments: tuple[str, ...] = ()
+) -> Rule:
+    return Rule(id_, path, f"!({_HAS}) || {holds}", message, arguments, severity=Severity.NOT_YET)
+
+
+_EXPERT_RULES = (
+    _of_experts(
+        "not-yet-expert-top",
+        f"{_MOE}.topK",
+        f"{_TOP} > 1",
+        "the trainer sends each token to two experts or more, for now",
+    ),
+    _of_experts(
+        "not-yet-expert-softmax",
+        f"{_MOE}.router",
+        f"!({_IS_SOFTMAX}) || (!({present(_SHARED)}) && !({present(_GROUPS)}) &&"
+        f" {field(_MOE + '.scalingFactor')} == 1.0)",
+        "no exported model has a softmax router beside a shared expert, groups or a scalingFactor,"
+        " for now; use router: sigmoid, or leave them out",
+    ),
+    _of_experts(
+        "not-yet-expert-dense",
+        f"{_MOE}.denseLayers",
+        f"!({_IS_SOFTMAX}) || {_DENSE} == 0 || {field('model.qkNorm')}",
+        "no exported model has dense layers beside a softmax router without qkNorm, for now; use"
+        " qkNorm: true, or router: sigmoid",
+    ),
+    _of_experts(
+        "not-yet-expert-bias",
+        "model.qkvBias",
+        f"!({_IS_SOFTMAX}) || !{field('model.qkvBias')}",
+        "no exported model has a bias beside a softmax router, for now; leave it out, or use"
+        " router: sigmoid",
+    ),
+    _of_experts(
+        "not-yet-expert-shared",
+        _SHARED,
+        f"{_IS_SOFTMAX} || ({present(_SHARED)} && {field(_SHARED, '0')} % {_WIDTH} == 0)",
+        "a sigmoid router needs a shared expert, as wide as one expert or a multiple of it, for"
+        " now; use %d",
+        (_WIDTH,),
+    ),
+    _of_experts(
+        "not-yet-expert-groups",
+        _GROUPS,
+        f"!({present(_GROUPS)}) || {_TOP} == 2 * {_GROUP_TOP}",
+        "groups are judged by their best two experts, so topK = %d is to be twice groupTopK = %d,"
+        " for now",
+        (_TOP, _GROUP_TOP),
+    ),
+    _of_experts(
+        "not-yet-expert-stage",
+        f"{_MOE}.denseLayers",
+        given("n", LAYERS, f"n == 0 || {_DENSE} < {_FIRST_RANK_END}"),
+        "%d leaves the first pipeline stage without experts, which the trainer cannot save, for"
+        " now; use fewer stages or fewer dense layers",
+        (_DENSE,),
+    ),
+)
+
 NOT_YET_RULES = (
-    _absent("not-yet-experts", "model.experts", "the trainer builds dense models only, for now"),
+    *_EXPERT_RULES,
     Rule(
         "not-yet-bias-and-norm",
         "model.qkvBias",

@@ -39,6 +39,25 @@ class ExpertsSpec(ApiModel):
     group_top_k: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Groups that a token may use; goes with `groups`."""
 
+    router: Literal["softmax", "sigmoid"] = "softmax"
+    """How scores become weights. `softmax`: over the chosen experts, as in Mixtral and Qwen3-MoE.
+    `sigmoid`: each score alone, and a bias that is moved after each step keeps the experts equally
+    busy, as in DeepSeek-V3 and GLM-4.5."""
+
+    scaling_factor: Annotated[float, Field(ge=0.001, le=1000.0)] = 1.0
+    """Factor of the experts' weighted sum."""
+
+    auxiliary_loss: Annotated[float, Field(ge=0.0, le=1.0)] = 0.001
+    """Coefficient of the loss that keeps the experts of each sequence equally busy; 0 means
+    none. It is part of the gradient, not of the loss that is reported."""
+
+    z_loss: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Coefficient of the loss that keeps the router's scores small; 0 means none. It is part of the
+    gradient, not of the loss that is reported."""
+
+    bias_update_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.001
+    """Step of the `sigmoid` router's bias after each optimizer step; 0 keeps the bias."""
+
 
 class RopeScaling(ApiModel):
     """Rotary positions that are stretched to longer sequences than the model first saw."""

@@ -1,4 +1,6 @@
-"""Llama, Qwen2 and Qwen3: trained, loaded and exported like the classes of transformers."""
+"""Llama, Qwen2, Qwen3 and mixtures of experts: trained, loaded and exported like the classes of
+transformers.
+"""
 
 import json
 from pathlib import Path
@@ -24,6 +26,35 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "LlamaForCausalLM with wide heads": {"headDim": 32, "ropeScaling": YARN},
     "Qwen2ForCausalLM": {"qkvBias": True},
     "Qwen3ForCausalLM": {"qkNorm": True, "headDim": 32, "tieEmbeddings": True},
+    # Without the losses that keep experts busy, which transformers defines over other tokens.
+    "MixtralForCausalLM": {"experts": {"count": 4, "ffnHiddenSize": 48, "auxiliaryLoss": 0.0}},
+    "Qwen3MoeForCausalLM": {
+        "qkNorm": True,
+        "experts": {
+            "count": 8,
+            "topK": 3,
+            "ffnHiddenSize": 32,
+            "denseLayers": 1,
+            "auxiliaryLoss": 0.0,
+        },
+    },
+    "Glm4MoeForCausalLM": {
+        "qkNorm": True,
+        "qkvBias": True,
+        "experts": {
+            "count": 8,
+            "topK": 4,
+            "ffnHiddenSize": 32,
+            "sharedFfnHiddenSize": 64,
+            "denseLayers": 1,
+            "groups": 4,
+            "groupTopK": 2,
+            "router": "sigmoid",
+            "scalingFactor": 1.5,
+            "auxiliaryLoss": 0.0,
+            "biasUpdateRate": 0.0,
+        },
+    },
 }
 EVERYTHING = {"processes": 8, "tensor": 2, "pipeline": 2, "context": 2, "sequence": True}
 STEPS, RATE, DECAY = 6, 3e-3, 0.1
@@ -41,6 +72,11 @@ def run_of(name: str, folder: str, rate: float = RATE, **layout: Any) -> dict[st
         "checkpoint": {"uri": f"file:///pretrain/checkpoints/{folder}"},
         "export": {"huggingFace": {"uri": f"file:///pretrain/models/{folder}"}},
     }
+
+
+def everywhere(name: str) -> dict[str, Any]:
+    """Return a layout of eight ranks that uses every kind of parallelism."""
+    return EVERYTHING | ({"expert": 2, "expertTensor": 2} if "experts" in FAMILIES[name] else {})
 
 
 def complete(report: ExitReport) -> ExitReport:
@@ -105,7 +141,7 @@ def test_a_family_trains_as_in_transformers_in_one_process_and_in_eight(
     assert single.training.export_logit_difference is not None
     assert single.training.export_logit_difference < 1e-5
 
-    run = run_of(name, "spread", **EVERYTHING)
+    run = run_of(name, "spread", **everywhere(name))
     del run["export"]
     spread = complete(pods.attempt(**run))
     assert losses(spread) == pytest.approx(want, abs=1e-5)

@@ -110,10 +110,14 @@ class CheckpointLoader:
         Megatron-core would leave out layers that the model does not have.
         """
         sizes = rank_state.model_sizes(self._model.layout)
-        others = {name: size for name, size in marker.shape.items() if sizes.get(name) != size}
+        # A feature that a model does not have is not written down.
+        pairs = {
+            name: (marker.shape.get(name, 0), sizes.get(name, 0)) for name in marker.shape | sizes
+        }
+        others = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
         if others:
             differences = ", ".join(
-                f"{name} {size}, not {sizes.get(name)}" for name, size in others.items()
+                f"{name} {theirs}, not {ours}" for name, (theirs, ours) in others.items()
             )
             raise UserError(
                 f"{self._files.uri(marker.step)}: is the checkpoint of another model "

@@ -24,12 +24,17 @@ def parallel_sizes(layout: ParallelLayout) -> list[int]:
         layout.pipeline_model_parallel_size,
         layout.virtual_pipeline_model_parallel_size or 1,
         layout.context_parallel_size,
+        *(
+            [layout.expert_model_parallel_size, layout.expert_tensor_parallel_size]
+            if layout.model.experts
+            else []
+        ),
     ]
 
 
 def model_sizes(layout: ParallelLayout) -> dict[str, int]:
     """Return the sizes that must be equal for a checkpoint to be one of the same model."""
-    model = layout.model
+    model, experts = layout.model, layout.model.experts
     return {
         "layers": model.layers,
         "hiddenSize": model.hidden_size,
@@ -41,6 +46,16 @@ def model_sizes(layout: ParallelLayout) -> dict[str, int]:
         **({"headDim": model.head_dim} if model.has_own_head_dim else {}),
         **({"qkvBias": 1} if model.has_qkv_bias else {}),
         **({"qkNorm": 1} if model.has_query_norm else {}),
+        **(
+            {
+                "experts.count": experts.count,
+                "experts.ffnHiddenSize": experts.ffn_hidden_size,
+                "experts.sharedFfnHiddenSize": experts.shared_ffn_hidden_size,
+                "experts.denseLayers": experts.dense_layers,
+            }
+            if experts
+            else {}
+        ),
     }
 
 

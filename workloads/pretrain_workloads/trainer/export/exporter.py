@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
+from pretrain_workloads.trainer.export.configuration import configuration
 from pretrain_workloads.trainer.export.continuations import continue_prompts
 from pretrain_workloads.trainer.export.export_request import ExportRequest, ExportResult
 from pretrain_workloads.trainer.export.exported_tokenizer import load_tokenizer
-from pretrain_workloads.trainer.export.llama import configuration
 from pretrain_workloads.trainer.export.safetensors_files import write_weights
 
 

@@ -11,7 +11,7 @@ from torch.distributed.checkpoint import filesystem, metadata, state_dict_loader
 
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.trainer.export.export_request import ExportRequest
-from pretrain_workloads.trainer.export.llama import converted, tensor_groups
+from pretrain_workloads.trainer.export.tensors import converted, tensor_groups
 
 FILE_BYTES = 4 * 2**30
 """A file of weights is closed when it holds this much."""

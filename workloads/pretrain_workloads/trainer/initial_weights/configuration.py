@@ -11,7 +11,15 @@ from pretrain_workloads.storage import Folder, open_artifact
 CONFIGURATION = "config.json"
 _TOKENIZER = "tokenizer.json"
 
-_KINDS = ("llama", "mistral", "qwen2", "qwen3")
+_DENSE_KINDS = ("llama", "mistral", "qwen2", "qwen3")
+_EXPERT_COUNTS = {
+    "mixtral": ("num_local_experts", "num_experts"),
+    "qwen3_moe": ("num_experts", "num_local_experts"),
+    "glm4_moe": ("n_routed_experts", "num_local_experts"),
+}
+"""For each kind with experts, the fields that may say how many a layer has."""
+
+_KINDS = (*_DENSE_KINDS, *_EXPERT_COUNTS)
 """Values of `model_type` that name a model of ours, if no other field makes it another one."""
 
 _LENGTH = {"original_max_position_embeddings": "originalSequenceLength"}
@@ -107,21 +115,40 @@ def _pieces(folder: Folder) -> dict[int, str]:
 
 def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
     """Yield what the model has and none of ours can have."""
-    if config.get("model_type") not in _KINDS:
-        yield f"model_type is {config.get('model_type')!r}, not {' or '.join(_KINDS)}"
+    kind = config.get("model_type")
+    if kind not in _KINDS:
+        yield f"model_type is {kind!r}, not {' or '.join(_KINDS)}"
     if config.get("hidden_act", "silu") != "silu":
         yield f"hidden_act is {config['hidden_act']!r}, not 'silu'"
-    has_window = config.get("use_sliding_window", config.get("model_type") == "mistral")
-    for name in ("attention_bias", "mlp_bias", *(["sliding_window"] if has_window else [])):
+    has_window = config.get("use_sliding_window", kind in ("mistral", "mixtral"))
+    biases = ("mlp_bias",) if kind == "glm4_moe" else ("attention_bias", "mlp_bias")
+    for name in (*biases, *(["sliding_window"] if has_window else [])):
         if config.get(name):
             yield f"{name} is {config[name]!r}"
-    kind = _rope_type(config)
-    if kind not in _ROPE_TYPES:
-        yield f"the rotary positions are scaled ({kind})"
+    if kind in _EXPERT_COUNTS:
+        yield from _unlike_our_experts(config, kind)
+    if (rope := _rope_type(config)) not in _ROPE_TYPES:
+        yield f"the rotary positions are scaled ({rope})"
+
+
+def _unlike_our_experts(config: dict[str, Any], kind: str) -> Iterator[str]:
+    if kind != "mixtral" and not config.get("norm_topk_prob", kind == "glm4_moe"):
+        yield "norm_topk_prob is false"
+    if config.get("decoder_sparse_step", 1) != 1:
+        yield f"decoder_sparse_step is {config['decoder_sparse_step']!r}, not 1"
+    dense = config.get("mlp_only_layers") or []
+    if dense != list(range(len(dense))):
+        yield f"mlp_only_layers is {dense!r}, not the first layers"
+    share = {**_rope(config), **config}.get(
+        "partial_rotary_factor", 0.5 if kind == "glm4_moe" else 1
+    )
+    if share != 1:
+        yield f"partial_rotary_factor is {share!r}, not 1"
 
 
 def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
     """Yield each field of `spec.model`, its value, and that of the Hugging Face model."""
+    kind = config.get("model_type")
     heads = config.get("num_attention_heads")
     hidden = config.get("hidden_size")
     width = config.get("head_dim")
@@ -130,16 +157,48 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
     base = _rope(config).get("rope_theta") or config.get("rope_theta") or _ROPE_BASE
     yield "layers", model.layers, config.get("num_hidden_layers")
     yield "hiddenSize", model.hidden_size, hidden
-    yield "ffnHiddenSize", model.ffn_hidden_size, config.get("intermediate_size")
+    if kind != "mixtral":  # it has no dense layers, to which this belongs
+        yield "ffnHiddenSize", model.ffn_hidden_size, config.get("intermediate_size")
     yield "attentionHeads", model.attention_heads, heads
     yield "queryGroups", model.key_value_heads, config.get("num_key_value_heads") or heads
     yield "headDim", model.head_width, width
     yield "ropeBase", model.rope_base, base
     yield "ropeScaling", _our_scaling(model), _their_scaling(config)
-    yield "qkvBias", model.qkv_bias, config.get("model_type") == "qwen2"
-    yield "qkNorm", model.qk_norm, config.get("model_type") == "qwen3"
+    glm = kind == "glm4_moe"
+    bias = bool(config.get("attention_bias")) if glm else kind == "qwen2"
+    norm = bool(config.get("use_qk_norm")) if glm else kind in ("qwen3", "qwen3_moe")
+    yield "qkvBias", model.qkv_bias, bias
+    yield "qkNorm", model.qk_norm, norm
     yield "normEpsilon", model.norm_epsilon, config.get("rms_norm_eps", 1e-6)
     yield "tieEmbeddings", model.tie_embeddings, bool(config.get("tie_word_embeddings", False))
+    yield from _expert_sizes(config, model)
+
+
+def _expert_sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each field of `spec.model.experts`, its value, and that of the Hugging Face model."""
+    kind, experts = config.get("model_type"), model.experts
+    names = _EXPERT_COUNTS.get(str(kind))
+    if names is None or experts is None:
+        yield "experts", "none" if experts is None else "given", "given" if names else "none"
+        return
+    width = config.get("intermediate_size" if kind == "mixtral" else "moe_intermediate_size")
+    glm = kind == "glm4_moe"
+    shared = config.get("n_shared_experts", 1) * width if glm and isinstance(width, int) else None
+    dense = (
+        config.get("first_k_dense_replace", 1) if glm else len(config.get("mlp_only_layers") or [])
+    )
+    count = next((config[name] for name in names if name in config), None)
+    groups = (config.get("n_group", 1), config.get("topk_group", 1)) if glm else (1, 1)
+    yield "experts.count", experts.count, count
+    yield "experts.topK", experts.top_k, config.get("num_experts_per_tok", 2)
+    yield "experts.ffnHiddenSize", experts.ffn_hidden_size, width
+    yield "experts.sharedFfnHiddenSize", experts.shared_ffn_hidden_size, shared
+    yield "experts.denseLayers", experts.dense_layers, dense
+    yield "experts.router", experts.router, "sigmoid" if glm else "softmax"
+    scale = config.get("routed_scaling_factor", 1.0) if glm else 1.0
+    yield "experts.scalingFactor", experts.scaling_factor, scale
+    yield "experts.groups", experts.groups or 1, groups[0]
+    yield "experts.groupTopK", experts.group_top_k or 1, groups[1]
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:

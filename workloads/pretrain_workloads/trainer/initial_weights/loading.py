@@ -11,8 +11,14 @@ from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder
 from pretrain_workloads.trainer.initial_weights.weight_files import WeightFiles
-from pretrain_workloads.trainer.megatron.published_names import EMBEDDINGS, FINAL_NORM, PARTS
-from pretrain_workloads.trainer.megatron.weights import sharded_tensors
+from pretrain_workloads.trainer.megatron.published_names import (
+    EMBEDDINGS,
+    EXPERTS,
+    FINAL_NORM,
+    expert_names,
+    parts_of,
+)
+from pretrain_workloads.trainer.megatron.weights import sharded_tensors, with_all_axes
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +51,14 @@ def load_weights(chunks: list[Any], model: ModelSpec, vocabulary_size: int, fold
 def _fill(tensor: ShardedTensor, source: "_Model", folder: Folder) -> None:
     try:
         part = source.part(tensor)
-        if part.shape != tensor.data.shape:
+        if part.shape != with_all_axes(tensor).shape:
             raise ValueError(f"{tuple(part.shape)} in place of {tuple(tensor.data.shape)}")
     except (RuntimeError, ValueError, IndexError) as error:
         raise UserError(
             f"{folder.uri}: the weights of {tensor.key} have other sizes than its config.json says "
             f"({error}); save the model again"
         ) from error
-    tensor.data.copy_(part)
+    with_all_axes(tensor).copy_(part)
 
 
 class _Model:
@@ -64,7 +70,7 @@ class _Model:
 
     def part(self, tensor: ShardedTensor) -> torch.Tensor:
         """Return what a rank's slice of one of Megatron-core's tensors starts with."""
-        key, offset, shape = tensor.key, tensor.global_offset, tensor.data.shape
+        key, offset, shape = tensor.key, tensor.global_offset, with_all_axes(tensor).shape
         if key in EMBEDDINGS:
             return self._embedding(EMBEDDINGS[key], offset[0], offset[0] + shape[0])
         if key in FINAL_NORM:
@@ -75,9 +81,13 @@ class _Model:
             case "self_attention.linear_qkv.weight" | "self_attention.linear_qkv.bias":
                 kind = part.rpartition(".")[2]
                 return self._query_key_value(layer, kind, offset[0], offset[0] + shape[0])
-            case "mlp.linear_fc1.weight":
-                return self._gate_up(layer, offset[0], offset[0] + shape[0])
-        whole = self._files.whole(layer + PARTS[part])
+            case "mlp.linear_fc1.weight" | "mlp.shared_experts.linear_fc1.weight":
+                block = layer + part.removesuffix(".linear_fc1.weight")
+                names = (f"{block}.gate_proj.weight", f"{block}.up_proj.weight")
+                return self._gate_up(names, offset[0], offset[0] + shape[0])
+        if part.startswith(EXPERTS):
+            return self._experts(layer, part, offset, shape)
+        whole = self._files.whole(layer + parts_of(self._model)[part])
         if whole.dim() == 1:
             return whole
         return whole[:, offset[1] : offset[1] + shape[1]]
@@ -116,14 +126,30 @@ class _Model:
         joint = torch.cat(parts, dim=1).flatten(0, 1)
         return joint[start - first * group : stop - first * group]
 
-    def _gate_up(self, layer: str, start: int, stop: int) -> torch.Tensor:
+    def _gate_up(self, names: tuple[str, str], start: int, stop: int) -> torch.Tensor:
         """Return rows of the joint projection: all of the gate, then all of the other half."""
-        width = self._model.ffn_hidden_size
+        width = self._files.shape(names[0])[0]
         halves = [
-            self._files.rows(f"{layer}mlp.{name}.weight", *_within(start - at, stop - at, width))
-            for name, at in (("gate_proj", 0), ("up_proj", width))
+            self._files.rows(name, *_within(start - at, stop - at, width))
+            for name, at in zip(names, (0, width), strict=True)
         ]
         return torch.cat(halves)
+
+    def _experts(
+        self, layer: str, part: str, offset: tuple[int, ...], shape: torch.Size
+    ) -> torch.Tensor:
+        """Return rows (of `linear_fc1`) or columns of some experts' weights."""
+        names = expert_names(self._model)
+        found = []
+        for number in range(offset[0], offset[0] + shape[0]):
+            expert = f"{layer}{names.experts}.{number}"
+            if part == f"{EXPERTS}1.weight":
+                halves = (f"{expert}.{names.gate}.weight", f"{expert}.{names.up}.weight")
+                found.append(self._gate_up(halves, offset[1], offset[1] + shape[1]))
+            else:
+                whole = self._files.whole(f"{expert}.{names.down}.weight")
+                found.append(whole[:, offset[2] : offset[2] + shape[2]])
+        return torch.stack(found)
 
 
 def _within(start: int, stop: int, size: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from megatron.core.dist_checkpointing.mapping import ShardedTensor, ShardedTenso
 from megatron.core.optimizer.distrib_optimizer import DistributedOptimizer
 
 from pretrain_workloads.trainer.megatron.flat_boxes import boxes
+from pretrain_workloads.trainer.megatron.weights import with_all_axes
 
 _STEP = "step"
 
@@ -114,7 +115,7 @@ def _boxes_of(
         before = bytes_before // whole.data.element_size()
         first = max(start - before, 0)
         stop = min(start + held.numel() - before, part.data.numel())
-        for box in boxes(tuple(part.data.shape), first, stop):
+        for box in boxes(tuple(with_all_axes(part).shape), first, stop):
             at = before - start
             yield ShardedTensor(
                 key=f"optimizer.state.{name}.{part.key}",

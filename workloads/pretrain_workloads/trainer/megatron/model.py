@@ -3,6 +3,7 @@
 It is HybridModel: GPTModel is deprecated upstream, and both compute the same, bit for bit.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -94,7 +95,36 @@ def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerCo
         gradient_accumulation_fusion=False,
         apply_rope_fusion=False,
         **_RECOMPUTE[training.recompute],
+        **_expert_settings(spec, layout),
     )
+
+
+def _expert_settings(spec: PretrainJobSpec, layout: ParallelLayout) -> dict[str, Any]:
+    """Return the configuration of the experts: none of their tokens is ever dropped."""
+    experts = spec.model.experts
+    if experts is None:
+        return {}
+    has_bias = experts.router == "sigmoid"
+    return {
+        "num_moe_experts": experts.count,
+        "moe_router_topk": experts.top_k,
+        "moe_ffn_hidden_size": experts.ffn_hidden_size,
+        "moe_shared_expert_intermediate_size": experts.shared_ffn_hidden_size,
+        "moe_router_num_groups": experts.groups,
+        "moe_router_group_topk": experts.group_top_k,
+        "moe_router_score_function": experts.router,
+        "moe_router_topk_scaling_factor": experts.scaling_factor,
+        "moe_router_enable_expert_bias": has_bias,
+        "moe_router_bias_update_rate": experts.bias_update_rate,
+        # Over each sequence: a loss over micro-batches would depend on their size.
+        "moe_router_load_balancing_type": "seq_aux_loss" if experts.auxiliary_loss else "none",
+        "moe_aux_loss_coeff": experts.auxiliary_loss,
+        "moe_z_loss_coeff": experts.z_loss or None,
+        "moe_router_dtype": "fp32",
+        "moe_token_dispatcher_type": "alltoall",
+        "expert_model_parallel_size": layout.expert_model_parallel_size,
+        "expert_tensor_parallel_size": layout.expert_tensor_parallel_size,
+    }
 
 
 def build_model(
@@ -115,11 +145,21 @@ def build_model(
     stages: list[dict[str, int]] = [{"vp_stage": n} for n in range(virtual)] if virtual else [{}]
     chunks = [_build_chunk(spec.model, layout, config, stage) for stage in stages]
     _check_layers(chunks, layout)
+    for parameter in (one for chunk in chunks for one in expert_parameters(chunk)):
+        # In buffers of their own for any expert-parallel size, so that a checkpoint fits all.
+        parameter.allreduce = False
     if torch.cuda.is_available():
         chunks = [chunk.cuda() for chunk in chunks]
     if draws_weights:
         initialize(chunks, spec.model, spec.training.seed)
     return chunks
+
+
+def expert_parameters(chunk: torch.nn.Module) -> Iterator[Any]:
+    """Yield the weights of the chunk's experts, without routers and shared experts."""
+    for name, parameter in chunk.named_parameters():
+        if ".local_experts." in name:
+            yield parameter
 
 
 def _build_chunk(

@@ -1,8 +1,8 @@
 """The parallel layout: how model and batch are divided over the ranks. Imported without torch.
 
 A layer is a Llama layer (attention and feed-forward) here; Megatron-core's HybridModel counts the
-two halves separately, in a pattern of the symbols `*` (attention), `-` (feed-forward) and `|` (a
-cut between pipeline segments).
+two halves separately, in a pattern of the symbols `*` (attention), `-` (feed-forward), `E`
+(feed-forward with experts) and `|` (a cut between pipeline segments).
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pretrain_api.formulas.divisibility import (
     can_split_vocabulary,
     context_multiple,
     data_parallel_size,
+    expert_parallel_size,
     micro_batches_of,
     micro_step_size,
     model_parallel_size,
@@ -25,9 +26,6 @@ from pretrain_api.formulas.vocabulary import vocabulary_size_of
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
-
-LAYER = "*-"
-"""One Llama layer."""
 
 
 class InvalidLayout(UserError):
@@ -50,6 +48,8 @@ class ParallelLayout:
     pipeline_model_parallel_size: int
     virtual_pipeline_model_parallel_size: int | None
     context_parallel_size: int
+    expert_model_parallel_size: int
+    expert_tensor_parallel_size: int
     data_parallel_size: int
     sequence_parallel: bool
     micro_batch_size: int
@@ -72,7 +72,7 @@ class ParallelLayout:
     @property
     def symbols(self) -> int:
         """Return the layers as the model class counts them: two for each Llama layer."""
-        return self.pattern.count("*") + self.pattern.count("-")
+        return len(self.pattern) - self.pattern.count("|")
 
     @property
     def tokens_per_step(self) -> int:
@@ -92,6 +92,7 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     replica = model_parallel_size(parallel.tensor, parallel.pipeline, parallel.context)
     data_parallel = data_parallel_size(world_size, replica)
     micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel)
+    segments = parallel.pipeline * max(1, parallel.virtual_pipeline or 1)
     layout = ParallelLayout(
         world_size=world_size,
         tensor_model_parallel_size=parallel.tensor,
@@ -100,6 +101,8 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
             parallel.virtual_pipeline if (parallel.virtual_pipeline or 1) > 1 else None
         ),
         context_parallel_size=parallel.context,
+        expert_model_parallel_size=parallel.expert,
+        expert_tensor_parallel_size=parallel.expert_tensor_size,
         data_parallel_size=data_parallel,
         sequence_parallel=parallel.sequence and parallel.tensor > 1,
         micro_batch_size=spec.training.micro_batch_size,
@@ -109,15 +112,14 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
         vocabulary_size=vocabulary,
         model=model_shape_of(spec.model, vocabulary),
         train_iters=spec.training.train_iters,
-        pattern=pattern(
-            spec.model.layers, parallel.pipeline * max(1, parallel.virtual_pipeline or 1)
-        ),
+        pattern=pattern(spec.model.layers, segments, spec.model.dense_layers),
     )
     problems = [
         *_world_problems(layout),
         *_batch_problems(layout),
         *_model_problems(spec.model, layout),
         *_tensor_problems(spec.model, layout),
+        *_expert_problems(layout),
         *_length_problems(layout),
         *_vocabulary_problems(spec.model, vocabulary_size),
     ]
@@ -126,14 +128,17 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     return layout
 
 
-def pattern(layers: int, segments: int) -> str:
+def pattern(layers: int, segments: int, dense_layers: int) -> str:
     """Return `layers` Llama layers, evenly cut into `segments` pipeline segments.
+
+    Those behind the first `dense_layers` have experts.
 
     Megatron-core builds the first segments that it needs and silently ignores the others, so the
     pattern must have exactly the segments of the pipeline that runs it.
     """
     cuts = [layers * index // segments for index in range(segments + 1)]
-    return "|".join(LAYER * (end - start) for start, end in pairwise(cuts))
+    symbols = ["*-" if layer < dense_layers else "*E" for layer in range(layers)]
+    return "|".join("".join(symbols[start:end]) for start, end in pairwise(cuts))
 
 
 def _world_problems(layout: ParallelLayout) -> list[str]:
@@ -208,6 +213,37 @@ def _tensor_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
             f"spec.parallelism.tensor: {tensor} does not divide the "
             f"{layout.padded_vocabulary_size} rows of the embedding"
         )
+    return problems
+
+
+def _expert_problems(layout: ParallelLayout) -> list[str]:
+    experts, parallel = layout.model.experts, layout.expert_model_parallel_size
+    tensor = layout.expert_tensor_parallel_size
+    if experts is None:
+        return [f"spec.parallelism.expert: {parallel} without experts"] if parallel > 1 else []
+    problems = []
+    grid = expert_parallel_size(tensor, parallel, layout.pipeline_model_parallel_size)
+    if layout.world_size % grid:
+        problems.append(
+            f"spec.parallelism: expertTensor * expert * pipeline = {grid} does not divide the "
+            f"{layout.world_size} training processes"
+        )
+    if experts.count % parallel:
+        problems.append(
+            f"spec.parallelism.expert: {parallel} does not divide spec.model.experts.count = "
+            f"{experts.count}"
+        )
+    if experts.ffn_hidden_size % tensor:
+        problems.append(
+            f"spec.parallelism.expertTensor: {tensor} does not divide "
+            f"spec.model.experts.ffnHiddenSize = {experts.ffn_hidden_size}"
+        )
+    if experts.top_k > experts.count:
+        problems.append(
+            f"spec.model.experts.topK: {experts.top_k} is more than count = {experts.count}"
+        )
+    if layout.tensor_model_parallel_size > 1 and not layout.sequence_parallel:
+        problems.append("spec.parallelism.sequence: false with experts and a tensor size above 1")
     return problems
 
 

@@ -78,6 +78,8 @@ def init_process_groups(
         layout.pipeline_model_parallel_size,
         layout.virtual_pipeline_model_parallel_size,
         context_parallel_size=layout.context_parallel_size,
+        expert_model_parallel_size=layout.expert_model_parallel_size,
+        expert_tensor_parallel_size=layout.expert_tensor_parallel_size,
         create_gloo_process_groups=False,
         distributed_timeout_minutes=timeout / timedelta(minutes=1),
     )

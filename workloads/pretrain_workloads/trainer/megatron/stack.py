@@ -7,6 +7,7 @@ a checkpoint.
 from typing import Any
 
 from megatron.core.models.gpt.gpt_layer_specs import get_gpt_layer_local_submodules
+from megatron.core.models.gpt.moe_module_specs import get_moe_module_spec
 from megatron.core.models.hybrid.hybrid_block import HybridStack, HybridStackSubmodules
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_layer import (
@@ -48,7 +49,9 @@ class LlamaStack(HybridStack):  # type: ignore[misc]
 
 
 def stack_spec(model: ModelSpec) -> ModuleSpec:
-    """Return what the symbols `*` (attention) and `-` (feed-forward) of a pattern build."""
+    """Return what the symbols `*` (attention), `-` (feed-forward) and `E` (feed-forward with
+    experts) of a pattern build.
+    """
     parts = get_gpt_layer_local_submodules(normalization="RMSNorm")
     inside = parts.self_attention.submodules
     inside.core_attention = ModuleSpec(CausalAttention, params={"waves": RotaryWaves.of(model)})
@@ -66,10 +69,15 @@ def stack_spec(model: ModelSpec) -> ModuleSpec:
         mlp_bda=parts.mlp_bda,
         sharded_state_dict_keys_map={"pre_mlp_layernorm.": "mlp.linear_fc1.layer_norm_"},
     )
-    return ModuleSpec(
-        LlamaStack,
-        submodules=HybridStackSubmodules(
-            attention_layer=ModuleSpec(TransformerLayer, submodules=attention),
-            mlp_layer=ModuleSpec(TransformerLayer, submodules=feed_forward),
-        ),
-    )
+    layers = {
+        "attention_layer": ModuleSpec(TransformerLayer, submodules=attention),
+        "mlp_layer": ModuleSpec(TransformerLayer, submodules=feed_forward),
+    }
+    if model.experts is not None:
+        experts = TransformerLayerSubmodules(
+            pre_mlp_layernorm=SequenceParallelNorm,
+            mlp=get_moe_module_spec(use_te=False, num_experts=model.experts.count),
+            mlp_bda=parts.mlp_bda,
+        )
+        layers["moe_layer"] = ModuleSpec(TransformerLayer, submodules=experts)
+    return ModuleSpec(LlamaStack, submodules=HybridStackSubmodules(**layers))

@@ -30,11 +30,11 @@ def initialize(chunks: list[Any], model: ModelSpec, seed: int) -> None:
     every rank draws its own slice alone.
     """
     for tensor in sharded_tensors(chunks):
-        if "norm" in tensor.key or tensor.key.endswith(".bias"):
+        if "norm" in tensor.key or tensor.key.endswith("bias"):
             tensor.data.fill_(1.0 if "norm" in tensor.key else 0.0)
             continue
         fill_normal(
-            tensor.data,
+            with_all_axes(tensor),
             tensor.global_shape,
             tensor.global_offset,
             seed + zlib.crc32(tensor.key.encode()),
@@ -48,6 +48,15 @@ def sharded_tensors(chunks: list[Any]) -> Iterator[ShardedTensor]:
         state = chunk.sharded_state_dict(metadata=CHECKPOINT_METADATA)
         apply_factories(state)
         yield from (t for t in nested_values(state) if isinstance(t, ShardedTensor))
+
+
+def with_all_axes(tensor: ShardedTensor) -> torch.Tensor:
+    """Return a view of a rank's slice that has the axes of the whole tensor.
+
+    Weights of all experts are one tensor, of which the slice of one expert lacks the first axis.
+    """
+    data: torch.Tensor = tensor.data
+    return data.view((1,) * tensor.prepend_axis_num + tuple(data.shape))
 
 
 def _deviation(key: str, model: ModelSpec) -> float:
