@@ -11,11 +11,8 @@ import torch
 
 from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import BATCH, LENGTH, MODEL, VOCABULARY, losses
+from integration.trainer.transformers_runs import DECAY, load_model, train
 from pretrain_api.reports import ExitClass, ExitReport
-from pretrain_workloads.storage import open_uri
-from pretrain_workloads.trainer.blocks.block_files import BlockFiles
-from pretrain_workloads.trainer.blocks.block_list import read_block_list
-from pretrain_workloads.trainer.blocks.sampler import Sampler
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -57,7 +54,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
 }
 EVERYTHING = {"processes": 8, "tensor": 2, "pipeline": 2, "context": 2, "sequence": True}
-STEPS, RATE, DECAY = 6, 3e-3, 0.1
+STEPS, RATE = 6, 3e-3
 
 
 def run_of(name: str, folder: str, rate: float = RATE, **layout: Any) -> dict[str, Any]:
@@ -89,41 +86,6 @@ def exported(pods: TrainerPods, folder: str) -> Path:
     return found
 
 
-def load(folder: Path) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-
-
-def trained_by_transformers(model: Any, pods: TrainerPods) -> list[float]:
-    """Return the losses of transformers and torch's AdamW on the samples of the run."""
-    folder = open_uri(f"file://{pods.root}/data")
-    block_list = read_block_list(folder)
-    files = BlockFiles(folder, block_list, pods.root)
-    sampler = Sampler([entry.sequences for entry in block_list.blocks], 1234)
-    flat = [one for one in model.parameters() if one.dim() == 1]
-    wide = [one for one in model.parameters() if one.dim() > 1]
-    groups = [{"params": wide, "weight_decay": DECAY}, {"params": flat, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), eps=1e-8)
-    found = []
-    for step in range(STEPS):
-        places = [sampler.sequence(step * BATCH + number) for number in range(BATCH)]
-        ids = torch.stack(
-            [
-                torch.from_numpy(files.open(block_list.blocks[one.block]).sequence(one.index))
-                for one in places
-            ]
-        )
-        logits = model(ids[:, :-1]).logits.flatten(0, 1)
-        loss = torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten())
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        found.append(float(loss.detach()))
-    return found
-
-
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_trains_as_in_transformers_in_one_process_and_in_eight(
     name: str, pods: TrainerPods
@@ -132,7 +94,7 @@ def test_a_family_trains_as_in_transformers_in_one_process_and_in_eight(
     start = exported(pods, "start")
     config = json.loads((start / "config.json").read_text())
     assert config["architectures"] == [name.split()[0]]
-    want = trained_by_transformers(load(start), pods)
+    want = train(load_model(start), pods.root, STEPS, RATE)
 
     single = complete(pods.attempt(**run_of(name, "single")))
     assert losses(single) == pytest.approx(want, abs=1e-5)
@@ -147,17 +109,57 @@ def test_a_family_trains_as_in_transformers_in_one_process_and_in_eight(
     assert losses(spread) == pytest.approx(want, abs=1e-5)
 
 
+KINDS = {
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+    "MixtralForCausalLM": "mixtral",
+    "Qwen3MoeForCausalLM": "qwen3_moe",
+    "Glm4MoeForCausalLM": "glm4_moe",
+}
+ROPE = {"glm4_moe": {"partial_rotary_factor": 1.0}}
+
+
+def expert_fields(model: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the fields of transformers' configuration for a model's experts."""
+    experts = model.get("experts")
+    if experts is None:
+        return {}
+    fields = {"num_experts_per_tok": experts.get("topK", 2), "norm_topk_prob": True}
+    if kind == "mixtral":
+        width = experts["ffnHiddenSize"]
+        return fields | {"num_local_experts": experts["count"], "intermediate_size": width}
+    fields["moe_intermediate_size"] = experts["ffnHiddenSize"]
+    dense = experts["denseLayers"]
+    if kind == "qwen3_moe":
+        return fields | {"num_experts": experts["count"], "mlp_only_layers": list(range(dense))}
+    return fields | {
+        "n_routed_experts": experts["count"],
+        "n_shared_experts": experts["sharedFfnHiddenSize"] // experts["ffnHiddenSize"],
+        "first_k_dense_replace": dense,
+        "routed_scaling_factor": experts["scalingFactor"],
+        "n_group": experts["groups"],
+        "topk_group": experts["groupTopK"],
+        "use_qk_norm": True,
+        "attention_bias": True,
+        "num_nextn_predict_layers": 0,
+    }
+
+
+def correction_biases(model: Any) -> list[torch.Tensor]:
+    """Return the biases of sigmoid routers, which transformers has as buffers."""
+    return [one for name, one in model.named_buffers() if name.endswith("e_score_correction_bias")]
+
+
 def random_model(name: str, folder: Path) -> Any:
     """Save a model of transformers with random weights, biases and norms; return it."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    kind = name.split("For")[0].lower()
+    kind = KINDS[name]
     model = FAMILIES[name]
     config = AutoConfig.for_model(
         kind,
         vocab_size=VOCABULARY,
         hidden_size=MODEL["hiddenSize"],
-        intermediate_size=MODEL["ffnHiddenSize"],
         num_hidden_layers=MODEL["layers"],
         num_attention_heads=MODEL["attentionHeads"],
         num_key_value_heads=MODEL["queryGroups"],
@@ -165,28 +167,29 @@ def random_model(name: str, folder: Path) -> Any:
         rms_norm_eps=1e-5,
         tie_word_embeddings=model.get("tieEmbeddings", False),
         max_position_embeddings=128,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0, **ROPE.get(kind, {})},
+        **{"intermediate_size": MODEL["ffnHiddenSize"], **expert_fields(model, kind)},
     )
     torch.manual_seed(7)
     made = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
-        for one in made.parameters():
+        for one in [*made.parameters(), *correction_biases(made)]:
             if one.dim() == 1:
                 one.add_(torch.randn_like(one) * 0.3)
     made.save_pretrained(folder)
     return made
 
 
-@pytest.mark.parametrize("name", ["Qwen2ForCausalLM", "Qwen3ForCausalLM"])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_model_of_transformers_is_loaded_by_eight_and_exported_bit_for_bit(
     name: str, pods: TrainerPods
 ) -> None:
     folder = pods.root / "models/theirs"
     theirs = random_model(name, folder)
-    run = run_of(name, "ours", rate=0.0, **EVERYTHING)
+    run = run_of(name, "ours", rate=0.0, **everywhere(name))
     run["initialize"] = {"huggingFace": {"uri": "file:///pretrain/models/theirs"}}
     complete(pods.attempt(**run))
-    ours = load(exported(pods, "ours"))
+    ours = load_model(exported(pods, "ours"))
     assert type(ours) is type(theirs)
     want = theirs.state_dict()
     found = ours.state_dict()

@@ -1,0 +1,211 @@
+"""Mixtures of experts: every layout trains the same model, and continues any other's checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from integration.trainer.conftest import TrainerPods
+from integration.trainer.training_runs import BATCH, LENGTH, losses
+from integration.trainer.transformers_runs import DECAY, load_model, train
+from pretrain_api.reports import ExitClass, ExitReport
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+STEPS, RATE = 6, 3e-3
+
+SIGMOID = {
+    "qkNorm": True,
+    "experts": {
+        "count": 4,
+        "ffnHiddenSize": 48,
+        "sharedFfnHiddenSize": 48,
+        "denseLayers": 1,
+        "router": "sigmoid",
+        "auxiliaryLoss": 0.1,
+        "zLoss": 0.01,
+        "biasUpdateRate": 0.05,
+    },
+}
+SOFTMAX = {"experts": {"count": 4, "ffnHiddenSize": 48, "auxiliaryLoss": 0.5, "zLoss": 0.1}}
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "expert 2 of data 2": {"processes": 2, "expert": 2},
+    "expert 2 of data 4": {"processes": 4, "expert": 2},
+    "tensor 2 x expert 2": {"processes": 4, "tensor": 2, "sequence": True, "expert": 2},
+    "tensor 2 as expert tensor 2": {
+        "processes": 2,
+        "tensor": 2,
+        "sequence": True,
+        "expertTensor": 2,
+    },
+    "pipeline 2 with two chunks each x expert 2": {
+        "processes": 4,
+        "pipeline": 2,
+        "virtualPipeline": 2,
+        "expert": 2,
+    },
+    "expert 2 without distributed optimizer": {
+        "processes": 2,
+        "expert": 2,
+        "distributedOptimizer": False,
+    },
+    "everything at once": {
+        "processes": 8,
+        "tensor": 2,
+        "pipeline": 2,
+        "context": 2,
+        "sequence": True,
+        "expert": 4,
+    },
+}
+
+
+def training(steps: int = STEPS, **changes: Any) -> dict[str, Any]:
+    """Return a training of so many steps with a constant learning rate."""
+    return {
+        "tokens": steps * BATCH * LENGTH,
+        "optimizer": {"learningRate": RATE, "minLearningRate": RATE, "weightDecay": DECAY},
+        "schedule": {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}},
+        **changes,
+    }
+
+
+def complete(report: ExitReport) -> ExitReport:
+    assert report.exit_class is ExitClass.COMPLETE, report.message
+    return report
+
+
+@pytest.fixture(scope="module")
+def one_process(
+    harness: Any, shared_storage: Any, tmp_path_factory: pytest.TempPathFactory
+) -> ExitReport:
+    root = tmp_path_factory.mktemp("one")
+    for inputs in ("data", "tokenizer"):
+        (root / inputs).symlink_to(shared_storage / inputs)
+    return complete(TrainerPods(harness, root).attempt(model=SIGMOID, training=training()))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_reaches_the_losses_of_one_process(
+    layout: str, pods: TrainerPods, one_process: ExitReport
+) -> None:
+    report = complete(
+        pods.attempt(model=SIGMOID, training=training(), parallelism=dict(LAYOUTS[layout]))
+    )
+    assert losses(report) == pytest.approx(losses(one_process), abs=1e-5)
+    assert report.training is not None
+    assert one_process.training is not None
+    assert report.training.perplexity == pytest.approx(one_process.training.perplexity, rel=1e-5)
+    assert report.training.parameters == one_process.training.parameters
+
+
+@pytest.mark.parametrize("changes", [{"recompute": "full"}, {"microBatchSize": 4}], ids=str)
+def test_neither_recomputation_nor_the_micro_batch_changes_the_losses(
+    changes: dict[str, Any], pods: TrainerPods, one_process: ExitReport
+) -> None:
+    report = complete(
+        pods.attempt(
+            model=SIGMOID,
+            training=training(**changes),
+            parallelism={"processes": 2, "expert": 2},
+        )
+    )
+    assert losses(report) == pytest.approx(losses(one_process), abs=1e-5)
+
+
+def balance_and_z_loss(output: Any) -> torch.Tensor:
+    """Return both losses of the softmax router as their papers define them.
+
+    Source: Fedus et al. 2021 (Switch Transformer), equation 4, over each sequence and for `topK`
+    experts; Zoph et al. 2022 (ST-MoE), equation 5.
+    """
+    experts = SOFTMAX["experts"]
+    total = torch.zeros(())
+    for scores in output.router_logits:
+        of_sequence = scores.view(BATCH, LENGTH, -1)
+        shares = torch.softmax(of_sequence, dim=-1)
+        chosen = torch.zeros_like(shares).scatter(2, shares.topk(2, dim=-1).indices, 1.0)
+        busy = (chosen.mean(1) / 2 * shares.mean(1)).sum(-1) * experts["count"]
+        total = total + experts["auxiliaryLoss"] * busy.mean()
+        total = total + experts["zLoss"] * torch.logsumexp(scores, dim=-1).square().mean()
+    return total
+
+
+def exported(root: Path, name: str) -> Path:
+    (found,) = (root / "models" / name).glob("*/*")
+    return found
+
+
+def test_the_auxiliary_losses_move_the_weights_as_their_formulas_do(pods: TrainerPods) -> None:
+    still = training() | {"optimizer": {"learningRate": 0.0, "minLearningRate": 0.0}}
+    places = {
+        "checkpoint": {"uri": "file:///pretrain/checkpoints/start"},
+        "export": {"huggingFace": {"uri": "file:///pretrain/models/start"}},
+    }
+    complete(pods.attempt(model=SOFTMAX, training=still, **places))
+    start = load_model(exported(pods.root, "start"))
+    want = train(start, pods.root, STEPS, RATE, balance_and_z_loss)
+    report = complete(pods.attempt(model=SOFTMAX, training=training()))
+    assert losses(report) == pytest.approx(want, abs=1e-5)
+    plain = train(load_model(exported(pods.root, "start")), pods.root, STEPS, RATE)
+    assert abs(plain[-1] - want[-1]) > 1e-4  # the losses make a difference that this test sees
+
+
+SAVED = {"processes": 4, "pipeline": 2, "expert": 2}
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param({}, id="one process"),
+        pytest.param({"processes": 4, "expert": 4}, id="expert 4"),
+        pytest.param(
+            {"processes": 4, "tensor": 2, "sequence": True, "expertTensor": 2}, id="expert tensor 2"
+        ),
+    ],
+)
+def test_a_checkpoint_continues_under_another_layout(
+    layout: dict[str, Any], pods: TrainerPods, one_process: ExitReport
+) -> None:
+    complete(pods.attempt(model=SIGMOID, training=training(3), parallelism=dict(SAVED)))
+    resumed = complete(pods.attempt(model=SIGMOID, training=training(), parallelism=dict(layout)))
+    assert resumed.training is not None
+    assert resumed.training.from_step == 3
+    assert losses(resumed) == pytest.approx(losses(one_process), abs=1e-5)
+
+
+def test_a_resumed_run_is_bitwise_the_undisturbed_one(pods: TrainerPods) -> None:
+    complete(pods.attempt(model=SIGMOID, training=training(3), parallelism=dict(SAVED)))
+    resumed = complete(pods.attempt(model=SIGMOID, training=training(), parallelism=dict(SAVED)))
+    undisturbed = complete(
+        pods.attempt(
+            model=SIGMOID,
+            training=training(),
+            parallelism=dict(SAVED),
+            checkpoint={"uri": "file:///pretrain/checkpoints/other"},
+        )
+    )
+    assert losses(resumed) == losses(undisturbed)
+
+
+def test_a_checkpoint_without_experts_is_not_one_of_a_model_with_them(pods: TrainerPods) -> None:
+    complete(pods.attempt(training=training(1)))
+    report = pods.attempt(model=SOFTMAX, training=training(2))
+    assert report.exit_class is ExitClass.USER_ERROR
+    assert "is the checkpoint of another model (experts.count 0, not 4, " in report.message
+
+
+def test_bf16_trains_with_experts(pods: TrainerPods) -> None:
+    report = complete(
+        pods.attempt(
+            model=SIGMOID,
+            training=training(precision="bf16"),
+            parallelism={"processes": 2, "expert": 2},
+            export={"huggingFace": {"uri": "file:///pretrain/models/bf16"}},
+        )
+    )
+    assert losses(report)[-1] < losses(report)[0]
+    assert report.training is not None
+    assert report.training.export_logit_difference is not None
