@@ -15,6 +15,8 @@ PresetName = Literal[
     "llama3.2-1b",
     "llama3.2-3b",
     "mistral-7b",
+    "mixtral-8x7b",
+    "mixtral-8x22b",
     "qwen2.5-0.5b",
     "qwen2.5-1.5b",
     "qwen2.5-7b",
@@ -27,11 +29,27 @@ PresetName = Literal[
     "qwen3-8b",
     "qwen3-14b",
     "qwen3-32b",
+    "qwen3-30b-a3b",
+    "qwen3-235b-a22b",
     "smollm2-135m",
     "smollm2-360m",
     "smollm2-1.7b",
     "tinyllama-1.1b",
 ]
+
+
+@dataclass(frozen=True)
+class ExpertsPreset:
+    """The experts of a published shape."""
+
+    count: int
+    top_k: int
+    ffn_hidden_size: int
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a manifest that stand for them."""
+        width = self.ffn_hidden_size
+        return {"count": self.count, "topK": self.top_k, "ffnHiddenSize": width}
 
 
 @dataclass(frozen=True)
@@ -52,6 +70,7 @@ class ModelPreset:
     tie_embeddings: bool = False
     qkv_bias: bool = False
     qk_norm: bool = False
+    experts: ExpertsPreset | None = None
 
     @property
     def head_dim(self) -> int:
@@ -72,6 +91,8 @@ class ModelPreset:
             "qkvBias": self.qkv_bias,
             "qkNorm": self.qk_norm,
         }
+        if self.experts:
+            fields["experts"] = self.experts.fields()
         if self.head_width:
             fields["headDim"] = self.head_width
         if self.rope_factor > 1.0:
@@ -81,6 +102,11 @@ class ModelPreset:
                 "originalSequenceLength": 8192,
             }
         return fields
+
+
+def _mixtral(preset: ModelPreset) -> ModelPreset:
+    experts = ExpertsPreset(8, 2, preset.ffn_hidden_size)
+    return replace(preset, rope_base=1_000_000, experts=experts)
 
 
 def _qwen2(preset: ModelPreset) -> ModelPreset:
@@ -107,6 +133,8 @@ MODEL_PRESETS: dict[str, ModelPreset] = {
     "llama3.2-1b": ModelPreset(16, 2048, 8192, 32, 8, rope_factor=32.0, tie_embeddings=True),
     "llama3.2-3b": ModelPreset(28, 3072, 8192, 24, 8, rope_factor=32.0, tie_embeddings=True),
     "mistral-7b": ModelPreset(32, 4096, 14336, 32, 8, rope_base=1_000_000),
+    "mixtral-8x7b": _mixtral(ModelPreset(32, 4096, 14336, 32, 8)),
+    "mixtral-8x22b": _mixtral(ModelPreset(56, 6144, 16384, 48, 8)),
     "qwen2.5-0.5b": _qwen2(
         ModelPreset(24, 896, 4864, 14, 2, norm_epsilon=1e-6, tie_embeddings=True)
     ),
@@ -123,6 +151,10 @@ MODEL_PRESETS: dict[str, ModelPreset] = {
     "qwen3-8b": _qwen3(ModelPreset(36, 4096, 12288, 32, 8)),
     "qwen3-14b": _qwen3(ModelPreset(40, 5120, 17408, 40, 8)),
     "qwen3-32b": _qwen3(ModelPreset(64, 5120, 25600, 64, 8)),
+    "qwen3-30b-a3b": _qwen3(ModelPreset(48, 2048, 6144, 32, 4, experts=ExpertsPreset(128, 8, 768))),
+    "qwen3-235b-a22b": _qwen3(
+        ModelPreset(94, 4096, 12288, 64, 4, experts=ExpertsPreset(128, 8, 1536))
+    ),
     "smollm2-135m": ModelPreset(30, 576, 1536, 9, 3, rope_base=100_000, tie_embeddings=True),
     "smollm2-360m": ModelPreset(32, 960, 2560, 15, 5, rope_base=100_000, tie_embeddings=True),
     "smollm2-1.7b": ModelPreset(24, 2048, 8192, 32, 32, rope_base=130_000, tie_embeddings=True),

@@ -3,6 +3,7 @@
 from pretrain_api.rules.expressions import (
     EXPERT,
     EXPERT_TENSOR,
+    HAS_EXPERTS,
     HAS_WORLD,
     LAYERS,
     PIPELINE,
@@ -10,6 +11,7 @@ from pretrain_api.rules.expressions import (
     TENSOR,
     WORLD,
     divisors,
+    expert,
     field,
     given,
     given_value,
@@ -21,10 +23,10 @@ from pretrain_api.rules.rule import Rule, Severity
 _MEGATRON = "Megatron-LM core_v0.19.0 megatron/"
 _LATE = "an assertion when the model is built, after the wait for GPUs"
 _MOE = "model.experts"
-_HAS = present(_MOE)
-_COUNT = f"self.{_MOE}.count"
-_TOP = field(f"{_MOE}.topK")
-_WIDTH = f"self.{_MOE}.ffnHiddenSize"
+_HAS = HAS_EXPERTS
+_COUNT = expert("count", "1")
+_TOP = expert("topK", "2")
+_WIDTH = expert("ffnHiddenSize", "1")
 _SHARED = f"{_MOE}.sharedFfnHiddenSize"
 _GROUPS = f"{_MOE}.groups"
 _GROUP_TOP = f"{_MOE}.groupTopK"

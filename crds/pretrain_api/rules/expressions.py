@@ -20,6 +20,9 @@ DIVISORS = (
 """Degrees that messages propose."""
 
 
+_EXPERTS = {key: preset.experts for key, preset in MODEL_PRESETS.items() if preset.experts}
+
+
 def present(path: str, root: str = "self") -> str:
     """Return CEL text that is true where the manifest has the field."""
     parts = path.split(".")
@@ -49,11 +52,23 @@ def degree(path: str) -> str:
 
 def shape(name: str) -> str:
     """Return CEL text of a field of the model's shape: the manifest's, the preset's, or 0."""
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-    table = ", ".join(f"'{key}': {getattr(p, snake)}" for key, p in MODEL_PRESETS.items())
+    values = {key: getattr(preset, _snake(name)) for key, preset in MODEL_PRESETS.items()}
+    nothing = _literal(type(next(iter(values.values())))())
     return (
         f"(has(self.model.{name}) ? self.model.{name} :"
-        f" has(self.model.preset) ? {{{table}}}[self.model.preset] : 0)"
+        f" has(self.model.preset) ? {_table(values)}[self.model.preset] : {nothing})"
+    )
+
+
+def expert(name: str, default: str) -> str:
+    """Return CEL text of a field of the model's experts: the manifest's, the preset's, or
+    `default`.
+    """
+    table = _table({key: getattr(experts, _snake(name)) for key, experts in _EXPERTS.items()})
+    return (
+        f"(has(self.model.experts) ? {field(f'model.experts.{name}', default)} :"
+        f" has(self.model.preset) && self.model.preset in {table} ? {table}[self.model.preset] :"
+        f" {default})"
     )
 
 
@@ -105,6 +120,14 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def _table(values: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"'{key}': {_literal(value)}" for key, value in values.items()) + "}"
+
+
 def _literal(value: object) -> str:
     match value:
         case bool():
@@ -128,6 +151,9 @@ GROUPS = (
 HEAD_DIM = (
     f"(has(self.model.headDim) || has(self.model.preset) ? {shape('headDim')} :"
     f" {given_value('n', HEADS, f'n > 0 ? {HIDDEN} / n : 0')})"
+)
+HAS_EXPERTS = (
+    f"(has(self.model.experts) || has(self.model.preset) && self.model.preset in {list(_EXPERTS)})"
 )
 TENSOR = degree("parallelism.tensor")
 PIPELINE = degree("parallelism.pipeline")

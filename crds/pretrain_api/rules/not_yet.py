@@ -6,13 +6,16 @@ experts are those of Mixtral, Qwen3-MoE and GLM-4.5: an exported model is one th
 
 from pretrain_api.rules.expressions import (
     GROUPS,
+    HAS_EXPERTS,
     LAYERS,
     PIPELINE,
     TENSOR,
     VIRTUAL,
+    expert,
     field,
     given,
     present,
+    shape,
 )
 from pretrain_api.rules.rule import Rule, Severity
 
@@ -22,76 +25,85 @@ def _absent(id_: str, path: str, message: str) -> Rule:
 
 
 _MOE = "model.experts"
-_HAS = present(_MOE)
-_IS_SOFTMAX = f"{field(_MOE + '.router')} == 'softmax'"
+_IS_SOFTMAX = f"({field(_MOE + '.router')} == 'softmax')"
 _SHARED = f"{_MOE}.sharedFfnHiddenSize"
-_WIDTH = f"self.{_MOE}.ffnHiddenSize"
+_WIDTH = expert("ffnHiddenSize", "1")
 _DENSE = field(f"{_MOE}.denseLayers")
 _GROUPS = f"{_MOE}.groups"
-_TOP, _GROUP_TOP = field(f"{_MOE}.topK"), field(f"{_MOE}.groupTopK", "1")
+_TOP, _GROUP_TOP = expert("topK", "2"), field(f"{_MOE}.groupTopK", "1")
 _FIRST_RANK_END = (
     f"(({VIRTUAL} - 1) * {PIPELINE} + 1) * n / ({VIRTUAL} * {PIPELINE})"  # of its last chunk
 )
+_QK_NORM, _QKV_BIAS = shape("qkNorm"), shape("qkvBias")
 
 
-def _of_experts(
-    id_: str, path: str, holds: str, message: str, arguments: tuple[str, ...] = ()
-) -> Rule:
-    return Rule(id_, path, f"!({_HAS}) || {holds}", message, arguments, severity=Severity.NOT_YET)
+def _with_experts(holds: str) -> str:
+    return f"!{HAS_EXPERTS} || {holds}"
 
 
 _EXPERT_RULES = (
-    _of_experts(
+    Rule(
         "not-yet-expert-top",
         f"{_MOE}.topK",
-        f"{_TOP} > 1",
+        _with_experts(f"{_TOP} > 1"),
         "the trainer sends each token to two experts or more, for now",
+        severity=Severity.NOT_YET,
     ),
-    _of_experts(
+    Rule(
         "not-yet-expert-softmax",
         f"{_MOE}.router",
-        f"!({_IS_SOFTMAX}) || (!({present(_SHARED)}) && !({present(_GROUPS)}) &&"
-        f" {field(_MOE + '.scalingFactor')} == 1.0)",
+        _with_experts(
+            f"!({_IS_SOFTMAX}) || (!({present(_SHARED)}) && !({present(_GROUPS)}) &&"
+            f" {field(_MOE + '.scalingFactor')} == 1.0)"
+        ),
         "no exported model has a softmax router beside a shared expert, groups or a scalingFactor,"
         " for now; use router: sigmoid, or leave them out",
+        severity=Severity.NOT_YET,
     ),
-    _of_experts(
+    Rule(
         "not-yet-expert-dense",
         f"{_MOE}.denseLayers",
-        f"!({_IS_SOFTMAX}) || {_DENSE} == 0 || {field('model.qkNorm')}",
+        _with_experts(f"!({_IS_SOFTMAX}) || {_DENSE} == 0 || {_QK_NORM}"),
         "no exported model has dense layers beside a softmax router without qkNorm, for now; use"
         " qkNorm: true, or router: sigmoid",
+        severity=Severity.NOT_YET,
     ),
-    _of_experts(
+    Rule(
         "not-yet-expert-bias",
         "model.qkvBias",
-        f"!({_IS_SOFTMAX}) || !{field('model.qkvBias')}",
+        _with_experts(f"!({_IS_SOFTMAX}) || !{_QKV_BIAS}"),
         "no exported model has a bias beside a softmax router, for now; leave it out, or use"
         " router: sigmoid",
+        severity=Severity.NOT_YET,
     ),
-    _of_experts(
+    Rule(
         "not-yet-expert-shared",
         _SHARED,
-        f"{_IS_SOFTMAX} || ({present(_SHARED)} && {field(_SHARED, '0')} % {_WIDTH} == 0)",
+        _with_experts(
+            f"{_IS_SOFTMAX} || ({present(_SHARED)} && {field(_SHARED, '0')} % {_WIDTH} == 0)"
+        ),
         "a sigmoid router needs a shared expert, as wide as one expert or a multiple of it, for"
         " now; use %d",
         (_WIDTH,),
+        severity=Severity.NOT_YET,
     ),
-    _of_experts(
+    Rule(
         "not-yet-expert-groups",
         _GROUPS,
-        f"!({present(_GROUPS)}) || {_TOP} == 2 * {_GROUP_TOP}",
+        _with_experts(f"!({present(_GROUPS)}) || {_TOP} == 2 * {_GROUP_TOP}"),
         "groups are judged by their best two experts, so topK = %d is to be twice groupTopK = %d,"
         " for now",
         (_TOP, _GROUP_TOP),
+        severity=Severity.NOT_YET,
     ),
-    _of_experts(
+    Rule(
         "not-yet-expert-stage",
         f"{_MOE}.denseLayers",
-        given("n", LAYERS, f"n == 0 || {_DENSE} < {_FIRST_RANK_END}"),
+        _with_experts(given("n", LAYERS, f"n == 0 || {_DENSE} < {_FIRST_RANK_END}")),
         "%d leaves the first pipeline stage without experts, which the trainer cannot save, for"
         " now; use fewer stages or fewer dense layers",
         (_DENSE,),
+        severity=Severity.NOT_YET,
     ),
 )
 
@@ -100,7 +112,7 @@ NOT_YET_RULES = (
     Rule(
         "not-yet-bias-and-norm",
         "model.qkvBias",
-        f"!({field('model.qkvBias')} && {field('model.qkNorm')})",
+        f"{HAS_EXPERTS} || !({_QKV_BIAS} && {_QK_NORM})",
         "no exported model has a bias beside qkNorm, for now; leave one of them out",
         severity=Severity.NOT_YET,
     ),

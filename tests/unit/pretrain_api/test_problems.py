@@ -106,7 +106,7 @@ LINES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a preset with a typo": (
         "PretrainJob",
         {"model": {"preset": "llama3-8"}},
-        "spec.model.preset: 'llama3-8' is none of the 27 values that there are; did you mean"
+        "spec.model.preset: 'llama3-8' is none of the 31 values that there are; did you mean"
         " llama3-8b?",
     ),
     "a preset that is a list": (

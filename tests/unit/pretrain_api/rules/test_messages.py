@@ -24,6 +24,9 @@ SPEC: dict[str, Any] = {
 }
 
 
+EXPERTS = {"count": 8, "ffnHiddenSize": 512}
+
+
 def changed(spec: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     """Return a spec with another value at a path such as `model.headDim`."""
     copy = deepcopy(spec)
@@ -77,9 +80,51 @@ ADVICE: dict[str, tuple[dict[str, object], str]] = {
         },
         "spec.parallelism.expertTensor: 4 is more than parallelism.tensor = 2: ",
     ),
-    "not-yet-experts": (
-        {"model.experts": {"count": 8, "ffnHiddenSize": 512}, "parallelism.sequence": True},
-        "spec.model.experts: the trainer builds dense models only, for now",
+    "not-yet-expert-top": (
+        {"model.experts": EXPERTS | {"topK": 1}, "parallelism.sequence": True},
+        "spec.model.experts.topK: the trainer sends each token to two experts or more, for now",
+    ),
+    "not-yet-expert-softmax": (
+        {"model.experts": EXPERTS | {"scalingFactor": 2.5}, "parallelism.sequence": True},
+        "spec.model.experts.router: no exported model has a softmax router beside a shared expert,",
+    ),
+    "not-yet-expert-dense": (
+        {"model.experts": EXPERTS | {"denseLayers": 1}, "parallelism.sequence": True},
+        "spec.model.experts.denseLayers: no exported model has dense layers beside a softmax router"
+        " without qkNorm, for now",
+    ),
+    "not-yet-expert-bias": (
+        {"model.experts": EXPERTS, "model.qkvBias": True, "parallelism.sequence": True},
+        "spec.model.qkvBias: no exported model has a bias beside a softmax router, for now",
+    ),
+    "not-yet-expert-shared": (
+        {"model.experts": EXPERTS | {"router": "sigmoid"}, "parallelism.sequence": True},
+        "spec.model.experts.sharedFfnHiddenSize: a sigmoid router needs a shared expert, as wide as"
+        " one expert or a multiple of it, for now; use 512",
+    ),
+    "not-yet-expert-groups": (
+        {
+            "model.experts": EXPERTS
+            | {
+                "topK": 3,
+                "groups": 4,
+                "groupTopK": 2,
+                "router": "sigmoid",
+                "sharedFfnHiddenSize": 512,
+            },
+            "parallelism.sequence": True,
+        },
+        "spec.model.experts.groups: groups are judged by their best two experts, so topK = 3 is to"
+        " be twice groupTopK = 2, for now",
+    ),
+    "not-yet-expert-stage": (
+        {
+            "model.experts": EXPERTS | {"denseLayers": 8},
+            "model.qkNorm": True,
+            "parallelism.pipeline": 4,
+            "parallelism.sequence": True,
+        },
+        "spec.model.experts.denseLayers: 8 leaves the first pipeline stage without experts",
     ),
     "not-yet-bias-and-norm": (
         {"model.qkvBias": True, "model.qkNorm": True},

@@ -114,9 +114,17 @@ def test_a_model_with_experts_shows_what_a_token_uses(
     manifests: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = {"preset": "llama3.2-1b", "experts": {"count": 8, "ffnHiddenSize": 1024}}
+    assert main(["plan", "-f", manifests(large_run(model=model)), "--accelerator", "h100"]) == 0
+    assert "used by a token" in capsys.readouterr().out
+
+
+def test_experts_that_the_trainer_cannot_build_are_named(
+    manifests: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experts = {"count": 8, "ffnHiddenSize": 1024, "topK": 1}
+    model = {"preset": "llama3.2-1b", "experts": experts}
     assert main(["plan", "-f", manifests(large_run(model=model)), "--accelerator", "h100"]) == (
         REFUSED
     )
-    shown = capsys.readouterr().out
-    assert "used by a token" in shown
-    assert "not runnable yet: spec.model.experts" in " ".join(shown.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "not runnable yet: spec.model.experts.topK" in shown

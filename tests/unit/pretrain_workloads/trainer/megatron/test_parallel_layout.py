@@ -131,14 +131,14 @@ def test_split_sequences_need_several_tensor_ranks() -> None:
     assert not plan(parallelism={"sequence": True}).sequence_parallel
 
 
-@given(layers=st.integers(1, 300), segments=st.integers(1, 64))
+@given(layers=st.integers(1, 300), segments=st.integers(1, 64), dense=st.integers(0, 300))
 def test_a_pattern_holds_every_layer_once_in_exactly_its_segments(
-    layers: int, segments: int
+    layers: int, segments: int, dense: int
 ) -> None:
-    text = pattern(layers, segments)
+    text = pattern(layers, segments, dense)
     parts = text.split("|")
     assert len(parts) == segments
-    assert "".join(parts) == "*-" * layers
+    assert "".join(parts) == ("*-" * dense + "*E" * layers)[: 2 * layers]
     lengths = [len(part) for part in parts]
     assert max(lengths) - min(lengths) <= 2
 
