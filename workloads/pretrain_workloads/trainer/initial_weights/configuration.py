@@ -7,19 +7,17 @@ from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.failures import UserError
 from pretrain_workloads.storage import Folder, open_artifact
+from pretrain_workloads.trainer.initial_weights.expert_configuration import (
+    EXPERT_COUNTS,
+    expert_sizes,
+    unlike_our_experts,
+)
 
 CONFIGURATION = "config.json"
 _TOKENIZER = "tokenizer.json"
 
 _DENSE_KINDS = ("llama", "mistral", "qwen2", "qwen3")
-_EXPERT_COUNTS = {
-    "mixtral": ("num_local_experts", "num_experts"),
-    "qwen3_moe": ("num_experts", "num_local_experts"),
-    "glm4_moe": ("n_routed_experts", "num_local_experts"),
-}
-"""For each kind with experts, the fields that may say how many a layer has."""
-
-_KINDS = (*_DENSE_KINDS, *_EXPERT_COUNTS)
+_KINDS = (*_DENSE_KINDS, *EXPERT_COUNTS)
 """Values of `model_type` that name a model of ours, if no other field makes it another one."""
 
 _LENGTH = {"original_max_position_embeddings": "originalSequenceLength"}
@@ -125,25 +123,10 @@ def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
     for name in (*biases, *(["sliding_window"] if has_window else [])):
         if config.get(name):
             yield f"{name} is {config[name]!r}"
-    if kind in _EXPERT_COUNTS:
-        yield from _unlike_our_experts(config, kind)
+    if kind in EXPERT_COUNTS:
+        yield from unlike_our_experts(config | _rope(config))
     if (rope := _rope_type(config)) not in _ROPE_TYPES:
         yield f"the rotary positions are scaled ({rope})"
-
-
-def _unlike_our_experts(config: dict[str, Any], kind: str) -> Iterator[str]:
-    if kind != "mixtral" and not config.get("norm_topk_prob", kind == "glm4_moe"):
-        yield "norm_topk_prob is false"
-    if config.get("decoder_sparse_step", 1) != 1:
-        yield f"decoder_sparse_step is {config['decoder_sparse_step']!r}, not 1"
-    dense = config.get("mlp_only_layers") or []
-    if dense != list(range(len(dense))):
-        yield f"mlp_only_layers is {dense!r}, not the first layers"
-    share = {**_rope(config), **config}.get(
-        "partial_rotary_factor", 0.5 if kind == "glm4_moe" else 1
-    )
-    if share != 1:
-        yield f"partial_rotary_factor is {share!r}, not 1"
 
 
 def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
@@ -171,34 +154,7 @@ def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any,
     yield "qkNorm", model.qk_norm, norm
     yield "normEpsilon", model.norm_epsilon, config.get("rms_norm_eps", 1e-6)
     yield "tieEmbeddings", model.tie_embeddings, bool(config.get("tie_word_embeddings", False))
-    yield from _expert_sizes(config, model)
-
-
-def _expert_sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each field of `spec.model.experts`, its value, and that of the Hugging Face model."""
-    kind, experts = config.get("model_type"), model.experts
-    names = _EXPERT_COUNTS.get(str(kind))
-    if names is None or experts is None:
-        yield "experts", "none" if experts is None else "given", "given" if names else "none"
-        return
-    width = config.get("intermediate_size" if kind == "mixtral" else "moe_intermediate_size")
-    glm = kind == "glm4_moe"
-    shared = config.get("n_shared_experts", 1) * width if glm and isinstance(width, int) else None
-    dense = (
-        config.get("first_k_dense_replace", 1) if glm else len(config.get("mlp_only_layers") or [])
-    )
-    count = next((config[name] for name in names if name in config), None)
-    groups = (config.get("n_group", 1), config.get("topk_group", 1)) if glm else (1, 1)
-    yield "experts.count", experts.count, count
-    yield "experts.topK", experts.top_k, config.get("num_experts_per_tok", 2)
-    yield "experts.ffnHiddenSize", experts.ffn_hidden_size, width
-    yield "experts.sharedFfnHiddenSize", experts.shared_ffn_hidden_size, shared
-    yield "experts.denseLayers", experts.dense_layers, dense
-    yield "experts.router", experts.router, "sigmoid" if glm else "softmax"
-    scale = config.get("routed_scaling_factor", 1.0) if glm else 1.0
-    yield "experts.scalingFactor", experts.scaling_factor, scale
-    yield "experts.groups", experts.groups or 1, groups[0]
-    yield "experts.groupTopK", experts.group_top_k or 1, groups[1]
+    yield from expert_sizes(config, model.experts)
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,35 @@ LLAMA_3 = {
 }
 
 
+QWEN3_MOE = {
+    "model_type": "qwen3_moe",
+    "num_experts": 8,
+    "num_experts_per_tok": 4,
+    "moe_intermediate_size": 32,
+    "norm_topk_prob": True,
+}
+EXPERTS_OF_GLM = {
+    "count": 8,
+    "ffnHiddenSize": 32,
+    "sharedFfnHiddenSize": 64,
+    "denseLayers": 1,
+    "router": "sigmoid",
+    "scalingFactor": 2.5,
+}
+GLM = {
+    "model_type": "glm4_moe",
+    "n_routed_experts": 8,
+    "n_shared_experts": 2,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "first_k_dense_replace": 1,
+    "routed_scaling_factor": 2.5,
+    "n_group": 1,
+    "attention_bias": True,
+    "partial_rotary_factor": 1.0,
+}
+
+
 def compare(folder: Path, content: str, **model: Any) -> None:
     (folder / "config.json").write_text(content, encoding="utf-8")
     spec = parsed_run(model=MODEL | model).model
@@ -82,6 +111,15 @@ def test_the_same_model_is_accepted_as_any_release_writes_it(
             {"model_type": "qwen2", "sliding_window": 32768, "use_sliding_window": False},
         ),
         ({"qkNorm": True, "headDim": 32}, {"model_type": "qwen3", "head_dim": 32}),
+        (
+            {"experts": {"count": 8, "ffnHiddenSize": 128}, "ffnHiddenSize": 999},
+            {"model_type": "mixtral", "num_local_experts": 8, "sliding_window": None},
+        ),
+        (
+            {"experts": {"count": 8, "topK": 4, "ffnHiddenSize": 32}, "qkNorm": True},
+            QWEN3_MOE,
+        ),
+        ({"experts": EXPERTS_OF_GLM, "qkvBias": True}, GLM),
     ],
 )
 def test_a_model_of_another_family_is_accepted_with_its_fields(
@@ -112,6 +150,11 @@ def test_a_model_of_another_family_is_accepted_with_its_fields(
         ({"model_type": "mistral", "sliding_window": 4096}, "sliding_window is 4096"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', not 'silu'"),
         ({"model_type": None}, "model_type is None, not llama or mistral or qwen2"),
+        (QWEN3_MOE, "spec.model.experts: none, but .* has given; use given"),
+        (QWEN3_MOE | {"norm_topk_prob": False}, "norm_topk_prob is false"),
+        (QWEN3_MOE | {"decoder_sparse_step": 2}, "decoder_sparse_step is 2, not 1"),
+        (QWEN3_MOE | {"mlp_only_layers": [1]}, r"mlp_only_layers is \[1\], not the first layers"),
+        (GLM | {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5, not 1"),
     ],
 )
 def test_another_model_is_refused_with_the_field_and_what_would_do(
@@ -119,6 +162,18 @@ def test_another_model_is_refused_with_the_field_and_what_would_do(
 ) -> None:
     with pytest.raises(UserError, match=want):
         compare(tmp_path, json.dumps(CONFIGURATION | changes))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("count", 4), ("topK", 3), ("ffnHiddenSize", 64), ("denseLayers", 0), ("scalingFactor", 1.0)],
+)
+def test_other_experts_are_refused_with_the_field_and_what_would_do(
+    field: str, value: object, tmp_path: Path
+) -> None:
+    experts = EXPERTS_OF_GLM | {field: value}
+    with pytest.raises(UserError, match=rf"spec\.model\.experts\.{field}: .*, but .* has .*; use"):
+        compare(tmp_path, json.dumps(CONFIGURATION | GLM), experts=experts, qkvBias=True)
 
 
 @pytest.mark.parametrize("content", ["[]", '{"model_type": ', "null"])
