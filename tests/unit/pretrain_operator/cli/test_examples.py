@@ -67,7 +67,7 @@ def row(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     plan = result["plan"]
     degrees = {
         name: plan["parallelism"][name]
-        for name in ("tensor", "pipeline", "virtualPipeline", "context")
+        for name in ("tensor", "pipeline", "virtualPipeline", "context", "expert")
         if plan["parallelism"].get(name, 1) > 1
     }
     layout = ", ".join(f"{name} {size}" for name, size in degrees.items()) or "data parallel"
