@@ -1,4 +1,8 @@
-"""How the layers of a model are cut into pipeline stages."""
+"""How the layers of a model are cut into pipeline stages.
+
+A pipeline rank holds one stage. With a virtual pipeline that is several chunks: in the order of the
+layers, chunk 0 of every rank comes first, then chunk 1 of every rank.
+"""
 
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 
@@ -22,6 +26,23 @@ def stage_layers(spec: ParallelismSpec, layers: int) -> tuple[int, ...]:
     stages[0] = each if first is None else first
     stages[-1] = each if last is None else last
     return tuple(stages)
+
+
+def chunk_layers(spec: ParallelismSpec, layers: int) -> tuple[int, ...]:
+    """Return the layers of each model chunk, in the order of the layers.
+
+    `spec` keeps the rules about stages. Source: as `stage_layers`; an embedding or a loss that
+    counts as a layer makes the first or the last chunk alone smaller.
+    """
+    if spec.stage_layers is not None:
+        return tuple(spec.stage_layers)
+    whole = list(stage_layers(spec, layers))
+    whole[0] += spec.count_embedding
+    whole[-1] += spec.count_loss
+    chunks = [rank // spec.virtual_stages for rank in whole] * spec.virtual_stages
+    chunks[0] -= spec.count_embedding
+    chunks[-1] -= spec.count_loss
+    return tuple(chunks)
 
 
 def even_stages(

@@ -31,8 +31,12 @@ _WIDTH = expert("ffnHiddenSize", "1")
 _DENSE = field(f"{_MOE}.denseLayers")
 _GROUPS = f"{_MOE}.groups"
 _TOP, _GROUP_TOP = expert("topK", "2"), field(f"{_MOE}.groupTopK", "1")
-_FIRST_RANK_END = (
-    f"(({VIRTUAL} - 1) * {PIPELINE} + 1) * n / ({VIRTUAL} * {PIPELINE})"  # of its last chunk
+_FIRST, _LIST = "parallelism.firstStageLayers", "parallelism.stageLayers"
+_COUNTED = f"({field('parallelism.countEmbedding')} ? 1 : 0)"
+_FIRST_RANK_END = (  # of its last chunk, of which an uneven cut is only known without chunks
+    f"({VIRTUAL} > 1 ? (({VIRTUAL} - 1) * {PIPELINE} + 1) * n / ({VIRTUAL} * {PIPELINE}) :"
+    f" {present(_LIST)} && size(self.{_LIST}) > 0 ? self.{_LIST}[0] :"
+    f" {present(_FIRST)} ? self.{_FIRST} : (n + {_COUNTED}) / {PIPELINE} - {_COUNTED})"
 )
 _QK_NORM, _QKV_BIAS = shape("qkNorm"), shape("qkvBias")
 
@@ -141,19 +145,5 @@ NOT_YET_RULES = (
         "not-yet-long-context",
         "training.longContext",
         "the trainer has one phase, for now; leave longContext out",
-    ),
-    *(
-        _absent(
-            f"not-yet-{name.lower()}",
-            f"parallelism.{name}",
-            "the trainer cuts the layers evenly, for now; leave it out",
-        )
-        for name in (
-            "firstStageLayers",
-            "lastStageLayers",
-            "countEmbedding",
-            "countLoss",
-            "stageLayers",
-        )
     ),
 )

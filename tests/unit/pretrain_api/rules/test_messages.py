@@ -146,26 +146,6 @@ ADVICE: dict[str, tuple[dict[str, object], str]] = {
         {"training.longContext": {"sequenceLength": 8192, "tokens": "1G"}},
         "spec.training.longContext: the trainer has one phase, for now",
     ),
-    "not-yet-firststagelayers": (
-        {"parallelism.pipeline": 2, "parallelism.firstStageLayers": 16},
-        "spec.parallelism.firstStageLayers: the trainer cuts the layers evenly",
-    ),
-    "not-yet-laststagelayers": (
-        {"parallelism.pipeline": 2, "parallelism.lastStageLayers": 16},
-        "spec.parallelism.lastStageLayers: the trainer cuts the layers evenly",
-    ),
-    "not-yet-countembedding": (
-        {"parallelism.countEmbedding": True, "parallelism.countLoss": True},
-        "spec.parallelism.countEmbedding: the trainer cuts the layers evenly",
-    ),
-    "not-yet-countloss": (
-        {"parallelism.countEmbedding": True, "parallelism.countLoss": True},
-        "spec.parallelism.countLoss: the trainer cuts the layers evenly",
-    ),
-    "not-yet-stagelayers": (
-        {"parallelism.pipeline": 2, "parallelism.stageLayers": [16, 16]},
-        "spec.parallelism.stageLayers: the trainer cuts the layers evenly",
-    ),
 }
 
 

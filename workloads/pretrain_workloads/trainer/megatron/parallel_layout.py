@@ -5,8 +5,9 @@ two halves separately, in a pattern of the symbols `*` (attention), `-` (feed-fo
 (feed-forward with experts) and `|` (a cut between pipeline segments).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from pretrain_api.formulas.divisibility import (
     can_chunk,
@@ -22,6 +23,7 @@ from pretrain_api.formulas.divisibility import (
     tensor_split_sizes,
 )
 from pretrain_api.formulas.model_shapes import ModelShape, model_shape_of
+from pretrain_api.formulas.stages import chunk_layers
 from pretrain_api.formulas.vocabulary import vocabulary_size_of
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
@@ -92,7 +94,7 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     replica = model_parallel_size(parallel.tensor, parallel.pipeline, parallel.context)
     data_parallel = data_parallel_size(world_size, replica)
     micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel)
-    segments = parallel.pipeline * max(1, parallel.virtual_pipeline or 1)
+    chunks = chunk_layers(parallel, spec.model.layers)
     layout = ParallelLayout(
         world_size=world_size,
         tensor_model_parallel_size=parallel.tensor,
@@ -112,13 +114,14 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
         vocabulary_size=vocabulary,
         model=model_shape_of(spec.model, vocabulary),
         train_iters=spec.training.train_iters,
-        pattern=pattern(spec.model.layers, segments, spec.model.dense_layers),
+        pattern=pattern(chunks, spec.model.dense_layers),
     )
     problems = [
         *_world_problems(layout),
         *_batch_problems(layout),
         *_model_problems(spec.model, layout),
         *_tensor_problems(spec.model, layout),
+        *_stage_problems(layout),
         *_expert_problems(layout),
         *_length_problems(layout),
         *_vocabulary_problems(spec.model, vocabulary_size),
@@ -128,17 +131,16 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     return layout
 
 
-def pattern(layers: int, segments: int, dense_layers: int) -> str:
-    """Return `layers` Llama layers, evenly cut into `segments` pipeline segments.
+def pattern(chunks: Sequence[int], dense_layers: int) -> str:
+    """Return the layers of all pipeline segments, of which each has so many of `chunks`.
 
-    Those behind the first `dense_layers` have experts.
-
-    Megatron-core builds the first segments that it needs and silently ignores the others, so the
-    pattern must have exactly the segments of the pipeline that runs it.
+    Layers behind the first `dense_layers` have experts. Megatron-core builds the first segments
+    that it needs and silently ignores the others, so there are to be as many chunks as the pipeline
+    runs.
     """
-    cuts = [layers * index // segments for index in range(segments + 1)]
-    symbols = ["*-" if layer < dense_layers else "*E" for layer in range(layers)]
-    return "|".join("".join(symbols[start:end]) for start, end in pairwise(cuts))
+    ends = list(accumulate(chunks, initial=0))
+    symbols = ["*-" if layer < dense_layers else "*E" for layer in range(ends[-1])]
+    return "|".join("".join(symbols[start:end]) for start, end in pairwise(ends))
 
 
 def _world_problems(layout: ParallelLayout) -> list[str]:
@@ -177,13 +179,7 @@ def _batch_problems(layout: ParallelLayout) -> list[str]:
 
 def _model_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
     problems = []
-    segments = layout.pattern.count("|") + 1
     heads = model.attention_heads
-    if model.layers % segments:
-        problems.append(
-            f"spec.model.layers: {model.layers} is not a multiple of pipeline * virtualPipeline "
-            f"= {segments}"
-        )
     if model.hidden_size % heads:
         problems.append(
             f"spec.model.hiddenSize: {model.hidden_size} is not a multiple of attentionHeads = "
@@ -214,6 +210,28 @@ def _tensor_problems(model: ModelSpec, layout: ParallelLayout) -> list[str]:
             f"{layout.padded_vocabulary_size} rows of the embedding"
         )
     return problems
+
+
+def _stage_problems(layout: ParallelLayout) -> list[str]:
+    segments, ranks = layout.pattern.split("|"), layout.pipeline_model_parallel_size
+    layers = layout.symbols // 2
+    wanted = ranks * (layout.virtual_pipeline_model_parallel_size or 1)
+    if len(segments) != wanted:
+        return [
+            f"spec.parallelism.stageLayers: {len(segments)} numbers for pipeline * virtualPipeline "
+            f"= {wanted} segments"
+        ]
+    if layers != layout.model.layers:
+        return [
+            f"spec.model.layers: {layout.model.layers}, but the {wanted} pipeline segments hold "
+            f"{layers}"
+        ]
+    if layout.model.experts and not all("E" in "".join(segments[n::ranks]) for n in range(ranks)):
+        return [
+            "spec.model.experts.denseLayers: a pipeline rank has no layer with experts, and could "
+            "not be saved with the others"
+        ]
+    return []
 
 
 def _expert_problems(layout: ParallelLayout) -> list[str]:
