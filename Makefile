@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops images cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops queues images cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ e2e: binaries ## The whole chain with real pods
 
 chaos: binaries ## Lost nodes on a real control plane, with Kubernetes' own delays
 	$(BIN)/python -m pytest tests/chaos
+
+queues: binaries ## Runs in a queue of Kueue's real controller (built once, 2 minutes)
+	$(BIN)/python -m pretrain_local build kueue
+	$(BIN)/python -m pytest tests/queues
 
 gitops: binaries ## Training from Git, with Flux's controllers (built once, 4 minutes)
 	$(BIN)/python -m pretrain_local build source-controller kustomize-controller

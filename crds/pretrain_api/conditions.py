@@ -52,6 +52,7 @@ class Reason(StrEnum):
     ATTEMPT_ENDED = "AttemptEnded"
     RESTARTING = "Restarting"
     SUSPENDED = "Suspended"
+    QUEUED = "Queued"
     NOT_SUSPENDED = "NotSuspended"
     COMPLETE = "Complete"
     NOT_COMPLETE = "NotComplete"

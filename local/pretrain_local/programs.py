@@ -61,6 +61,7 @@ PROGRAMS = {
     "versitygw": Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", 56),
     "helm": Program("helm", "helm.sh/helm/v3/cmd/helm", 91),
     "source-controller": Program("source-controller", "github.com/fluxcd/source-controller", 185),
+    "kueue": Program("kueue", "sigs.k8s.io/kueue/cmd/kueue", 124),
     "kustomize-controller": Program(
         "kustomize-controller", "github.com/fluxcd/kustomize-controller", 60
     ),

@@ -82,8 +82,13 @@ REMEDIES: dict[Reason, tuple[str, str]] = {
         "Delete or rename it, or give this object another name.",
     ),
     Reason.SUSPENDED: (
-        "`spec.suspend` is set, or the run's queue has not admitted it.",
-        "Set `suspend: false`, or wait for the queue.",
+        "`spec.suspend` is set.",
+        "Set `suspend: false`.",
+    ),
+    Reason.QUEUED: (
+        "Kueue has not admitted the run's Job, or has preempted it. The same attempt goes on from "
+        "its newest checkpoint once there is room.",
+        "Nothing. `kubectl describe workload` says what the queue waits for.",
     ),
     Reason.CHECKPOINT_UNSOUND: (
         "A checkpoint is damaged and was set aside; older ones are used.",

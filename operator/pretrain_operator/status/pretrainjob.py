@@ -70,8 +70,8 @@ def _statements(
         ),
         ConditionType.CHECKPOINT_HEALTHY: _checkpoint_health(checkpoint, progress),
         ConditionType.SUSPENDED: (
-            Statement("True", Reason.SUSPENDED, state.message)
-            if state.phase is Phase.SUSPENDED
+            Statement("True", state.reason, state.message)
+            if state.phase in (Phase.SUSPENDED, Phase.QUEUED)
             else Statement("False", Reason.NOT_SUSPENDED)
         ),
     }

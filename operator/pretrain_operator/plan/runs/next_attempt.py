@@ -123,7 +123,7 @@ def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
         return State(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
     if job.suspended:
         message = f"Job {job.name} is suspended by its queue until resources are available"
-        return State(Phase.SUSPENDED, Reason.SUSPENDED, message)
+        return State(Phase.QUEUED, Reason.QUEUED, message)
     if silent := [pod for pod in job.pods if pod.is_unreachable]:
         nodes = ", ".join(sorted({str(pod.node) for pod in silent}))
         message = (

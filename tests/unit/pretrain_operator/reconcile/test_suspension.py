@@ -42,7 +42,7 @@ def test_a_run_with_a_queue_starts_when_the_queue_lets_it() -> None:
         assert job["metadata"]["labels"][QUEUE] == "research"
         assert job["spec"]["suspend"] is True
         await simulation.run()
-        assert state(simulation, "PretrainJob", "run") == ("Suspended", "Suspended")
+        assert state(simulation, "PretrainJob", "run") == ("Queued", "Queued")
         assert "is suspended by its queue" in message(simulation, "PretrainJob", "run")
         change_job(simulation, "run-a1", suspend=False)
         await simulation.run()

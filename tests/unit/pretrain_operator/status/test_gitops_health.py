@@ -42,6 +42,7 @@ STATES = {
     "restarting": (State(Phase.RESTARTING, Reason.RESTARTING, "…"), "current", "Healthy"),
     "blocked": (State(Phase.BLOCKED, Reason.NAME_TAKEN, "…"), "failed", "Degraded"),
     "suspended": (State(Phase.SUSPENDED, Reason.SUSPENDED, "…"), "current", "Suspended"),
+    "queued": (State(Phase.QUEUED, Reason.QUEUED, "…"), "current", "Suspended"),
     "complete": (State(Phase.COMPLETE, Reason.COMPLETE, "…"), "current", "Healthy"),
     "failed": (State(Phase.FAILED, Reason.OUT_OF_MEMORY, "…"), "failed", "Degraded"),
 }

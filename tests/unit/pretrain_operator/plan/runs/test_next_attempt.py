@@ -171,7 +171,7 @@ def test_a_run_that_is_suspended_from_the_beginning_does_not_start() -> None:
 
 def test_a_job_that_is_suspended_by_its_queue_keeps_its_attempt() -> None:
     after = plan([running(1, suspended=True)], [attempt()])
-    assert (after.state.phase, after.due, after.delete) == (Phase.SUSPENDED, None, ())
+    assert (after.state.phase, after.due, after.delete) == (Phase.QUEUED, None, ())
 
 
 def test_a_deleted_job_is_charged_to_the_infrastructure() -> None:

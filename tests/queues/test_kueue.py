@@ -1,0 +1,87 @@
+"""Runs in a queue: they wait, are preempted and go on, and no attempt is charged for it."""
+
+from typing import Any
+
+import pytest
+
+from builders import small_run_spec
+from cluster import Namespace, is_condition, is_phase
+from pretrain_local.operator_process import OperatorProcess
+from tenant import Tenant
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+Json = dict[str, Any]
+QUEUE = "kueue.x-k8s.io/queue-name"
+PRIORITY = "kueue.x-k8s.io/priority-class"
+STEPS = 240
+
+
+def labels(priority: str) -> dict[str, str]:
+    return {QUEUE: "research", PRIORITY: priority}
+
+
+def small_run(**changes: Any) -> Json:
+    return {**small_run_spec(STEPS, save_every=20), **changes}
+
+
+def has_checkpoint(item: Json) -> bool:
+    return bool(item.get("status", {}).get("checkpoint", {}).get("step", 0) > 0)
+
+
+def ends(item: Json) -> list[tuple[int, str]]:
+    return [(one["number"], one.get("reason", "")) for one in item["status"]["attempts"]]
+
+
+def wait_for_end(namespace: Namespace, name: str) -> Json:
+    ended = namespace.wait_for(
+        "pretrainjob",
+        name,
+        lambda item: is_condition("Complete")(item) or is_condition("Failed")(item),
+        300,
+    )
+    assert is_condition("Complete")(ended), ended["status"]["message"]
+    return ended
+
+
+def test_a_run_waits_in_its_queue_until_the_one_before_has_ended(team: Tenant) -> None:
+    team.apply("PretrainJob", "first", small_run(), labels=labels("patient"))
+    team.namespace.wait_for("pretrainjob", "first", is_phase("Running"), 120)
+    team.apply("PretrainJob", "second", small_run(), labels=labels("patient"))
+    queued = team.namespace.wait_for("pretrainjob", "second", is_phase("Queued"), 60)
+    assert "is suspended by its queue until resources are available" in queued["status"]["message"]
+
+    first = wait_for_end(team.namespace, "first")
+    second = wait_for_end(team.namespace, "second")
+    assert ends(first) == ends(second) == [(1, "complete")]
+    assert second["status"]["attempts"][0]["startedAt"] >= first["status"]["attempts"][0]["endedAt"]
+
+
+def test_a_preempted_run_saves_waits_and_goes_on(team: Tenant, operator: OperatorProcess) -> None:
+    team.apply("PretrainJob", "low", small_run(), labels=labels("patient"))
+    team.namespace.wait_for("pretrainjob", "low", has_checkpoint, 120)
+    team.apply("PretrainJob", "high", small_run(), labels=labels("urgent"))
+    team.namespace.wait_for("pretrainjob", "high", is_phase("Running"), 120)
+    waiting = team.namespace.wait_for("pretrainjob", "low", is_phase("Queued"), 60)
+    assert waiting["status"]["checkpoint"]["step"] > 0
+
+    high = wait_for_end(team.namespace, "high")
+    low = wait_for_end(team.namespace, "low")
+    assert ends(high) == ends(low) == [(1, "complete")]
+    assert low["status"]["attempts"][0]["fromStep"] >= waiting["status"]["checkpoint"]["step"]
+    assert low["status"]["summary"]["toStep"] == STEPS
+
+
+def test_a_suspended_run_leaves_its_place_to_others(team: Tenant) -> None:
+    team.apply("PretrainJob", "long", small_run(), labels=labels("patient"))
+    team.namespace.wait_for("pretrainjob", "long", has_checkpoint, 120)
+    team.apply("PretrainJob", "next", small_run(), labels=labels("patient"))
+    team.namespace.wait_for("pretrainjob", "next", is_phase("Queued"), 60)
+    team.apply("PretrainJob", "long", small_run(suspend=True), labels=labels("patient"))
+    team.namespace.wait_for("pretrainjob", "long", is_condition("Suspended"), 60)
+    wait_for_end(team.namespace, "next")
+
+    team.apply("PretrainJob", "long", small_run(suspend=False), labels=labels("patient"))
+    long = wait_for_end(team.namespace, "long")
+    assert ends(long) == [(1, "suspended"), (2, "complete")]
+    assert long["status"]["attempts"][1]["fromStep"] > 0
