@@ -137,11 +137,6 @@ NOT_YET_RULES = (
         severity=Severity.NOT_YET,
     ),
     _absent(
-        "not-yet-batch-schedule",
-        "training.batchSchedule",
-        "the trainer keeps one batch size, for now; leave batchSchedule out",
-    ),
-    _absent(
         "not-yet-long-context",
         "training.longContext",
         "the trainer has one phase, for now; leave longContext out",

@@ -109,7 +109,7 @@ class TrainingSpec(ApiModel):
     """Tokens of a sequence: the dataset's."""
 
     global_batch_size: Annotated[int, Field(ge=1, le=1_048_576)]
-    """Sequences of an optimizer step, over all ranks."""
+    """Sequences of an optimizer step, over all ranks; the first ones', with a `batchSchedule`."""
 
     micro_batch_size: Annotated[int, Field(ge=1, le=65536)] = 1
     """Sequences of a forward pass, on one rank."""
@@ -136,13 +136,3 @@ class TrainingSpec(ApiModel):
 
     seed: NonNegative = 1234
     """Seed of the initial weights and of the order of sequences within a block."""
-
-    @property
-    def train_iters(self) -> int:
-        """Return the optimizer steps of the run."""
-        return self.tokens // self.tokens_per_step
-
-    @property
-    def tokens_per_step(self) -> int:
-        """Return the tokens of an optimizer step."""
-        return self.global_batch_size * self.sequence_length

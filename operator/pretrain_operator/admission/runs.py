@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pretrain_api.digests import digest
+from pretrain_api.formulas.steps import steps_of
 from pretrain_api.rules import Problem, Severity
 from pretrain_api.v1alpha1.computeprofile import Accelerator, ComputeProfileSpec
 from pretrain_api.v1alpha1.plan import PlanStatus
@@ -142,7 +143,7 @@ def admit_unplanned(request: AdmissionRequest, reason: str) -> AdmissionResult:
 
 def keep_layout(spec: PretrainJobSpec, earlier: PlanStatus) -> AdmissionResult:
     """Return the result for a run that has started: its layout stays, its steps may increase."""
-    plan = with_steps(earlier, spec.training.train_iters)
+    plan = with_steps(earlier, steps_of(spec.training).count)
     return AdmissionResult(spec=_with_layout(spec, earlier), plan=plan)
 
 

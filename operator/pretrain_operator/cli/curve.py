@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pretrain_api.formulas.steps import steps_of
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
 from pretrain_api.v1alpha1.progress import (
     CurvePoint,
@@ -52,16 +53,19 @@ def curve_of(name: str, spec: PretrainJobSpec, status: PretrainJobStatus) -> Cur
 
 def _phases(spec: PretrainJobSpec) -> list[Mark]:
     """Return where the schedule changes within the run."""
-    training, schedule = spec.training, spec.training.schedule
-    size, last = training.tokens_per_step, training.train_iters
+    schedule, steps = spec.training.schedule, steps_of(spec.training)
+    end = steps.tokens(steps.count)
     changes = [(schedule.warmup.tokens, "the warm-up ends")]
     if schedule.decay.tokens is not None and schedule.decay.shape != "constant":
         changes.append((schedule.decay.tokens, "the decay ends"))
     if schedule.anneal is not None:
-        changes.append((last * size - schedule.anneal.tokens, "the annealing begins"))
-    return [
-        Mark(tokens // size, "phase", text) for tokens, text in changes if 0 < tokens // size < last
+        changes.append((end - schedule.anneal.tokens, "the annealing begins"))
+    marks = [Mark(steps.done_at(tokens), "phase", text) for tokens, text in changes]
+    marks += [
+        Mark(phase.first_step, "phase", f"steps of {phase.batch_size:,} sequences begin")
+        for phase in steps.phases[1:]
     ]
+    return [mark for mark in marks if 0 < mark.step < steps.count]
 
 
 def _attempts(status: PretrainJobStatus) -> list[Mark]:
@@ -112,7 +116,7 @@ def _headline(spec: PretrainJobSpec, status: PretrainJobStatus) -> str:
     progress = status.progress
     parts = [status.phase]
     if progress is not None:
-        total = progress.total_steps or spec.training.train_iters
+        total = progress.total_steps or steps_of(spec.training).count
         parts.append(f"step {progress.step:,} of {total:,}")
         parts.append(f"{progress.tokens:,} tokens")
         if progress.loss is not None:

@@ -1,7 +1,11 @@
 """Estimates as the API types of `status.plan`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from pretrain_api.formulas.flops import flops_per_token
 from pretrain_api.formulas.parameters import active_parameters, total_parameters
+from pretrain_api.formulas.steps import Steps, steps_of
 from pretrain_api.v1alpha1.parallelism import ParallelismSpec
 from pretrain_api.v1alpha1.plan import LayoutPlan, MemoryPlan, PlanStatus, StagePlan
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec
@@ -26,7 +30,7 @@ def plan_status(
 
     `vocabulary_size` are the ids before padding.
     """
-    training, layout = spec.training, run.layout
+    training, layout, steps = spec.training, run.layout, steps_of(spec.training)
     _, peak = peak_rank(run)
     parameters = total_parameters(run.model, vocabulary_size)
     plan = PlanStatus(
@@ -34,8 +38,8 @@ def plan_status(
         data_parallel=layout.data_parallel,
         expert_data_parallel=layout.expert_data_parallel if run.model.experts else None,
         micro_batches=run.micro_batches,
-        steps=training.train_iters,
-        tokens_per_step=training.tokens_per_step,
+        steps=steps.count,
+        tokens_per_step=steps.tokens(1),
         parameters=parameters,
         active_parameters=active_parameters(run.model, vocabulary_size),
         padded_vocabulary_size=run.model.padded_vocabulary_size,
@@ -45,10 +49,10 @@ def plan_status(
         stages=_stage_plans(run, budget.memory_bytes),
         checkpoint_bytes=_BYTES_OF_STATE[run.step.precision] * parameters,
     )
-    return plan if budget.speeds is None else _with_times(plan, run, budget.speeds)
+    return plan if budget.speeds is None else _with_times(plan, run, budget.speeds, steps)
 
 
-def _with_times(plan: PlanStatus, run: PlannedRun, speeds: Speeds) -> PlanStatus:
+def _with_times(plan: PlanStatus, run: PlannedRun, speeds: Speeds, steps: Steps) -> PlanStatus:
     seconds = step_time(run, speeds).total
     tokens_per_second = plan.tokens_per_step / seconds
     flops = flops_per_token(run.model, run.step.seq_length)
@@ -60,22 +64,29 @@ def _with_times(plan: PlanStatus, run: PlannedRun, speeds: Speeds) -> PlanStatus
             "predicted_step_seconds_high": round(seconds * (1 + COMMON.spread), 4),
             "predicted_tokens_per_second": round(tokens_per_second, 1),
             "predicted_mfu": round(flops_per_device / speeds.peak, 4),
-            "days": _days(plan.steps, seconds),
+            "days": _days(sum(_phase_seconds(run, speeds, steps))),
         }
     )
+
+
+def _phase_seconds(run: PlannedRun, speeds: Speeds, steps: Steps) -> Iterator[float]:
+    """Yield the time that the steps of each batch size take."""
+    ends = [phase.first_step for phase in steps.phases[1:]] + [steps.count]
+    for phase, end in zip(steps.phases, ends, strict=True):
+        shape = replace(run.step, global_batch_size=phase.batch_size)
+        yield (end - phase.first_step) * step_time(replace(run, step=shape), speeds).total
 
 
 def with_steps(plan: PlanStatus, steps: int) -> PlanStatus:
     """Return `plan` for a run of another length: a step takes as long as before."""
     if steps == plan.steps:
         return plan
-    seconds = plan.predicted_step_seconds
-    days = None if seconds is None else _days(steps, seconds)
+    days = None if plan.days is None else round(plan.days * steps / plan.steps, 4)
     return plan.model_copy(update={"steps": steps, "days": days})
 
 
-def _days(steps: int, step_seconds: float) -> float:
-    return round(steps * step_seconds / 86_400, 4)
+def _days(seconds: float) -> float:
+    return round(seconds / 86_400, 4)
 
 
 def layout_plan(candidate: Candidate, nodes: int, devices_per_node: int) -> LayoutPlan:

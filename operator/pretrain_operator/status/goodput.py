@@ -49,10 +49,12 @@ def compute_goodput(
 
 
 def _step_seconds(progress: Progress | None, plan: PlanStatus | None) -> float | None:
-    """Return the time of a step at the last measured speed."""
+    """Return the mean time of a step at the last measured speed."""
     if progress is None or plan is None or not progress.tokens_per_second_per_gpu:
         return None
-    seconds = plan.tokens_per_step / (progress.tokens_per_second_per_gpu * plan.world_size)
+    has_trained = progress.step > 0 and progress.tokens > 0
+    tokens = progress.tokens / progress.step if has_trained else plan.tokens_per_step
+    seconds = tokens / (progress.tokens_per_second_per_gpu * plan.world_size)
     return seconds if isfinite(seconds) and seconds > 0 else None  # a pod reports what it likes
 
 

@@ -70,6 +70,39 @@ def test_a_layout_reaches_the_losses_of_one_process(
     assert report.training.parameters == want.parameters
 
 
+GROWING = [
+    {"fromTokens": 5 * 8 * 32, "globalBatchSize": 16},
+    {"fromTokens": 12 * 8 * 32, "globalBatchSize": 24},
+]
+
+
+@pytest.mark.timeout(240)
+def test_a_batch_that_grows_is_the_same_in_every_layout_and_after_a_resume(
+    pods: TrainerPods,
+) -> None:
+    training = {
+        "tokens": 20 * 8 * 32,
+        "batchSchedule": GROWING,
+        "schedule": {"decay": {"tokens": 20 * 8 * 32}},
+    }
+    single = pods.attempt(training=training)
+    assert single.exit_class is ExitClass.COMPLETE, single.message
+    assert single.training is not None
+    # Five steps of 8 sequences, four of 16, and two of 24 within the 160 of the run.
+    assert (single.training.to_step, single.training.tokens) == (11, (40 + 64 + 48) * 32)
+
+    places = {"checkpoint": {"uri": "file:///pretrain/checkpoints/other"}}
+    half = {**training, "tokens": 14 * 8 * 32}
+    begun = pods.attempt(training=half, parallelism={"processes": 2}, **places)
+    assert begun.exit_class is ExitClass.COMPLETE, begun.message
+    resumed = pods.attempt(
+        training=training, parallelism={"processes": 4, "tensor": 2, "pipeline": 2}, **places
+    )
+    assert resumed.training is not None
+    assert resumed.training.from_step == 9
+    assert losses(resumed) == pytest.approx(losses(single), abs=1e-5)
+
+
 def test_the_run_learns(one_process: dict[str, Any]) -> None:
     assert one_process["losses"][-1] < one_process["losses"][0] - 0.1
     assert one_process["training"].perplexity < one_process["training"].initial_perplexity

@@ -55,8 +55,9 @@ def held_out_losses(model: ParallelModel, dataset: Dataset, stop: StopRequest) -
         for entry in dataset.block_list.validation:
             loss = tokens = 0.0
             read = partial(dataset.validation_sample, entry)
-            for first in range(0, entry.sequences, model.layout.global_batch_size):
-                batch = GlobalBatch(read, model, first, entry.sequences)
+            size = model.layout.global_batch_size
+            for first in range(0, entry.sequences, size):
+                batch = GlobalBatch(read, model, first, size, entry.sequences)
                 flags = RankFlags(stop_requested=stop.is_requested)
                 totals = forward_backward(model, batch, flags, forward_only=True)
                 if totals.stop_requested:

@@ -5,6 +5,7 @@ A pure function needs no state in a checkpoint: a resumed run cannot disagree wi
 
 import math
 
+from pretrain_api.formulas.steps import steps_of
 from pretrain_api.v1alpha1.training import TrainingSpec
 from pretrain_workloads.failures import UserError
 
@@ -21,7 +22,8 @@ def learning_rate(training: TrainingSpec, tokens: int) -> float:
     It rises linearly from zero over the warm-up, then falls from the peak to the minimum, which it
     keeps; an anneal phase ends the run with a linear fall to zero.
     """
-    length = training.train_iters * training.tokens_per_step
+    steps = steps_of(training)
+    length = steps.tokens(steps.count)
     anneal = training.schedule.anneal
     if anneal is None:
         return _before_anneal(training, tokens, length)

@@ -85,7 +85,7 @@ def _build_reporter(
     if workspace is not None:
         events = EventFiles(workspace.folder("tensorboard"), files.folder, run.attempt)
     tracker = Tracker(
-        Progress(attempt=run.attempt, total_steps=layout.train_iters),
+        Progress(attempt=run.attempt, total_steps=layout.steps.count),
         TrainingSummary(parameters=total_parameters(layout.model)),
         LossCurve(),
     )

@@ -85,7 +85,7 @@ class Training:
             LossSpiked: If the loss has spiked. In both cases the run's folder says where the next
                 attempt goes on, and which data it leaves out.
         """
-        spec, last = self.run.spec, self.model.layout.train_iters
+        spec, last = self.run.spec, self.model.layout.steps.count
         self._warn_of_repetition()
         self._resume()
         if self.model.groups.is_any(self.stop.is_requested):
@@ -126,7 +126,7 @@ class Training:
             NotANumber: If the loss or the gradient is not a number; the weights are not changed.
             LossSpiked: If a rank found that the step before has completed a spike.
         """
-        spec, layout = self.run.spec.training, self.model.layout
+        spec, steps = self.run.spec.training, self.model.layout.steps
         self.reporter.tracker.set_progress(phase="training")
 
         began, clock = time.perf_counter(), Stopwatch()
@@ -147,7 +147,7 @@ class Training:
         if not math.isfinite(norm):
             raise NotANumber(f"the norm of the gradient is {norm}, the loss {totals.mean_loss:.4f}")
 
-        rate = learning_rate(spec, (self.step + 1) * layout.tokens_per_step)
+        rate = learning_rate(spec, steps.tokens(self.step + 1))
         set_learning_rate(self.optimizer, rate, spec.optimizer.weight_decay)
         clip_and_step(self.optimizer, norm)
 
@@ -168,11 +168,13 @@ class Training:
         return totals
 
     def _next_batch(self, clock: Stopwatch) -> GlobalBatch:
-        first = self.step * self.model.layout.global_batch_size
-        end = first + self.model.layout.global_batch_size
+        steps = self.model.layout.steps
+        first, size = steps.samples(self.step), steps.batch_size(self.step)
+        end = first + size
         with clock.running():
             counted = self.dataset.counted_labels(range(first, end))
-        return GlobalBatch(self.dataset.training_sample, self.model, first, end, counted, clock)
+        read = self.dataset.training_sample
+        return GlobalBatch(read, self.model, first, size, end, counted, clock)
 
     def complete(self) -> ExitReport:
         """Export the trained model, seal the run, and return this rank's report.
@@ -204,8 +206,8 @@ class Training:
         )
 
     def _warn_of_repetition(self) -> None:
-        layout = self.model.layout
-        epochs = self.dataset.epochs(layout.train_iters * layout.global_batch_size)
+        steps = self.model.layout.steps
+        epochs = self.dataset.epochs(steps.samples(steps.count))
         if epochs > 1 and self.model.groups.rank == 0:
             log.warning(
                 "spec.training.tokens: %d tokens read the token blocks %s times; make a longer "
@@ -246,7 +248,7 @@ class Training:
     def _find_spike(self, loss: float, norm: float) -> str | None:
         """Describe the spike that the step just done completes, if the run is to go back for it."""
         spec = self.run.spec
-        tokens = self.step * self.model.layout.tokens_per_step
+        tokens = self.model.layout.steps.tokens(self.step)
         if tokens <= spec.training.schedule.warmup.tokens:
             return None
         spike = self.spikes.add(loss, norm)
@@ -307,7 +309,7 @@ class Training:
         tracker = self.reporter.tracker
         tracker.set_progress(phase="saving")
         history = RunHistory(
-            learning_rate(self.run.spec.training, self.step * self.model.layout.tokens_per_step),
+            learning_rate(self.run.spec.training, self.model.layout.steps.tokens(self.step)),
             tracker.summary.initial_perplexity,
             tracker.summary.initial_bits_per_byte,
             tracker.summary.validation,

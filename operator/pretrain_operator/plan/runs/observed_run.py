@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from pretrain_api.formulas.steps import steps_of
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus, RunInputs
 from pretrain_operator.admission.profiles import choose_profile
@@ -69,7 +70,7 @@ class ObservedRun:
             and progress.phase == COMPLETE_PHASE
             and bool(attempts)
             and attempts[-1].number == progress.attempt
-            and 0 < progress.total_steps < self.spec.training.train_iters
+            and 0 < progress.total_steps < steps_of(self.spec.training).count
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pretrain_api.conditions import ConditionType
+from pretrain_api.formulas.steps import steps_of
 from pretrain_api.problems import InvalidManifest
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import PretrainJobSpec, PretrainJobStatus
@@ -42,7 +43,7 @@ def plan_pretrainjob(observed: Observation, now: datetime) -> RunPlan:
         plan_attempts(run, now),
         inputs=run.inputs,
         prediction=admission.plan,
-        train_iters=spec.training.train_iters,
+        train_iters=steps_of(spec.training).count,
     )
     plan = _with_starting_job(_with_attempt_job(plan, run, now), run, observed, now)
     return _with_expiry(plan, run, now)

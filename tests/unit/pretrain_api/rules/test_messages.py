@@ -138,10 +138,6 @@ ADVICE: dict[str, tuple[dict[str, object], str]] = {
         {"training.precision": "fp8"},
         "spec.training.precision: the trainer computes in bf16 or fp32 only, for now",
     ),
-    "not-yet-batch-schedule": (
-        {"training.batchSchedule": [{"fromTokens": "1G", "globalBatchSize": 1024}]},
-        "spec.training.batchSchedule: the trainer keeps one batch size, for now",
-    ),
     "not-yet-long-context": (
         {"training.longContext": {"sequenceLength": 8192, "tokens": "1G"}},
         "spec.training.longContext: the trainer has one phase, for now",

@@ -36,7 +36,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class GlobalBatch:
-    """This rank's micro-batches of the samples from `first`.
+    """This rank's micro-batches of `size` samples from `first`.
 
     Every iteration reads the samples anew: the interleaved pipeline schedule takes one iterator for
     each model chunk of a rank, and all of them yield the same micro-batches.
@@ -48,6 +48,8 @@ class GlobalBatch:
     """The model that the batch is for."""
     first: int
     """First sample of the batch."""
+    size: int
+    """Samples of the batch, on all ranks together."""
     end: int
     """Samples from here on do not count; sample `first` is repeated instead."""
     counted: int | None = None
@@ -57,12 +59,16 @@ class GlobalBatch:
     checksums: dict[int, int] = field(default_factory=dict)
     """Checksum of each sample that this rank has read for all that need it."""
 
+    @property
+    def count(self) -> int:
+        """Return the micro-batches of this rank."""
+        return self.model.layout.micro_batches(self.size)
+
     def __iter__(self) -> Iterator[MicroBatch]:
         """Yield the micro-batches of this rank."""
-        layout = self.model.layout
-        size = layout.micro_batch_size
-        start = self.first + parallel_state.get_data_parallel_rank() * layout.micro_batches * size
-        for number in range(layout.micro_batches):
+        size = self.model.layout.micro_batch_size
+        start = self.first + parallel_state.get_data_parallel_rank() * self.count * size
+        for number in range(self.count):
             samples = range(start + number * size, start + (number + 1) * size)
             with self.clock.running():
                 batch = self._read(samples)
@@ -98,7 +104,7 @@ class GlobalBatch:
         layout = self.model.layout
         if self.counted is None:
             return layout.micro_batch_size * layout.seq_length
-        return max(1, self.counted) / (layout.micro_batches * layout.data_parallel_size)
+        return max(1, self.counted) / (self.count * layout.data_parallel_size)
 
 
 def _weights(sample: LabelledSequence, counts: bool) -> NDArray[np.float32]:

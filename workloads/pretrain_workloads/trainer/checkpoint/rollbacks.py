@@ -64,18 +64,18 @@ class Rollbacks:
         return markers[0].status(self._files.folder) if markers else None
 
     def _plan(self, cause: Literal["lossSpike", "notANumber"], step: int) -> Rollback:
-        size, end = self._model.layout.global_batch_size, step + 1
+        samples, end = self._model.layout.steps.samples, step + 1
         markers = store.find(self._files.folder).markers
         resume_step = choose_checkpoint([marker.step for marker in markers], step)
         first_step = max(resume_step, end - self._run.spec.recovery.skip_steps)
         skipped = self._dataset.skipped
-        first = skipped.data_sample(first_step * size)
-        last = skipped.data_sample(end * size - 1)
+        first = skipped.data_sample(samples(first_step))
+        last = skipped.data_sample(samples(end) - 1)
         return Rollback(
             cause=cause,
             attempt=self._run.attempt,
             step=step,
-            block=self._dataset.locate(end * size - 1).block,
+            block=self._dataset.locate(samples(end) - 1).block,
             resume_step=resume_step,
             first_sample=first,
             samples=last + 1 - first,

@@ -130,8 +130,8 @@ class CheckpointSaver:
         save.start()
         marker = store.Marker(
             step=step,
-            samples=step * layout.global_batch_size,
-            tokens=step * layout.tokens_per_step,
+            samples=layout.steps.samples(step),
+            tokens=layout.steps.tokens(step),
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             layout=rank_state.parallel_sizes(layout),
             shape=rank_state.model_sizes(layout),

@@ -4,10 +4,10 @@ Shapes: `B` sequences of a micro-batch, `L` tokens of a sequence.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from megatron.core import parallel_state
@@ -28,6 +28,19 @@ class MicroBatch:
     tokens: float
     """What the loss is divided by: the labels of the global batch that count, divided by the
     micro-batches of all data-parallel ranks."""
+
+
+class MicroBatches(Protocol):
+    """The micro-batches of one rank in a global batch."""
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        """Yield them, the same in each iteration."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class StepTotals:
 
 def forward_backward(
     model: ParallelModel,
-    batches: Iterable[MicroBatch],
+    batches: MicroBatches,
     flags: RankFlags,
     forward_only: bool = False,
 ) -> StepTotals:
@@ -88,7 +101,7 @@ def forward_backward(
         forward_step_func=_forward,
         data_iterator=iterators if model.is_interleaved else iterators[0],
         model=model.chunks if model.is_interleaved else model.chunks[0],
-        num_microbatches=model.layout.micro_batches,
+        num_microbatches=batches.count,
         seq_length=model.layout.seq_length,
         micro_batch_size=model.layout.micro_batch_size,
         forward_only=forward_only,

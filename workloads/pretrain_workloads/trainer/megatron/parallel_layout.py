@@ -24,6 +24,7 @@ from pretrain_api.formulas.divisibility import (
 )
 from pretrain_api.formulas.model_shapes import ModelShape, model_shape_of
 from pretrain_api.formulas.stages import chunk_layers
+from pretrain_api.formulas.steps import Steps, steps_of
 from pretrain_api.formulas.vocabulary import vocabulary_size_of
 from pretrain_api.runs import TrainingRun
 from pretrain_api.v1alpha1.model import ModelSpec
@@ -55,14 +56,12 @@ class ParallelLayout:
     data_parallel_size: int
     sequence_parallel: bool
     micro_batch_size: int
-    micro_batches: int
-    """Micro-batches of one rank in an optimizer step."""
-    global_batch_size: int
     seq_length: int
     vocabulary_size: int
     """Token ids that may occur."""
     model: ModelShape
-    train_iters: int
+    steps: Steps
+    """How many sequences each optimizer step takes."""
     pattern: str
     """Layers of all pipeline segments, in the symbols of Megatron-core's HybridModel."""
 
@@ -77,9 +76,14 @@ class ParallelLayout:
         return len(self.pattern) - self.pattern.count("|")
 
     @property
-    def tokens_per_step(self) -> int:
-        """Return the tokens of an optimizer step."""
-        return self.global_batch_size * self.seq_length
+    def global_batch_size(self) -> int:
+        """Return the sequences of the first optimizer step."""
+        return self.steps.batch_size(0)
+
+    def micro_batches(self, batch_size: int) -> int:
+        """Return the micro-batches of one rank in a batch of so many sequences."""
+        step = micro_step_size(self.micro_batch_size, self.data_parallel_size)
+        return micro_batches_of(batch_size, step)
 
 
 def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
@@ -93,7 +97,6 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
     world_size = parallel.nodes * run.processes_per_node
     replica = model_parallel_size(parallel.tensor, parallel.pipeline, parallel.context)
     data_parallel = data_parallel_size(world_size, replica)
-    micro_step = micro_step_size(spec.training.micro_batch_size, data_parallel)
     chunks = chunk_layers(parallel, spec.model.layers)
     layout = ParallelLayout(
         world_size=world_size,
@@ -108,12 +111,10 @@ def plan_layout(run: TrainingRun, vocabulary_size: int) -> ParallelLayout:
         data_parallel_size=data_parallel,
         sequence_parallel=parallel.sequence and parallel.tensor > 1,
         micro_batch_size=spec.training.micro_batch_size,
-        micro_batches=micro_batches_of(spec.training.global_batch_size, micro_step),
-        global_batch_size=spec.training.global_batch_size,
         seq_length=spec.training.sequence_length,
         vocabulary_size=vocabulary,
         model=model_shape_of(spec.model, vocabulary),
-        train_iters=spec.training.train_iters,
+        steps=steps_of(spec.training),
         pattern=pattern(chunks, spec.model.dense_layers),
     )
     problems = [
@@ -160,20 +161,22 @@ def _world_problems(layout: ParallelLayout) -> list[str]:
 def _batch_problems(layout: ParallelLayout) -> list[str]:
     problems = []
     step = micro_step_size(layout.micro_batch_size, layout.data_parallel_size)
-    if layout.global_batch_size % step:
-        problems.append(
-            f"spec.training.globalBatchSize: {layout.global_batch_size} is not a multiple of "
-            f"data-parallel size * microBatchSize = {step}"
-        )
     stages = layout.pipeline_model_parallel_size
     virtual = layout.virtual_pipeline_model_parallel_size or 1
     if not can_chunk(stages, virtual):
         problems.append(f"spec.parallelism.virtualPipeline: {virtual} with pipeline = {stages}")
-    elif not can_interleave(layout.micro_batches, stages, virtual):
-        problems.append(
-            f"spec.parallelism.virtualPipeline: {virtual} with {layout.micro_batches} "
-            f"micro-batches of a step, not a multiple of pipeline = {stages}"
-        )
+    for number, phase in enumerate(layout.steps.phases):
+        size, micro_batches = phase.batch_size, layout.micro_batches(phase.batch_size)
+        field = f"spec.training.{'batchSchedule' if number else 'globalBatchSize'}"
+        if size % step:
+            problems.append(
+                f"{field}: {size} is not a multiple of data-parallel size * microBatchSize = {step}"
+            )
+        elif can_chunk(stages, virtual) and not can_interleave(micro_batches, stages, virtual):
+            problems.append(
+                f"{field}: {size} makes {micro_batches} micro-batches of a step, with "
+                f"virtualPipeline not a multiple of pipeline = {stages}"
+            )
     return problems
 
 
@@ -279,10 +282,10 @@ def _length_problems(layout: ParallelLayout) -> list[str]:
             f"spec.training.sequenceLength: {length} is not a multiple of tensor * context = "
             f"{tensor * context}, which spec.parallelism.sequence needs"
         )
-    if layout.train_iters < 1:
+    if layout.steps.count < 1:
         problems.append(
             f"spec.training.tokens: less than globalBatchSize * sequenceLength = "
-            f"{layout.tokens_per_step}"
+            f"{layout.steps.tokens(1)}"
         )
     return problems
 

@@ -60,7 +60,7 @@ class ProgressReporter:
     ) -> None:
         self.tracker = tracker
         self._layout, self._workspace, self._events = layout, workspace, events
-        self._speed = SpeedMeter(layout.tokens_per_step, layout.train_iters)
+        self._speed = SpeedMeter(layout.steps.tokens(layout.steps.count))
         self._flops_per_token = flops_per_token(layout.model, layout.seq_length)
         self._peak_flops = run.peak_flops
         self._written_at = 0.0
@@ -68,7 +68,7 @@ class ProgressReporter:
     def report_step(self, report: StepReport) -> None:
         """Report a step that has just ended."""
         now = time.monotonic()
-        tokens = report.step * self._layout.tokens_per_step
+        tokens = self._layout.steps.tokens(report.step)
         self.tracker.add_loss(report.step, report.loss)
         self.tracker.set_summary(
             to_step=report.step, tokens=tokens, epochs=report.epochs, loss=report.loss
@@ -82,7 +82,7 @@ class ProgressReporter:
             epochs=report.epochs,
             block=report.block,
             data_wait=report.data_wait,
-            **self._measure_speed(report.step, now),
+            **self._measure_speed(tokens, now),
         )
         self._add_events(report)
         if now - self._written_at >= _SNAPSHOT_SECONDS:
@@ -129,10 +129,10 @@ class ProgressReporter:
     def restart_clock(self, step: int) -> None:
         """Measure the speed from now on, after `step`: saving or evaluating is not training."""
         self._speed.pause()
-        self._speed.mark(step, time.monotonic())
+        self._speed.mark(self._layout.steps.tokens(step), time.monotonic())
 
-    def _measure_speed(self, step: int, now: float) -> dict[str, Any]:
-        speed = self._speed.mark(step, now)
+    def _measure_speed(self, tokens: int, now: float) -> dict[str, Any]:
+        speed = self._speed.mark(tokens, now)
         if speed is None:
             return {}
         per_device = speed.tokens_per_second / self._layout.world_size

@@ -22,23 +22,26 @@ class Speed:
 class SpeedMeter:
     """Measures the speed over a sliding window of steps."""
 
-    def __init__(self, tokens_per_step: int, train_iters: int) -> None:
-        self._tokens_per_step = tokens_per_step
-        self._train_iters = train_iters
+    def __init__(self, total_tokens: int) -> None:
+        self._total_tokens = total_tokens
         self._marks: deque[tuple[int, float]] = deque(maxlen=WINDOW + 1)
 
     def pause(self) -> None:
         """Forget the steps so far: the time until the next mark is not training."""
         self._marks.clear()
 
-    def mark(self, step: int, now: float) -> Speed | None:
-        """Record that `step` ended at `now`, in seconds; return the speed, once it is known."""
-        self._marks.append((step, now))
+    def mark(self, tokens: int, now: float) -> Speed | None:
+        """Record that a step ended at `now`, in seconds; return the speed, once it is known.
+
+        Args:
+            tokens: Tokens that all steps so far have consumed.
+            now: The time, in seconds.
+        """
+        self._marks.append((tokens, now))
         first, began = self._marks[0]
-        if step <= first or now <= began:
+        if tokens <= first or now <= began:
             return None
-        steps_per_second = (step - first) / (now - began)
+        speed = (tokens - first) / (now - began)
         return Speed(
-            tokens_per_second=steps_per_second * self._tokens_per_step,
-            eta_seconds=max(0, self._train_iters - step) / steps_per_second,
+            tokens_per_second=speed, eta_seconds=max(0, self._total_tokens - tokens) / speed
         )

@@ -1,5 +1,6 @@
 """The manifest of a finished run: written last, and read before a run starts."""
 
+from pretrain_api.formulas.steps import steps_of
 from pretrain_api.meta import ApiModel
 from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
@@ -22,7 +23,7 @@ def finished_report(run: TrainingRun) -> ExitReport | None:
     summary = TrainingSummary.model_validate(
         {key: value for key, value in manifest.summary.items() if key != _CURVE}
     )
-    if summary.to_step < run.spec.training.train_iters:
+    if summary.to_step < steps_of(run.spec.training).count:
         return None
     return ExitReport(
         exit_class=ExitClass.COMPLETE,

@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[int, dict[str, dict[str, Any]], str]] = {
             "parallelism": {"pipeline": 2, "virtualPipeline": 2},
             "training": {"globalBatchSize": 3},
         },
-        "virtualPipeline: 2 with 3 micro-batches of a step, not a multiple of pipeline = 2",
+        "makes 3 micro-batches of a step, with virtualPipeline not a multiple of pipeline = 2",
     ),
     "a sequence that context ranks cannot share": (
         4,
@@ -157,6 +157,6 @@ def test_every_sequence_of_a_batch_has_one_rank(
         training={"globalBatchSize": batch, "microBatchSize": micro, "tokens": 10**6},
     )
     assert layout.data_parallel_size == data
-    assert layout.micro_batches * layout.micro_batch_size * data == batch
+    assert layout.micro_batches(batch) * layout.micro_batch_size * data == batch
     assert layout.symbols == 8
-    assert layout.train_iters == 10**6 // (batch * 32)
+    assert layout.steps.count == 10**6 // (batch * 32)
