@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops queues images cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-planner bench-train clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops queues images cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-operator bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -101,6 +101,9 @@ bench-dedup: install ## Cost of deduplication over many documents (DOCUMENTS="80
 
 bench-languages: install ## Score the detection of languages (CORPUS=FOLDER)
 	$(BIN)/python benchmarks/languages.py $(CORPUS)/zh.jsonl $(CORPUS)/en.jsonl $(CORPUS)/code.jsonl
+
+bench-operator: binaries ## Cost of many runs at once, of a restart, of runs under way (RUNS=1000)
+	PYTHONPATH=tests $(BIN)/python benchmarks/control_plane.py $(if $(RUNS),--runs $(RUNS))
 
 bench-train: install ## Seconds of a training step next to transformers, on a quiet machine
 	$(BIN)/python benchmarks/training.py

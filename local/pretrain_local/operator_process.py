@@ -39,6 +39,11 @@ class OperatorProcess:
         """Return the process's log file."""
         return self._processes.log(self._name)
 
+    @property
+    def pid(self) -> int | None:
+        """Return the process's id, or None if it does not run."""
+        return self._processes.pid(self._name)
+
     def tail(self) -> str:
         """Return the last lines of the log."""
         return self._processes.tail(self._name)
