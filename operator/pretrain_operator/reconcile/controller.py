@@ -26,6 +26,11 @@ from pretrain_operator.reconcile.reconcile import reconcile
 logger = logging.getLogger("pretrain_operator")
 
 
+_REST_SECONDS = 0.25
+"""Shortest time between two reconciles of an object: a Job that starts changes several times in it.
+"""
+
+
 class Controller:
     """Watches the objects of our kinds, their Jobs and pods, and reconciles what changes."""
 
@@ -106,7 +111,7 @@ class Controller:
                 self._is_leading = True
                 self._enqueue_all()
             for _ in range(workers):
-                group.create_task(work(self.queue, self.handle))
+                group.create_task(work(self.queue, self.handle, _REST_SECONDS))
 
     async def handle(self, key: Key) -> float | None:
         """Reconcile one object; any error is logged and retried with backoff."""

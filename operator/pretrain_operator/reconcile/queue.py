@@ -154,12 +154,20 @@ class WorkQueue[K: Hashable]:
 
 
 async def work[K: Hashable](
-    queue: WorkQueue[K], handle: Callable[[K], Awaitable[float | None]]
+    queue: WorkQueue[K],
+    handle: Callable[[K], Awaitable[float | None]],
+    rest_seconds: float = 0.0,
 ) -> None:
-    """Process keys forever; `handle` returns the seconds after which to requeue the key, if any.
+    """Process keys forever.
 
-    `handle` must catch its errors: one that escapes ends the worker.
+    Args:
+        queue: The keys.
+        handle: Returns the seconds after which to requeue the key, if any. It must catch its
+            errors: one that escapes ends the worker.
+        rest_seconds: Shortest time between two turns of a key. What changes meanwhile is seen in
+            one turn; the first change of a key that has rested is seen at once.
     """
+    loop = asyncio.get_running_loop()
     while True:
         key = await queue.get()
         try:
@@ -167,4 +175,4 @@ async def work[K: Hashable](
             if delay is not None:
                 queue.add(key, delay)
         finally:
-            queue.done(key)
+            loop.call_later(rest_seconds, queue.done, key)

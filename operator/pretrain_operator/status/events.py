@@ -16,7 +16,7 @@ from pretrain_operator.plan.runs.attempts import REPLACED, SUSPENDED
 
 AnyStatus = DataStatus | PretrainJobStatus | ComputeProfileStatus
 
-_EXPECTED = (ExitClass.COMPLETE, SUSPENDED, REPLACED)
+_EXPECTED = (SUSPENDED, REPLACED)
 """Ends of an attempt that are no failure."""
 
 _WAITING = (Reason.WAITING_FOR_PODS, Reason.NODE_UNREACHABLE)
@@ -90,7 +90,8 @@ def _attempts(
             if attempt.avoids:
                 message += f"; its pods avoid {', '.join(attempt.avoids)}"
             yield EventRecord("AttemptStarted", message)
-        if attempt.reason is not None and (old is None or old.reason is None):
+        has_ended = attempt.reason is not None and (old is None or old.reason is None)
+        if has_ended and attempt.reason != ExitClass.COMPLETE:  # of that the run's own Event tells
             message = f"attempt {attempt.number} ended ({attempt.reason})"
             message += f": {attempt.message}" if attempt.message else ""
             is_warning = attempt.reason not in _EXPECTED

@@ -209,7 +209,7 @@ def test_polls_of_many_runs_are_bounded_and_forgotten(clock: Clock) -> None:
         return len(server.requests)
 
     first_polls, seconds = 400, 10 * FIRST_INTERVAL_SECONDS
-    assert steps_with(steps) <= 2 * first_polls + 60 * seconds
+    assert steps_with(steps) <= 2 * first_polls + 25 * seconds
 
 
 def test_a_run_is_polled_ever_more_seldom_and_its_next_pod_often_again(clock: Clock) -> None:

@@ -146,11 +146,17 @@ def test_a_damaged_checkpoint_has_one_event_that_names_it_and_what_is_left() -> 
     assert status_events(after, after) == ()
 
 
-@pytest.mark.parametrize("reason", [ExitClass.COMPLETE.value, "suspended", "replaced"])
+@pytest.mark.parametrize("reason", ["suspended", "replaced"])
 def test_an_end_that_is_no_failure_is_no_warning(reason: str) -> None:
     first = AttemptStatus(number=1, job="run-a1")
     (record,) = status_events(run(first), run(first.model_copy(update={"reason": reason})))
     assert not record.is_warning
+
+
+def test_the_end_of_a_complete_attempt_is_told_by_the_run_alone() -> None:
+    first = AttemptStatus(number=1, job="run-a1")
+    complete = first.model_copy(update={"reason": ExitClass.COMPLETE.value})
+    assert status_events(run(first), run(complete)) == ()
 
 
 def test_a_profile_is_accepted_or_refused() -> None:
