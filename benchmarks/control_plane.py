@@ -19,12 +19,12 @@ from threading import Thread
 from typing import Any
 
 import psutil
+from fast_node import FastNode
 from kubernetes import client, config
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
 from cluster import RunningCluster, is_condition, make_namespace, run_cluster, wait_until
-from fast_node import FastNode
 from ports import free_port
 from pretrain_api import paths
 from pretrain_api.v1alpha1.progress import Progress
@@ -201,7 +201,9 @@ def under_way(bench: Bench, count: int, seconds: float) -> None:
     server.shutdown()
 
 
-def settle(bench: Bench, idle: Callable[[Usage], bool] = lambda used: used.cpu_seconds < 2.0) -> None:
+def settle(
+    bench: Bench, idle: Callable[[Usage], bool] = lambda used: used.cpu_seconds < 2.0
+) -> None:
     """Wait until the operator is no longer busy with what has just started."""
     for _ in range(30):
         before = bench.usage()

@@ -71,9 +71,7 @@ class FastNode:
             name, namespace = pod.metadata.name, pod.metadata.namespace
             if pod.metadata.deletion_timestamp is not None:
                 options = client.V1DeleteOptions(grace_period_seconds=0)
-                self._quietly(
-                    self._core.delete_namespaced_pod, name, namespace, body=options
-                )
+                self._quietly(self._core.delete_namespaced_pod, name, namespace, body=options)
             elif pod.metadata.uid not in seen:
                 seen.add(pod.metadata.uid)
                 self._due.put((namespace, name, False))

@@ -45,9 +45,11 @@ def blocks(
     tenant.apply("TokenDataset", "blocks", dataset)
     tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
     waiting = tenant.namespace.wait_for(
-        "tokendataset", "blocks", lambda item: is_condition("DataReady", "False")(item)
+        "tokendataset",
+        "blocks",
+        lambda item: "waits for Tokenizer tokens" in item.get("status", {}).get("message", ""),
     )
-    assert "waits for Tokenizer tokens" in waiting["status"]["message"]
+    assert is_condition("DataReady", "False")(waiting)
     assert "there is no DataPipeline documents" in waiting["status"]["message"]
     tenant.write_documents(count=60)
     tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
@@ -109,6 +111,27 @@ def test_a_run_that_is_suspended_killed_and_finished_counts_its_attempts(
     blocks.apply("PretrainJob", "run", small_run(suspend=False, ttlAfterFinished="1s"))
     wait_until(lambda: True if namespace.get("pretrainjob", "run") is None else None, "the end")
     assert namespace.list("jobs", f"{OWNED}run") == []
+
+
+def test_a_mixture_of_experts_trains_over_expert_parallel_ranks_and_is_exported(
+    blocks: Tenant,
+) -> None:
+    spec = small_run_spec(steps=30, save_every=10)
+    model = {**spec["model"], "experts": {"count": 4, "ffnHiddenSize": 32}}
+    run = {
+        **spec,
+        "model": model,
+        "parallelism": {"nodes": 2, "gpusPerNode": 1, "expert": 2},
+        "export": {"huggingFace": {"uri": "file:///pretrain/data/models"}},
+    }
+    blocks.apply("PretrainJob", "experts", run)
+    done = blocks.namespace.wait_for("pretrainjob", "experts", _has_ended, 240)
+    status = done["status"]
+    assert is_condition("Complete")(done), status["message"]
+    assert status["plan"]["activeParameters"] < status["plan"]["parameters"]
+    assert status["plan"]["expertDataParallel"] == 1
+    (config,) = (blocks.folder / "models").rglob("config.json")
+    assert json.loads(config.read_text())["architectures"] == ["MixtralForCausalLM"]
 
 
 def test_a_run_that_does_not_fit_its_dataset_is_not_accepted(blocks: Tenant) -> None:
