@@ -9,7 +9,6 @@ import os
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -201,14 +200,12 @@ def under_way(bench: Bench, count: int, seconds: float) -> None:
     server.shutdown()
 
 
-def settle(
-    bench: Bench, idle: Callable[[Usage], bool] = lambda used: used.cpu_seconds < 2.0
-) -> None:
+def settle(bench: Bench) -> None:
     """Wait until the operator is no longer busy with what has just started."""
     for _ in range(30):
         before = bench.usage()
         time.sleep(10)  # the stretch of time that is looked at
-        if idle(bench.usage().since(before)):
+        if bench.usage().since(before).cpu_seconds < 2.0:
             return
 
 
