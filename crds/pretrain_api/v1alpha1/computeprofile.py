@@ -54,6 +54,28 @@ class Network(ApiModel):
     """Bandwidth of one device to other domains, one way, 10⁹ bytes a second. Unset means the known
     device's."""
 
+    resources: Annotated[dict[str, Annotated[int, Field(ge=1, le=1024)]], Field(max_length=16)] = {}
+    """Extended resources that each training pod requests for its cards, such as `rdma/hca: 1`."""
+
+    annotations: Annotated[dict[str, Text], Field(max_length=16)] = {}
+    """Annotations of training pods, such as `k8s.v1.cni.cncf.io/networks` for further networks, or
+    Kueue's for its topology."""
+
+    topology_keys: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=4)
+    ] = []
+    """Labels of nodes that say which share a rack or a block, the closest first. Pods of a run stay
+    together by them, as far as there is room."""
+
+    @model_validator(mode="after")
+    def _extended_resources(self) -> "Network":
+        if wrong := sorted(name for name in self.resources if "/" not in name):
+            raise ValueError(
+                f"resources: {', '.join(map(repr, wrong))} is no extended resource, such as "
+                "'rdma/hca'; CPU and memory are set by pods.trainer"
+            )
+        return self
+
 
 class Images(ApiModel):
     """Container images of the workloads."""
@@ -158,7 +180,7 @@ class ComputeProfileSpec(ApiModel):
     """The training device."""
 
     network: Network = Network()
-    """How devices reach each other; only the planner reads it."""
+    """How devices reach each other: what the planner reckons with, and what training pods need."""
 
     images: Images = Images()
     """Container images of the workloads."""

@@ -10,6 +10,8 @@ from pretrain_operator.build.config_map import SPEC_FILE
 from pretrain_operator.observed.pods import MAIN_CONTAINER
 from pretrain_operator.plan.placement import UNREACHABLE_SECONDS, Placement
 
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
 
 @dataclass(frozen=True)
 class PodParts:
@@ -50,7 +52,7 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
     }
     optional = {
         "subdomain": parts.subdomain,
-        "affinity": _away_from(parts.avoided_nodes),
+        "affinity": _affinity(parts, placement),
         "topologySpreadConstraints": [_spread(parts.labels)] if parts.are_spread else [],
         "serviceAccountName": placement.service_account,
         "priorityClassName": placement.priority_class,
@@ -59,16 +61,37 @@ def build_pod_template(parts: PodParts, placement: Placement) -> dict[str, Any]:
         "imagePullSecrets": [{"name": name} for name in placement.pull_secrets],
     }
     spec.update({key: value for key, value in optional.items() if value})
-    return {"metadata": {"labels": dict(parts.labels)}, "spec": spec}
+    metadata: dict[str, Any] = {"labels": dict(parts.labels)}
+    if placement.annotations:
+        metadata["annotations"] = dict(placement.annotations)
+    return {"metadata": metadata, "spec": spec}
 
 
-def _away_from(nodes: Sequence[str]) -> dict[str, Any]:
-    """Return an affinity for other nodes than these: with no other left, a run must go on."""
-    if not nodes:
-        return {}
-    names = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in nodes]
-    term = {"weight": 100, "preference": {"matchFields": names}}
-    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}
+def _affinity(parts: PodParts, placement: Placement) -> dict[str, Any]:
+    """Return what the scheduler prefers; where there is no room for it, a run must go on."""
+    affinity = {}
+    if parts.avoided_nodes:
+        names = [
+            {"key": "metadata.name", "operator": "NotIn", "values": [node]}
+            for node in parts.avoided_nodes
+        ]
+        term = {"weight": 100, "preference": {"matchFields": names}}
+        affinity["nodeAffinity"] = {_PREFERRED: [term]}
+    if parts.are_spread and placement.topology_keys:
+        affinity["podAffinity"] = {_PREFERRED: _near(parts.labels, placement.topology_keys)}
+    return affinity
+
+
+def _near(labels: Mapping[str, str], topology_keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return terms for nodes near pods of these labels; the first key counts most."""
+    selector = {"matchLabels": dict(labels)}
+    return [
+        {
+            "weight": 100 >> number,
+            "podAffinityTerm": {"labelSelector": selector, "topologyKey": key},
+        }
+        for number, key in enumerate(topology_keys)
+    ]
 
 
 def _spread(labels: Mapping[str, str]) -> dict[str, Any]:
@@ -144,6 +167,8 @@ def _resources(placement: Placement) -> dict[str, Any]:
     if placement.device_resource:
         requests[placement.device_resource] = str(placement.devices)
         limits[placement.device_resource] = str(placement.devices)
+    for name, count in placement.network_resources.items():
+        requests[name] = limits[name] = str(count)
     return {key: value for key, value in (("requests", requests), ("limits", limits)) if value}
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pretrain_api.digests import digest, short
@@ -13,7 +13,7 @@ Role = Literal["data", "trainer"]
 UNREACHABLE_SECONDS = 30
 """How long pods stay on a node that does not answer; Kubernetes' default is five minutes."""
 
-_ADDED_LATER = ("scratch",)
+_ADDED_LATER = ("scratch", "network_resources", "annotations", "topology_keys")
 """Fields added after the first version: unset, they must not change the digests that it wrote."""
 
 
@@ -38,13 +38,18 @@ class Placement:
     """Devices, and training processes, of a pod."""
     service_account: str | None
     priority_class: str | None
+    network_resources: Mapping[str, int] = field(default_factory=dict)
+    """Extended resources of network cards."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    topology_keys: tuple[str, ...] = ()
+    """Labels of nodes by which pods of a run stay together, the closest first."""
 
     @property
     def digest(self) -> str:
         """Return a digest that changes with any of the fields."""
         volumes = [volume.model_dump() for volume in self.volumes]
         fields = {**asdict(self), "volumes": volumes}
-        unset = {name for name in _ADDED_LATER if fields[name] is None}
+        unset = {name for name in _ADDED_LATER if not fields[name]}
         return short(digest({name: value for name, value in fields.items() if name not in unset}))
 
 
@@ -71,6 +76,9 @@ def plan_placement(
         devices=count,
         service_account=pods.service_account_name,
         priority_class=pods.priority_class_name,
+        network_resources=dict(profile.network.resources) if is_trainer else {},
+        annotations=dict(profile.network.annotations) if is_trainer else {},
+        topology_keys=tuple(profile.network.topology_keys) if is_trainer else (),
     )
 
 

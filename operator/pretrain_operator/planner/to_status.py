@@ -78,10 +78,10 @@ def _phase_seconds(run: PlannedRun, speeds: Speeds, steps: Steps) -> Iterator[fl
 
 
 def with_steps(plan: PlanStatus, steps: int) -> PlanStatus:
-    """Return `plan` for a run of another length: a step takes as long as before."""
+    """Return `plan` for a run of another length: a step takes as long as before, on average."""
     if steps == plan.steps:
         return plan
-    days = None if plan.days is None else round(plan.days * steps / plan.steps, 4)
+    days = None if plan.days is None else round(plan.days * steps / max(1, plan.steps), 4)
     return plan.model_copy(update={"steps": steps, "days": days})
 
 

@@ -88,6 +88,14 @@ profiles = st.fixed_dictionaries(
             {"perNode": st.integers(1, 8)},
             optional={"resource": st.sampled_from(["nvidia.com/gpu", "amd.com/gpu"])},
         ),
+        "network": st.fixed_dictionaries(
+            {},
+            optional={
+                "resources": st.dictionaries(st.sampled_from(["rdma/hca"]), st.integers(1, 8)),
+                "annotations": st.dictionaries(st.sampled_from(["a.b/networks"]), texts),
+                "topologyKeys": st.lists(st.sampled_from(["rack", "a.b/block"]), max_size=4),
+            },
+        ),
         "images": st.fixed_dictionaries(
             {}, optional={"pullSecrets": st.lists(names, max_size=2), "data": st.just("x:1")}
         ),

@@ -145,6 +145,36 @@ def test_gpu_pods_get_shared_memory_and_their_devices() -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
 
 
+NETWORK = {
+    "resources": {"rdma/hca": 8},
+    "annotations": {"k8s.v1.cni.cncf.io/networks": "rail-0"},
+    "topologyKeys": ["example.com/rack", "example.com/block"],
+}
+
+
+def test_training_pods_get_their_network_cards_and_stay_close_together() -> None:
+    owner = make_object("PretrainJob", "llama")
+    run = make_observed_run(owner, parsed_run(parallelism={"nodes": 2, "gpusPerNode": 8}))
+    profile = ComputeProfileSpec.model_validate(gpu_profile_spec(network=NETWORK))
+    job = build_children(owner, attempt_job(run, profile, 2))[-1]
+    template = job["spec"]["template"]
+    assert template["metadata"]["annotations"] == NETWORK["annotations"]
+    spec = template["spec"]
+    assert spec["containers"][0]["resources"]["limits"]["rdma/hca"] == "8"
+    assert spec["containers"][0]["resources"]["requests"]["rdma/hca"] == "8"
+    terms = spec["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    keys = [(term["weight"], term["podAffinityTerm"]["topologyKey"]) for term in terms]
+    assert keys == [(100, "example.com/rack"), (50, "example.com/block")]
+    labels = terms[0]["podAffinityTerm"]["labelSelector"]["matchLabels"]
+    assert labels.items() <= template["metadata"]["labels"].items()
+
+
+def test_data_pods_need_no_network_cards() -> None:
+    profile = ComputeProfileSpec.model_validate(gpu_profile_spec(network=NETWORK))
+    placement = plan_placement(profile, "data")
+    assert (placement.network_resources, placement.annotations) == ({}, {})
+
+
 def test_with_a_queue_label_the_job_is_created_suspended() -> None:
     job = attempt(profile_spec(), **{"kueue.x-k8s.io/queue-name": "research"})[-1]
     assert job["spec"]["suspend"] is True
