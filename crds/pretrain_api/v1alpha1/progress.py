@@ -139,6 +139,10 @@ class Progress(ApiModel):
     block: Count = 0
     """Data block that is being read."""
 
+    expert_imbalance: float | None = None
+    """How unevenly the newest step's tokens went to the experts: 1 if each got as many, up to
+    `count` / `topK` if all went to the same. Unset without experts or `auxiliaryLoss`."""
+
     data_wait: float | None = None
     """Share of the newest step's time in which rank 0 waited for data."""
 

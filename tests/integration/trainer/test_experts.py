@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from event_files import read_events
 from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import BATCH, LENGTH, losses
-from integration.trainer.transformers_runs import DECAY, load_model, train
+from integration.trainer.transformers_runs import DECAY, batches, load_model, train
 from pretrain_api.reports import ExitClass, ExitReport
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -77,20 +78,34 @@ def complete(report: ExitReport) -> ExitReport:
     return report
 
 
+def imbalances(root: Path) -> list[float]:
+    """Return how unevenly each step's tokens went to the experts, as TensorBoard shows it."""
+    files = sorted(root.glob("checkpoints/**/tensorboard/attempt-*/*"), key=lambda one: one.suffix)
+    events = [event for file in files for event in read_events(file)]
+    return [value for _, tag, value in events if tag == "training/expert_imbalance"]
+
+
 @pytest.fixture(scope="module")
-def one_process(
+def undisturbed(
     harness: Any, shared_storage: Any, tmp_path_factory: pytest.TempPathFactory
-) -> ExitReport:
+) -> tuple[ExitReport, list[float]]:
     root = tmp_path_factory.mktemp("one")
     for inputs in ("data", "tokenizer"):
         (root / inputs).symlink_to(shared_storage / inputs)
-    return complete(TrainerPods(harness, root).attempt(model=SIGMOID, training=training()))
+    report = complete(TrainerPods(harness, root).attempt(model=SIGMOID, training=training()))
+    return report, imbalances(root)
+
+
+@pytest.fixture
+def one_process(undisturbed: tuple[ExitReport, list[float]]) -> ExitReport:
+    return undisturbed[0]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_reaches_the_losses_of_one_process(
-    layout: str, pods: TrainerPods, one_process: ExitReport
+    layout: str, pods: TrainerPods, undisturbed: tuple[ExitReport, list[float]]
 ) -> None:
+    one_process, uneven = undisturbed
     report = complete(
         pods.attempt(model=SIGMOID, training=training(), parallelism=dict(LAYOUTS[layout]))
     )
@@ -99,6 +114,9 @@ def test_a_layout_reaches_the_losses_of_one_process(
     assert one_process.training is not None
     assert report.training.perplexity == pytest.approx(one_process.training.perplexity, rel=1e-5)
     assert report.training.parameters == one_process.training.parameters
+    assert len(uneven) == STEPS
+    assert imbalances(pods.root) == pytest.approx(uneven, abs=1e-4)
+    assert all(1.0 <= value <= 2.0 for value in uneven)
 
 
 @pytest.mark.parametrize("changes", [{"recompute": "full"}, {"microBatchSize": 4}], ids=str)
@@ -115,6 +133,15 @@ def test_neither_recomputation_nor_the_micro_batch_changes_the_losses(
     assert losses(report) == pytest.approx(losses(one_process), abs=1e-5)
 
 
+def imbalance_of(scores: torch.Tensor) -> torch.Tensor:
+    """Return how unevenly a layer spreads the tokens of each sequence, on average."""
+    of_sequence = scores.view(BATCH, LENGTH, -1)
+    shares = torch.softmax(of_sequence, dim=-1)
+    chosen = torch.zeros_like(shares).scatter(2, shares.topk(2, dim=-1).indices, 1.0)
+    busy = (chosen.mean(1) / 2 * shares.mean(1)).sum(-1) * SOFTMAX["experts"]["count"]
+    return busy.mean()
+
+
 def balance_and_z_loss(output: Any) -> torch.Tensor:
     """Return both losses of the softmax router as their papers define them.
 
@@ -124,11 +151,7 @@ def balance_and_z_loss(output: Any) -> torch.Tensor:
     experts = SOFTMAX["experts"]
     total = torch.zeros(())
     for scores in output.router_logits:
-        of_sequence = scores.view(BATCH, LENGTH, -1)
-        shares = torch.softmax(of_sequence, dim=-1)
-        chosen = torch.zeros_like(shares).scatter(2, shares.topk(2, dim=-1).indices, 1.0)
-        busy = (chosen.mean(1) / 2 * shares.mean(1)).sum(-1) * experts["count"]
-        total = total + experts["auxiliaryLoss"] * busy.mean()
+        total = total + experts["auxiliaryLoss"] * imbalance_of(scores)
         total = total + experts["zLoss"] * torch.logsumexp(scores, dim=-1).square().mean()
     return total
 
@@ -146,6 +169,11 @@ def test_the_auxiliary_losses_move_the_weights_as_their_formulas_do(pods: Traine
     }
     complete(pods.attempt(model=SOFTMAX, training=still, **places))
     start = load_model(exported(pods.root, "start"))
+    (ids,) = batches(pods.root, 1)
+    with torch.no_grad():
+        scores = start(ids[:, :-1], output_router_logits=True).router_logits
+    uneven = torch.stack([imbalance_of(one) for one in scores]).mean()
+    assert imbalances(pods.root)[0] == pytest.approx(float(uneven), abs=1e-5)
     want = train(start, pods.root, STEPS, RATE, balance_and_z_loss)
     report = complete(pods.attempt(model=SOFTMAX, training=training()))
     assert losses(report) == pytest.approx(want, abs=1e-5)

@@ -163,6 +163,7 @@ class Training:
                 epochs=self.dataset.epochs(batch.end),
                 block=self.dataset.locate(batch.end - 1).block,
                 data_wait=clock.seconds / (time.perf_counter() - began),
+                expert_imbalance=totals.expert_imbalance,
             )
         )
         return totals

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from megatron.core import parallel_state
 from megatron.core.pipeline_parallel import get_forward_backward_func
+from megatron.core.transformer.moe.moe_logging import get_moe_metrics_tracker
 
 from pretrain_workloads.trainer.megatron.parallel_model import ParallelModel
 
@@ -73,6 +74,8 @@ class StepTotals:
     """Whether any rank still writes its part of a checkpoint."""
     has_spiked: bool = False
     """Whether any rank found that the loss has spiked."""
+    expert_imbalance: float | None = None
+    """How unevenly tokens went to the experts, on average over layers and sequences; 1 is even."""
 
     @property
     def mean_loss(self) -> float:
@@ -109,7 +112,7 @@ def forward_backward(
     loss, tokens = _local_sums(results)
     is_bad = not math.isfinite(loss)
     # On some devices a NaN would spread to the other values: it is all-reduced as a flag instead.
-    loss, tokens, bad, stopping, saving, writing, spiked = model.groups.all_reduce(
+    loss, tokens, bad, stopping, saving, writing, spiked, imbalance = model.groups.all_reduce(
         0.0 if is_bad else loss,
         tokens,
         float(is_bad),
@@ -117,7 +120,9 @@ def forward_backward(
         float(flags.save_due),
         float(flags.is_writing),
         float(flags.has_spiked),
+        _take_imbalance(),
     )
+    passes = batches.count * model.layout.data_parallel_size * model.layout.expert_layers
     return StepTotals(
         loss=math.nan if bad else loss,
         tokens=tokens,
@@ -125,6 +130,7 @@ def forward_backward(
         save_due=saving > 0,
         is_writing=writing > 0,
         has_spiked=spiked > 0,
+        expert_imbalance=imbalance / passes if imbalance else None,
     )
 
 
@@ -141,6 +147,16 @@ def _local_sums(results: list[dict[str, torch.Tensor]]) -> tuple[float, float]:
         return 0.0, 0.0
     loss, tokens = torch.stack([result["sums"] for result in results]).double().sum(0).tolist()
     return loss, tokens
+
+
+def _take_imbalance() -> float:
+    """Return what this rank's routers have recorded since the last call, over all their passes."""
+    recorded = get_moe_metrics_tracker().metrics.get("seq_load_balancing_loss")
+    if recorded is None:
+        return 0.0
+    total = float(recorded.values.sum())
+    recorded.values.zero_()
+    return total
 
 
 def _forward(iterator: Iterator[MicroBatch], model: Any) -> tuple[torch.Tensor, Any]:

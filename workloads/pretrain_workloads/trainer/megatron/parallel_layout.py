@@ -76,6 +76,11 @@ class ParallelLayout:
         return len(self.pattern) - self.pattern.count("|")
 
     @property
+    def expert_layers(self) -> int:
+        """Return the layers with experts."""
+        return self.pattern.count("E")
+
+    @property
     def global_batch_size(self) -> int:
         """Return the sequences of the first optimizer step."""
         return self.steps.batch_size(0)

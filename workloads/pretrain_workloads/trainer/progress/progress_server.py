@@ -27,6 +27,7 @@ _METRICS = {
     "mfu": "Model FLOPs utilisation.",
     "eta_seconds": "Estimated time to the end.",
     "block": "Data block that is being read.",
+    "expert_imbalance": "How unevenly tokens go to the experts; 1 is even.",
     "data_wait": "Share of the newest step's time in which rank 0 waited for data.",
     "epochs": "How often the sequences of all blocks were read.",
 }

@@ -36,6 +36,8 @@ class StepReport:
     """Index of the block that was read last."""
     data_wait: float
     """Share of the step's time in which rank 0 waited for data."""
+    expert_imbalance: float | None = None
+    """How unevenly tokens went to the experts; 1 is even."""
 
 
 class ProgressReporter:
@@ -82,6 +84,7 @@ class ProgressReporter:
             epochs=report.epochs,
             block=report.block,
             data_wait=report.data_wait,
+            expert_imbalance=report.expert_imbalance,
             **self._measure_speed(tokens, now),
         )
         self._add_events(report)
@@ -118,6 +121,7 @@ class ProgressReporter:
             "speed/tokens_per_second_per_gpu": progress.tokens_per_second_per_gpu,
             "speed/mfu": progress.mfu,
             "speed/data_wait": report.data_wait,
+            "training/expert_imbalance": report.expert_imbalance,
         }
         self._events.add(report.step, values)
 

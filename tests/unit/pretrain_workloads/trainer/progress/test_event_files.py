@@ -1,25 +1,13 @@
 """Files for TensorBoard: read back with its own format."""
 
 import logging
-import struct
 from pathlib import Path
 
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 
+from event_files import read_events
 from pretrain_workloads.storage import open_uri
 from pretrain_workloads.trainer.progress.event_files import EventFiles
-
-
-def read_events(path: Path) -> list[tuple[int, str, float]]:
-    """Return the scalars of an event file: records of a length, a checksum, an event, another."""
-    content, found = path.read_bytes(), []
-    while content:
-        (size,) = struct.unpack("<Q", content[:8])
-        event = Event.FromString(content[12 : 12 + size])
-        found += [(event.step, one.tag, one.simple_value) for one in event.summary.value]
-        content = content[16 + size :]
-    return found
 
 
 def test_every_part_is_published_whole_and_apart(tmp_path: Path) -> None:
