@@ -103,7 +103,7 @@ _EXPERT_RULES = (
     Rule(
         "not-yet-expert-stage",
         f"{_MOE}.denseLayers",
-        _with_experts(given("n", LAYERS, f"n == 0 || {_DENSE} < {_FIRST_RANK_END}")),
+        _with_experts(given("n", LAYERS, f"n <= {_DENSE} || {_DENSE} < {_FIRST_RANK_END}")),
         "%d leaves the first pipeline stage without experts, which the trainer cannot save, for"
         " now; use fewer stages or fewer dense layers",
         (_DENSE,),

@@ -147,8 +147,8 @@ class ModelSpec(ApiModel):
         name = value.get("preset") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(name, str) or name not in MODEL_PRESETS:
             return value
-        preset = MODEL_PRESETS[name].fields()
-        return {name: filled for name, filled in preset.items() if name not in value} | value
+        given = {field: own for field, own in value.items() if own is not None}
+        return MODEL_PRESETS[name].fields() | given
 
     @property
     def key_value_heads(self) -> int:

@@ -72,6 +72,11 @@ def test_a_field_of_the_manifest_takes_precedence_over_the_preset(field: str) ->
     assert {name: written[name] for name in want} == want
 
 
+def test_a_field_that_is_null_is_that_of_the_preset() -> None:
+    null = ModelSpec.model_validate({"preset": "mixtral-8x7b", "experts": None, "layers": None})
+    assert null == ModelSpec.model_validate({"preset": "mixtral-8x7b"})
+
+
 @pytest.mark.parametrize("preset", ["llama", "", None, 8, ["llama3-8b"], {"name": "llama3-8b"}])
 def test_what_is_no_preset_fills_no_field(preset: object) -> None:
     with pytest.raises(ValidationError) as refused:
