@@ -50,8 +50,9 @@ def team(
     space.apply(flavor, cluster_queue(space.name, quota), local_queue("research", space.name))
     space.apply(priority("urgent", 1000), priority("patient", 10))
     tenant.write_documents(count=60)
-    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
-    tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
+    queued = {"kueue.x-k8s.io/queue-name": "research"}
+    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1), labels=queued)
+    tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512), labels=queued)
     dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
     tenant.apply("TokenDataset", "blocks", dataset)
     space.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)

@@ -7,6 +7,7 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_FAST, IGNORE_DISRUPTIONS
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
+from pretrain_operator.build.queues import with_queue
 from pretrain_operator.observed.annotations import CONFIG_MAP_ANNOTATION, PLACEMENT_ANNOTATION
 from pretrain_operator.observed.objects import ObservedObject
 from pretrain_operator.plan.failures import RETRIES_PER_TASK
@@ -46,4 +47,4 @@ def build_stage(owner: ObservedObject, stage: StageJob) -> tuple[dict[str, Any],
             "template": build_pod_template(parts, stage.placement),
         },
     }
-    return config_map, job
+    return config_map, with_queue(owner, job)

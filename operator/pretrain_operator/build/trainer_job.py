@@ -9,6 +9,7 @@ from pretrain_operator.build.config_map import build_config_map
 from pretrain_operator.build.job import FAIL_DISRUPTED, FAIL_FAST
 from pretrain_operator.build.metadata import build_metadata, owner_labels
 from pretrain_operator.build.pod import PodParts, build_pod_template
+from pretrain_operator.build.queues import with_queue
 from pretrain_operator.observed.annotations import (
     CONFIG_MAP_ANNOTATION,
     INPUTS_ANNOTATION,
@@ -19,9 +20,6 @@ from pretrain_operator.plan.names import service_name
 from pretrain_operator.plan.plans import AttemptJob
 from pretrain_operator.plan.retry import retry_value
 
-QUEUE_LABELS = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class")
-"""Labels of a PretrainJob that are copied to its Jobs, for Kueue."""
-
 
 def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str, Any], ...]:
     """Return the ConfigMap and the Job of an attempt, in the order in which they are applied."""
@@ -31,7 +29,6 @@ def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str,
         ATTEMPT_LABEL: str(run.attempt),
         DIGEST_LABEL: short(run.inputs.digest),
     }
-    queue = {label: owner.labels[label] for label in QUEUE_LABELS if label in owner.labels}
     config_map = build_config_map(owner, attempt.name, run, labels)
     config_map_name = config_map["metadata"]["name"]
     annotations = {
@@ -61,13 +58,10 @@ def build_attempt(owner: ObservedObject, attempt: AttemptJob) -> tuple[dict[str,
         "podFailurePolicy": {"rules": [FAIL_DISRUPTED, FAIL_FAST]},
         "template": build_pod_template(parts, placement),
     }
-    if queue:
-        # Created suspended; from then on Kueue manages the field.
-        spec["suspend"] = True
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": build_metadata(owner, attempt.name, {**labels, **queue}, annotations),
+        "metadata": build_metadata(owner, attempt.name, labels, annotations),
         "spec": spec,
     }
-    return config_map, job
+    return config_map, with_queue(owner, job)

@@ -137,6 +137,11 @@ def creation_refusal(events: Iterable[ObservedEvent]) -> str:
     return _PREAMBLE.sub("", newest.message)[:_MAX_MESSAGE]
 
 
+def suspension(job: ObservedJob) -> str:
+    """Say that a Job waits in its queue."""
+    return f"Job {job.name} is suspended by its queue until resources are available"
+
+
 def waiting_reason(job: ObservedJob) -> str:
     """Return why the pods of `job` do not run, and the remedy; empty if they run, or just start."""
     if job.refusal:

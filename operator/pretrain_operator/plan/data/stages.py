@@ -25,7 +25,7 @@ from pretrain_operator.plan.failures import (
 )
 from pretrain_operator.plan.plans import DataPlan, JobSize, StageJob
 from pretrain_operator.plan.retry import retry_hint
-from pretrain_operator.plan.waiting import is_between_tasks, waiting_reason
+from pretrain_operator.plan.waiting import is_between_tasks, suspension, waiting_reason
 
 _FINAL_REASONS = (Reason.USER_ERROR, Reason.BAD_DATA)
 """Reasons of failures that no other ComputeProfile heals."""
@@ -201,6 +201,9 @@ def _unfinished(chain: Chain, view: StageView, failure: State | None, now: datet
 
 def _running(view: StageView, job: ObservedJob, now: datetime, note: str = "") -> DataPlan:
     planned, status = view.planned, view.status
+    if job.suspended and not note:
+        message = f"stage {planned.stage}: {suspension(job)}"
+        return DataPlan(State(Phase.QUEUED, Reason.QUEUED, message), stages=(status,))
     notes = [note, waiting := waiting_reason(job)]
     retried = first_failure(job)
     if retried is not None and not waiting:

@@ -30,7 +30,7 @@ from pretrain_operator.plan.runs.attempts import (
     next_number,
 )
 from pretrain_operator.plan.runs.observed_run import ObservedRun
-from pretrain_operator.plan.waiting import waiting_reason
+from pretrain_operator.plan.waiting import suspension, waiting_reason
 
 _STARTING = State(Phase.RUNNING, Reason.ATTEMPT_STARTING)
 _SUSPENDED = State(
@@ -122,8 +122,7 @@ def _progressing(last: AttemptStatus, job: ObservedJob) -> State:
         message = f"attempt {last.number} ends: {why}"
         return State(Phase.RESTARTING, Reason.ATTEMPT_ENDED, message)
     if job.suspended:
-        message = f"Job {job.name} is suspended by its queue until resources are available"
-        return State(Phase.QUEUED, Reason.QUEUED, message)
+        return State(Phase.QUEUED, Reason.QUEUED, suspension(job))
     if silent := [pod for pod in job.pods if pod.is_unreachable]:
         nodes = ", ".join(sorted({str(pod.node) for pod in silent}))
         message = (

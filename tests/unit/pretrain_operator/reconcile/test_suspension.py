@@ -199,3 +199,25 @@ def test_a_successor_is_not_deleted_in_the_place_of_the_run_whose_time_is_over()
         assert simulation.server.get("PretrainJob", "run") is not None
 
     simulate(steps)
+
+
+def test_every_stage_of_a_pipeline_waits_in_its_queue() -> None:
+    async def steps(simulation: Simulation) -> None:
+        simulation.apply("ComputeProfile", "cpu")
+        simulation.apply("DataPipeline", "documents", metadata={"labels": {QUEUE: "research"}})
+        stages = 0
+        for _ in range(20):
+            await simulation.run()
+            jobs = [job for job in simulation.server.list("Job") if job["spec"].get("suspend")]
+            if not jobs:
+                break
+            (job,) = jobs
+            assert job["metadata"]["labels"][QUEUE] == "research"
+            assert state(simulation, "DataPipeline", "documents") == ("Queued", "Queued")
+            assert job["metadata"]["name"] in message(simulation, "DataPipeline", "documents")
+            change_job(simulation, job["metadata"]["name"], suspend=False)
+            stages += 1
+        assert state(simulation, "DataPipeline", "documents") == ("Complete", "Complete")
+        assert stages > 3
+
+    simulate(steps)
