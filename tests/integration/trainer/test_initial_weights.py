@@ -209,7 +209,7 @@ WRONG_MODELS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "another architecture": (
         edit_config(model_type="gemma", attention_bias=True),
-        ["model_type is 'gemma', not llama or mistral or qwen2 or qwen3; attention_bias is True;"],
+        ["model_type is 'gemma', none of llama, mistral, qwen2, ", "; attention_bias is True;"],
     ),
     "more ids": (
         edit_config(vocab_size=500),

@@ -115,7 +115,7 @@ def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
     """Yield what the model has and none of ours can have."""
     kind = config.get("model_type")
     if kind not in _KINDS:
-        yield f"model_type is {kind!r}, not {' or '.join(_KINDS)}"
+        yield f"model_type is {kind!r}, none of {', '.join(_KINDS)}"
     if config.get("hidden_act", "silu") != "silu":
         yield f"hidden_act is {config['hidden_act']!r}, not 'silu'"
     has_window = config.get("use_sliding_window", kind in ("mistral", "mixtral"))
