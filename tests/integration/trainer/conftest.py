@@ -107,7 +107,7 @@ class TrainerPods:
             agent_exit_code=code,
         )
         report = exit_report(results, workspace.read_snapshot())
-        sys.stderr.write((root / "log.txt").read_text()[-4000:])  # shown if the test fails
+        sys.stderr.write((root / "log.txt").read_text()[-12_000:])  # shown if the test fails
         return report
 
 

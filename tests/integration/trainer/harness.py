@@ -10,6 +10,9 @@ import signal
 import sys
 from typing import Any
 
+_PATIENCE_SECONDS = 180
+"""Longest time that an attempt may take: less than a test has."""
+
 
 def main() -> None:
     """Serve until the end of the input."""
@@ -33,7 +36,8 @@ def _start(pod: dict[str, Any]) -> int:
     try:
         from pretrain_workloads.trainer import agent
 
-        signal.alarm(240)
+        signal.signal(signal.SIGALRM, _give_up)
+        signal.alarm(_PATIENCE_SECONDS)
         os.environ |= pod["environment"]
         with open(pod["log"], "w", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
@@ -41,6 +45,18 @@ def _start(pod: dict[str, Any]) -> int:
             code = agent.main(agent.Assignment(**pod["assignment"]))
     finally:
         os._exit(code)
+
+
+def _give_up(*_: object) -> None:
+    """End an attempt that hangs, and say in its log where the ranks are."""
+    from pretrain_workloads.trainer.pod.heartbeat import ask_for_stacks, read_beats
+    from pretrain_workloads.trainer.pod.workspace import Workspace
+
+    folder = Workspace.of_pod().heartbeats
+    for rank, stacks in ask_for_stacks(folder, read_beats(folder)).items():
+        sys.stderr.write(f"rank {rank} hangs:\n{stacks or 'no answer'}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def find_hang(folder: Path, seconds: float) -> str | None:
     beats = read_beats(folder)
     if not is_hang(beats, time.monotonic()):
         return None
-    stacks = _ask_for_stacks(folder, beats)
+    stacks = ask_for_stacks(folder, beats)
     for rank, text in stacks.items():
         log.error("rank %d hangs:\n%s", rank, text or "no answer")
     places = "; ".join(f"rank {rank} {place_of(text)}" for rank, text in stacks.items())
@@ -89,7 +89,7 @@ def is_hang(beats: list[RankBeat], now: float) -> bool:
     return bool(beats) and max(one.deadline for one in beats) < now
 
 
-def _ask_for_stacks(folder: Path, beats: list[RankBeat]) -> dict[int, str]:
+def ask_for_stacks(folder: Path, beats: list[RankBeat]) -> dict[int, str]:
     """Return the stacks of all threads of each rank; empty for one that does not answer."""
     for one in beats:
         try:
