@@ -9,7 +9,7 @@ from pretrain_api.reports import ExitClass, ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.task import load_run
 from pretrain_workloads.trainer.megatron.backend import prepare_backend
-from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
+from pretrain_workloads.trainer.pod.heartbeat import Heartbeat, wait_for_beats
 from pretrain_workloads.trainer.pod.interrupts import StopRequest
 from pretrain_workloads.trainer.pod.lost_peers import describe_lost_peers
 from pretrain_workloads.trainer.pod.parent_death import die_with_parent
@@ -53,6 +53,8 @@ def _train(workspace: Workspace, stop: StopRequest) -> ExitReport:
     run = load_run(TrainingRun)
     rank = int(os.environ["RANK"])
     heartbeat = Heartbeat(workspace.heartbeats, rank, run.spec.recovery.step_within)
+    if run.device == "cpu":
+        wait_for_beats(workspace.heartbeats, run.processes_per_node)
     backend = prepare_backend(run.device)
     from pretrain_workloads.trainer.setup import build_training
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 _SUFFIX = ".stacks"
 _ANSWER_SECONDS = 3.0
 """How long ranks may take to write their stacks."""
+_FORK_SECONDS, _POLL_SECONDS = 30.0, 0.005
 _OUTSIDE = ("/site-packages/", "/dist-packages/", "/lib/python")
 """Parts of the paths of files that are not the trainer's own."""
 
@@ -67,6 +68,18 @@ def read_beats(folder: Path) -> list[RankBeat]:
         if len(parts) == 2:
             beats.append(RankBeat(int(path.name), int(parts[0]), float(parts[1])))
     return sorted(beats, key=lambda one: one.rank)
+
+
+def wait_for_beats(folder: Path, count: int) -> None:
+    """Wait until `count` ranks of the pod were heard of, or for `_FORK_SECONDS`.
+
+    Ranks on a CPU are forks of the agent. The first one to connect makes the thread of the agent's
+    store work, and a fork made meanwhile would have a copy of every lock that this thread holds,
+    which nobody ever releases there. So none connects before all are forked.
+    """
+    deadline = time.monotonic() + _FORK_SECONDS
+    while len(read_beats(folder)) < count and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
 
 
 def find_hang(folder: Path, seconds: float) -> str | None:

@@ -1,6 +1,7 @@
 """Heartbeats: when all ranks are overdue, and where the stacks say that they are."""
 
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pretrain_workloads.trainer.pod.heartbeat import (
     is_hang,
     place_of,
     read_beats,
+    wait_for_beats,
 )
 
 
@@ -23,6 +25,15 @@ def test_the_newest_beat_of_each_rank_is_read(tmp_path: Path) -> None:
     assert beats[1].deadline == math.inf
     second.beat()
     assert read_beats(tmp_path)[1].deadline < math.inf
+
+
+def test_a_rank_waits_for_those_that_are_forked_after_it(tmp_path: Path) -> None:
+    Heartbeat(tmp_path, 0, 60.0)
+    later = threading.Timer(0.1, Heartbeat, [tmp_path, 1, 60.0])
+    later.start()
+    wait_for_beats(tmp_path, 2)
+    assert len(read_beats(tmp_path)) == 2
+    later.join()
 
 
 @pytest.mark.parametrize(
