@@ -86,8 +86,9 @@ REMEDIES: dict[Reason, tuple[str, str]] = {
         "Set `suspend: false`.",
     ),
     Reason.QUEUED: (
-        "Kueue has not admitted the run's Job, or has preempted it. The same attempt goes on from "
-        "its newest checkpoint once there is room.",
+        "Kueue has not admitted a Job of the object, or has preempted it. Once there is room, a "
+        "run goes on from its newest checkpoint, as the same attempt, and a stage with the tasks "
+        "that are not done.",
         "Nothing. `kubectl describe workload` says what the queue waits for.",
     ),
     Reason.CHECKPOINT_UNSOUND: (

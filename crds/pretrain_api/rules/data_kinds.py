@@ -236,6 +236,8 @@ DATASET_RULES = (
     ),
 )
 
+_CARDS, _DEVICES = "network.resources", "accelerator.resource"
+
 PROFILE_RULES = (
     Rule(
         "volume-source",
@@ -245,5 +247,24 @@ PROFILE_RULES = (
         "each volume sets exactly one of persistentVolumeClaim and hostPath",
         source="our own",
         otherwise="pods that cannot be made",
+    ),
+    Rule(
+        "network-resources",
+        _CARDS,
+        f"!({present(_CARDS)}) || self.{_CARDS}.all(name, name.contains('/'))",
+        "%s are no extended resources, such as rdma/hca; CPU and memory are set by pods.trainer",
+        (f"self.{_CARDS}.filter(name, !name.contains('/'))",),
+        source="our own: Kubernetes' names of extended resources have a domain",
+        otherwise="a training pod with other CPU or memory than the profile says, silently",
+    ),
+    Rule(
+        "network-devices",
+        _CARDS,
+        f"!({present(_CARDS)}) || !({present(_DEVICES)}) || !(self.{_DEVICES} in self.{_CARDS})",
+        "'%s' is accelerator.resource, of which pods request one for each training process; leave"
+        " it out here",
+        (f"self.{_DEVICES}",),
+        source="our own",
+        otherwise="pods with another number of devices than processes, silently",
     ),
 )

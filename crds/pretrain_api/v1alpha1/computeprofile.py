@@ -67,15 +67,6 @@ class Network(ApiModel):
     """Labels of nodes that say which share a rack or a block, the closest first. Pods of a run stay
     together by them, as far as there is room."""
 
-    @model_validator(mode="after")
-    def _extended_resources(self) -> "Network":
-        if wrong := sorted(name for name in self.resources if "/" not in name):
-            raise ValueError(
-                f"resources: {', '.join(map(repr, wrong))} is no extended resource, such as "
-                "'rdma/hca'; CPU and memory are set by pods.trainer"
-            )
-        return self
-
 
 class Images(ApiModel):
     """Container images of the workloads."""

@@ -15,6 +15,7 @@ from builders import (
     parsed_run,
     profile_spec,
 )
+from pretrain_api.rules import check
 from pretrain_api.runs import OpenedArtifact, PipelineRun, TrainingRun
 from pretrain_api.v1alpha1.computeprofile import ComputeProfileSpec
 from pretrain_api.v1alpha1.pretrainjob import AttemptStatus
@@ -167,6 +168,19 @@ def test_training_pods_get_their_network_cards_and_stay_close_together() -> None
     assert keys == [(100, "example.com/rack"), (50, "example.com/block")]
     labels = terms[0]["podAffinityTerm"]["labelSelector"]["matchLabels"]
     assert labels.items() <= template["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("cpu", 'spec.network.resources: ["cpu"] are no extended resources, such as rdma/hca'),
+        ("nvidia.com/gpu", "spec.network.resources: 'nvidia.com/gpu' is accelerator.resource, of"),
+    ],
+)
+def test_a_profile_cannot_change_what_else_a_pod_requests(name: str, want: str) -> None:
+    spec = gpu_profile_spec(network={"resources": {name: 4}})
+    (problem,) = check("ComputeProfile", spec)
+    assert want in str(problem)
 
 
 def test_data_pods_need_no_network_cards() -> None:

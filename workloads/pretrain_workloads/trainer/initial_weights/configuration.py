@@ -113,9 +113,9 @@ def _pieces(folder: Folder) -> dict[int, str]:
 
 def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
     """Yield what the model has and none of ours can have."""
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind not in _KINDS:
-        yield f"model_type is {kind!r}, none of {', '.join(_KINDS)}"
+        yield f"model_type is {config.get('model_type')!r}, none of {', '.join(_KINDS)}"
     if config.get("hidden_act", "silu") != "silu":
         yield f"hidden_act is {config['hidden_act']!r}, not 'silu'"
     has_window = config.get("use_sliding_window", kind in ("mistral", "mixtral"))
@@ -131,7 +131,7 @@ def _unlike_llama(config: dict[str, Any]) -> Iterator[str]:
 
 def _sizes(config: dict[str, Any], model: ModelSpec) -> Iterator[tuple[str, Any, Any]]:
     """Yield each field of `spec.model`, its value, and that of the Hugging Face model."""
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     heads = config.get("num_attention_heads")
     hidden = config.get("hidden_size")
     width = config.get("head_dim")

@@ -18,8 +18,9 @@ _SHARE = "partial_rotary_factor"
 def unlike_our_experts(config: dict[str, Any]) -> Iterator[str]:
     """Yield what a model with experts has and none of ours can have."""
     is_glm = config["model_type"] == "glm4_moe"
-    if config["model_type"] != "mixtral" and not config.get("norm_topk_prob", is_glm):
-        yield "norm_topk_prob is false"
+    is_normed = config.get("norm_topk_prob", is_glm or config["model_type"] == "mixtral")
+    if is_normed is not True:
+        yield f"norm_topk_prob is {is_normed!r}, not true"
     if config.get("decoder_sparse_step", 1) != 1:
         yield f"decoder_sparse_step is {config['decoder_sparse_step']!r}, not 1"
     dense = _dense_layers(config)
@@ -33,7 +34,7 @@ def expert_sizes(
     config: dict[str, Any], experts: ExpertsSpec | None
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield each field of `spec.model.experts`, its value, and that of the Hugging Face model."""
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind not in EXPERT_COUNTS or experts is None:
         theirs = "given" if kind in EXPERT_COUNTS else "none"
         yield "experts", "none" if experts is None else "given", theirs

@@ -1,10 +1,13 @@
 """The configuration of a Hugging Face model, compared with that of a run."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from builders import parsed_run
 from pretrain_workloads.failures import UserError
@@ -151,7 +154,7 @@ def test_a_model_of_another_family_is_accepted_with_its_fields(
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', not 'silu'"),
         ({"model_type": None}, "model_type is None, none of llama, mistral, qwen2"),
         (QWEN3_MOE, "spec.model.experts: none, but .* has given; use given"),
-        (QWEN3_MOE | {"norm_topk_prob": False}, "norm_topk_prob is false"),
+        (QWEN3_MOE | {"norm_topk_prob": False}, "norm_topk_prob is False, not true"),
         (QWEN3_MOE | {"decoder_sparse_step": 2}, "decoder_sparse_step is 2, not 1"),
         (QWEN3_MOE | {"mlp_only_layers": [1]}, r"mlp_only_layers is \[1\], not the first layers"),
         (GLM | {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5, not 1"),
@@ -174,6 +177,29 @@ def test_other_experts_are_refused_with_the_field_and_what_would_do(
     experts = EXPERTS_OF_GLM | {field: value}
     with pytest.raises(UserError, match=rf"spec\.model\.experts\.{field}: .*, but .* has .*; use"):
         compare(tmp_path, json.dumps(CONFIGURATION | GLM), experts=experts, qkvBias=True)
+
+
+FIELDS = sorted({*CONFIGURATION, *QWEN3_MOE, *GLM, "rope_scaling", "rope_parameters", "head_dim"})
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    known=st.sampled_from([{}, QWEN3_MOE, GLM, {"model_type": "mixtral", "num_local_experts": 8}]),
+    odd=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3),
+)
+def test_a_configuration_with_any_values_is_accepted_or_refused(
+    known: dict[str, Any], odd: dict[str, Any], tmp_path: Path
+) -> None:
+    experts = {"experts": EXPERTS_OF_GLM, "qkvBias": True} if known is GLM else {}
+    with suppress(UserError):
+        compare(tmp_path, json.dumps(CONFIGURATION | known | odd), **experts)
 
 
 @pytest.mark.parametrize("content", ["[]", '{"model_type": ', "null"])
