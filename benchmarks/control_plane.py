@@ -22,8 +22,8 @@ from fast_node import FastNode
 from kubernetes import client, config
 from prometheus_client.parser import text_string_to_metric_families
 
-from builders import dataset_spec, pipeline_spec, run_spec, tokenizer_spec
-from cluster import RunningCluster, is_condition, make_namespace, run_cluster, wait_until
+from builders import run_spec
+from cluster import RunningCluster, make_namespace, run_cluster, wait_until
 from ports import free_port
 from pretrain_api import paths
 from pretrain_api.v1alpha1.progress import Progress
@@ -60,22 +60,13 @@ class Bench:
         os.environ |= {"PRETRAIN_PROBE_PORT": str(self._port), "POD_IP": "127.0.0.1"}
         self.operator = OperatorProcess(cluster.kubeconfig, folder / "operator")
         self.operator.start()
+        (folder / "data").mkdir()
         self.tenant = Tenant(make_namespace(cluster), folder / "data")
-        self._make_blocks()
+        self.tenant.make_blocks()
         cluster.kubectl("cordon", "--selector=!fast")
         api = config.new_client_from_config(str(cluster.kubeconfig))
         self._objects = client.CustomObjectsApi(api)
-        self.node = FastNode(api, STEPS)
-
-    def _make_blocks(self) -> None:
-        tenant = self.tenant
-        tenant.folder.mkdir(exist_ok=True)
-        tenant.write_documents(count=60)
-        tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
-        tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
-        dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
-        tenant.apply("TokenDataset", "blocks", dataset)
-        tenant.namespace.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)
+        self.node = FastNode(cluster, client.CoreV1Api(api), STEPS)
 
     def post(self, prefix: str, count: int) -> None:
         """Create `count` runs of one pod, by eight clients at once."""
@@ -219,11 +210,12 @@ def main() -> None:
     with run_cluster() as cluster, TemporaryDirectory() as folder:
         bench = Bench(cluster, Path(folder))
         try:
-            with bench.node:
-                at_once(bench, options.runs)
-                restart(bench, options.runs)
-                under_way(bench, options.under_way, options.seconds)
+            bench.node.start()
+            at_once(bench, options.runs)
+            restart(bench, options.runs)
+            under_way(bench, options.under_way, options.seconds)
         finally:
+            bench.node.stop()
             bench.operator.stop()
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from builders import make_body
-from cluster import Namespace, RunningCluster
+from builders import dataset_spec, make_body, pipeline_spec, tokenizer_spec
+from cluster import Namespace, RunningCluster, is_condition
 from pretrain_local.operator_process import OperatorProcess
 
 Json = dict[str, Any]
@@ -60,6 +60,15 @@ class Tenant:
         body = _plain(make_body(kind, name, spec=with_profile))
         body["metadata"] |= {**metadata, "namespace": self.namespace.name}
         self.namespace.apply(body)
+
+    def make_blocks(self, **metadata: Any) -> None:
+        """Make token blocks `blocks` from documents, with a tokenizer, and wait for them."""
+        self.write_documents(count=60)
+        self.apply("DataPipeline", "documents", pipeline_spec(tasks=1), **metadata)
+        self.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512), **metadata)
+        dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
+        self.apply("TokenDataset", "blocks", dataset, **metadata)
+        self.namespace.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)
 
     def write_documents(self, name: str = "web.jsonl", count: int = 40) -> None:
         """Write English text as JSON lines below raw/."""

@@ -26,12 +26,12 @@ class StandInNode:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_stopped, daemon=True)
 
-    def register(self, *, unschedulable: bool = False) -> None:
-        """Create the Node, and keep it ready."""
+    def register(self, *, unschedulable: bool = False, pods: int = 110) -> None:
+        """Create the Node, with room for so many pods, and keep it ready."""
         spec = {"unschedulable": True} if unschedulable else {}
         self._apply({"kind": "Node", "apiVersion": "v1", **self._meta(), "spec": spec})
         at = format_time(datetime.now(UTC))
-        capacity = {"cpu": "64", "memory": "256Gi", "pods": "110"}
+        capacity = {"cpu": str(pods), "memory": f"{pods}Gi", "pods": str(pods)}
         ready = {"type": "Ready", "status": "True", "reason": "StandIn", "lastHeartbeatTime": at}
         status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}
         self._patch("node", self.name, {"status": status}, "--subresource=status")
@@ -55,17 +55,7 @@ class StandInNode:
 
     def run_pod(self, namespace: str, name: str) -> None:
         """Say that a pod runs."""
-        at = format_time(datetime.now(UTC))
-        true = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
-        main = {"name": "main", "image": "", "imageID": "", "ready": True, "restartCount": 0}
-        status = {
-            "phase": "Running",
-            "podIP": "127.0.0.1",
-            "podIPs": [{"ip": "127.0.0.1"}],
-            "startTime": at,
-            "conditions": true,
-            "containerStatuses": [{**main, "state": {"running": {"startedAt": at}}}],
-        }
+        status = running_status()
         flags = (f"--namespace={namespace}", "--subresource=status")
         self._patch("pod", name, {"status": status}, *flags)
 
@@ -89,6 +79,26 @@ class StandInNode:
 
     def _patch(self, kind: str, name: str, patch: Json, *flags: str) -> None:
         self._cluster.kubectl("patch", kind, name, *flags, "--patch", json.dumps(patch))
+
+
+def running_status() -> Json:
+    """Return the status of a pod that runs."""
+    at = format_time(datetime.now(UTC))
+    true = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
+    return {
+        "phase": "Running",
+        "podIP": "127.0.0.1",
+        "podIPs": [{"ip": "127.0.0.1"}],
+        "startTime": at,
+        "conditions": true,
+        "containerStatuses": [container_status({"running": {"startedAt": at}})],
+    }
+
+
+def container_status(state: Json) -> Json:
+    """Return the status of a pod's container in a state."""
+    main = {"name": "main", "image": "", "imageID": "", "restartCount": 0}
+    return {**main, "ready": "running" in state, "state": state}
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from builders import dataset_spec, pipeline_spec, small_run_spec, tokenizer_spec
+from builders import pipeline_spec, small_run_spec
 from chaos.standin_node import StandInNode, stand_in
-from cluster import Namespace, RunningCluster, is_condition, report, wait_until
+from cluster import Namespace, RunningCluster, report, wait_until
 from pretrain_local.control_plane.components import NODE
 from pretrain_local.operator_process import OperatorProcess
 from tenant import Tenant
@@ -32,12 +32,7 @@ def endless_run() -> Json:
 @pytest.fixture
 def ready(tenant: Tenant) -> Tenant:
     """Give a tenant whose token blocks are ready."""
-    tenant.write_documents(count=60)
-    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1))
-    tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512))
-    dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
-    tenant.apply("TokenDataset", "blocks", dataset)
-    tenant.namespace.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)
+    tenant.make_blocks()
     return tenant
 
 

@@ -1,7 +1,6 @@
 """Flux: its controllers as processes, and a Kustomization as the example has it."""
 
 import os
-import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,9 +9,9 @@ import yaml
 
 from cluster import ROOT, Namespace, RunningCluster, condition, wait_until
 from gitops.git_server import GitServer
+from go_modules import module_folder
 from ports import free_port
 from pretrain_local import binaries
-from pretrain_local.go_builds import MODULES
 from pretrain_local.processes import Processes
 
 Json = dict[str, Any]
@@ -66,16 +65,8 @@ class Flux:
 
 
 def crds(controller: str) -> Path:
-    """Return the folder of a controller's CRDs, in Go's module cache."""
-    package = f"github.com/fluxcd/{controller}"
-    done = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", package],
-        cwd=MODULES / controller,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Path(done.stdout.strip()) / "config/crd/bases"
+    """Return the folder of a controller's CRDs."""
+    return module_folder(controller, f"github.com/fluxcd/{controller}") / "config/crd/bases"
 
 
 class Training:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from builders import dataset_spec, pipeline_spec, tokenizer_spec
-from cluster import RunningCluster, is_condition, make_namespace, remove_namespace, run_cluster
+from cluster import RunningCluster, make_namespace, remove_namespace, run_cluster
 from pretrain_local.operator_process import OperatorProcess
 from queues.kueue import Kueue, cluster_queue, local_queue, priority
 from tenant import Tenant, operator
@@ -49,13 +48,7 @@ def team(
     }
     space.apply(flavor, cluster_queue(space.name, quota), local_queue("research", space.name))
     space.apply(priority("urgent", 1000), priority("patient", 10))
-    tenant.write_documents(count=60)
-    queued = {"kueue.x-k8s.io/queue-name": "research"}
-    tenant.apply("DataPipeline", "documents", pipeline_spec(tasks=1), labels=queued)
-    tenant.apply("Tokenizer", "tokens", tokenizer_spec(vocabularySize=512), labels=queued)
-    dataset = dataset_spec(tokens="8k", blockTokens="4k", sequenceLength=32, tasks=1)
-    tenant.apply("TokenDataset", "blocks", dataset)
-    space.wait_for("tokendataset", "blocks", is_condition("Ready"), 300)
+    tenant.make_blocks(labels={"kueue.x-k8s.io/queue-name": "research"})
     yield tenant
     tenant.remove()
     remove_namespace(space)

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import socket
-import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,9 +11,9 @@ from typing import Any, Self
 import yaml
 
 from cluster import RunningCluster, wait_until
+from go_modules import module_folder
 from ports import free_port
 from pretrain_local import binaries
-from pretrain_local.go_builds import MODULES
 from pretrain_local.processes import Processes
 
 Json = dict[str, Any]
@@ -131,15 +130,8 @@ class Kueue:
 
 
 def components() -> Path:
-    """Return the folder of Kueue's manifests, in Go's module cache."""
-    done = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kueue"],
-        cwd=MODULES / _NAME,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Path(done.stdout.strip()) / "config/components"
+    """Return the folder of Kueue's manifests."""
+    return module_folder(_NAME, "sigs.k8s.io/kueue") / "config/components"
 
 
 def cluster_queue(name: str, quota: dict[str, str]) -> Json:

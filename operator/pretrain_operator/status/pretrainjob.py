@@ -143,7 +143,10 @@ def _attempts(
     for attempt in plan.attempts:
         fields: dict[str, Any] = {}
         if attempt is last and report is not None:
-            fields = {"from_step": report.from_step, "to_step": report.to_step}
+            # One that found the run complete has trained nothing; its report tells of another one.
+            is_reused = plan.report is not None and plan.report.reused
+            first = report.to_step if is_reused else report.from_step
+            fields = {"from_step": first, "to_step": report.to_step}
         elif attempt is last or attempt.number not in ended:
             fields = _steps_polled(attempt, (progress, previous.progress))
         if attempt.reason not in (None, ExitClass.COMPLETE.value) and "to_step" in fields:

@@ -137,9 +137,21 @@ def shared_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pods(harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path: Path) -> TrainerPods:
     """Pods of runs with storage of their own."""
+    return _pods_in(tmp_path, harness, shared_storage)
+
+
+@pytest.fixture(scope="module")
+def lone_pods(
+    harness: "subprocess.Popen[str]", shared_storage: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainerPods:
+    """Pods of a run that tests of a module compare with."""
+    return _pods_in(tmp_path_factory.mktemp("lone"), harness, shared_storage)
+
+
+def _pods_in(root: Path, harness: "subprocess.Popen[str]", shared_storage: Path) -> TrainerPods:
     for inputs in ("data", "tokenizer"):
-        (tmp_path / inputs).symlink_to(shared_storage / inputs)
-    return TrainerPods(harness, tmp_path)
+        (root / inputs).symlink_to(shared_storage / inputs)
+    return TrainerPods(harness, root)
 
 
 @pytest.fixture

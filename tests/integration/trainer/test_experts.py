@@ -86,14 +86,9 @@ def imbalances(root: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    harness: Any, shared_storage: Any, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[ExitReport, list[float]]:
-    root = tmp_path_factory.mktemp("one")
-    for inputs in ("data", "tokenizer"):
-        (root / inputs).symlink_to(shared_storage / inputs)
-    report = complete(TrainerPods(harness, root).attempt(model=SIGMOID, training=training()))
-    return report, imbalances(root)
+def undisturbed(lone_pods: TrainerPods) -> tuple[ExitReport, list[float]]:
+    report = complete(lone_pods.attempt(model=SIGMOID, training=training()))
+    return report, imbalances(lone_pods.root)
 
 
 @pytest.fixture

@@ -43,13 +43,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def one_process(
-    harness: Any, shared_storage: Any, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    root = tmp_path_factory.mktemp("one")
-    for inputs in ("data", "tokenizer"):
-        (root / inputs).symlink_to(shared_storage / inputs)
-    report = TrainerPods(harness, root).attempt()
+def one_process(lone_pods: TrainerPods) -> dict[str, Any]:
+    report = lone_pods.attempt()
     assert report.exit_class is ExitClass.COMPLETE, report.message
     return {"losses": losses(report), "training": report.training}
 

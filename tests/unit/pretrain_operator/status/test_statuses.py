@@ -136,6 +136,10 @@ def test_a_complete_run_has_the_summary_of_its_report() -> None:
     assert (status.progress.total_steps, status.progress.attempt) == (10, 2)
     assert (status.attempts[-1].from_step, status.attempts[-1].to_step) == (8, 10)
 
+    plan = replace(plan, report=report.model_copy(update={"reused": True}))
+    found = run(PretrainJobStatus(), plan).attempts[-1]
+    assert (found.from_step, found.to_step) == (10, 10), "it has trained nothing"
+
 
 def test_a_suspended_run_is_neither_stalled_nor_reconciling() -> None:
     suspended = State(Phase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
