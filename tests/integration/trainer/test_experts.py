@@ -1,5 +1,6 @@
 """Mixtures of experts: every layout trains the same model, and continues any other's checkpoint."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import torch
 
 from event_files import read_events
 from integration.trainer.conftest import TrainerPods
-from integration.trainer.training_runs import BATCH, LENGTH, losses
+from integration.trainer.launchers import StartLaunchers
+from integration.trainer.training_runs import BATCH, LENGTH, losses, make_run
 from integration.trainer.transformers_runs import DECAY, batches, load_model, train
 from pretrain_api.reports import ExitClass, ExitReport
 
@@ -218,6 +220,23 @@ def test_a_checkpoint_without_experts_is_not_one_of_a_model_with_them(pods: Trai
     report = pods.attempt(model=SOFTMAX, training=training(2))
     assert report.exit_class is ExitClass.USER_ERROR
     assert "is the checkpoint of another model (experts.count 0, not 4, " in report.message
+
+
+def test_a_killed_rank_ends_those_that_wait_for_its_experts(
+    pods: TrainerPods, start: StartLaunchers
+) -> None:
+    run = make_run(
+        model=SIGMOID,
+        training=training(steps=5000),
+        parallelism={"nodes": 2, "processes": 1, "expert": 2},
+    )
+    first, second = start(run)
+    first.wait_for(lambda: first.step >= 2)
+    second.ranks[0].send_signal(signal.SIGKILL)
+    ends = [first.report(), second.report()]
+    assert [end.exit_class for end in ends] == [ExitClass.INFRASTRUCTURE] * 2
+    assert "lost the connection to rank 1 on node 1" in ends[0].message
+    assert "killed by SIGKILL" in ends[1].message
 
 
 def test_bf16_trains_with_experts(pods: TrainerPods) -> None:

@@ -3,11 +3,13 @@ transformers.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from integration.trainer.conftest import TrainerPods
 from integration.trainer.training_runs import BATCH, LENGTH, MODEL, VOCABULARY, losses
@@ -195,3 +197,35 @@ def test_a_model_of_transformers_is_loaded_by_eight_and_exported_bit_for_bit(
     found = ours.state_dict()
     assert found.keys() == want.keys()
     assert not [key for key in want if not torch.equal(found[key], want[key])]
+
+
+EXPERT = "model.layers.2.block_sparse_moe.experts.3."
+DAMAGE: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
+    "an expert without a matrix": (lambda weights: weights.pop(f"{EXPERT}w2.weight"), "w2.weight"),
+    "an expert of another width": (
+        lambda weights: weights.update({f"{EXPERT}w1.weight": torch.zeros(40, 64)}),
+        "have other sizes than its config.json says",
+    ),
+    "a router for fewer experts": (
+        lambda weights: weights.update(
+            {"model.layers.1.block_sparse_moe.gate.weight": torch.zeros(3, 64)}
+        ),
+        "have other sizes than its config.json says",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_mixture_is_refused_before_the_first_step(name: str, pods: TrainerPods) -> None:
+    folder = pods.root / "models/theirs"
+    random_model("MixtralForCausalLM", folder)
+    weights = load_file(folder / "model.safetensors")
+    damage, want = DAMAGE[name]
+    damage(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    run = run_of("MixtralForCausalLM", "ours", processes=2, expert=2)
+    run["initialize"] = {"huggingFace": {"uri": "file:///pretrain/models/theirs"}}
+    report = pods.attempt(**run)
+    assert report.exit_class is ExitClass.USER_ERROR, report.message
+    assert want in report.message
+    assert "theirs" in report.message
