@@ -52,7 +52,8 @@ _REMEDIES = (
     ),
     (
         "Insufficient ",
-        f"free or add nodes, or request less: spec.pods {_PROFILE}, or the run's spec.parallelism",
+        "free or add nodes, or request less: spec.pods and spec.network.resources "
+        f"{_PROFILE}, or the run's spec.parallelism",
     ),
     (
         "node affinity/selector",
