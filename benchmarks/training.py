@@ -11,9 +11,7 @@ import argparse
 import json
 import os
 import resource
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from pretrain_workloads.indexed_blocks import index_bytes
+from one_rank import build_training, make_run, run_child, write_inputs
 
 VOCABULARY, BATCH, THREADS = 4096, 8, 2
 MAX_LOAD = 3.0
@@ -46,8 +43,9 @@ def main() -> None:
     """Measure every shape and length, and print a line for each."""
     options = _parser().parse_args()
     if options.child:
-        program = _ours if options.child == "ours" else _peer
-        sys.stdout.write(json.dumps(program(options.shapes[0], options.lengths[0])))
+        is_ours = options.child == "ours"
+        measured = _ours() if is_ours else _peer(options.shapes[0], options.lengths[0])
+        sys.stdout.write(json.dumps(measured))
         sys.stdout.flush()
         os._exit(0)
     load = os.getloadavg()[0]
@@ -95,96 +93,23 @@ def _row(shape: str, length: int, rounds: int) -> list[str]:
 
 def _run_child(name: str, shape: str, length: int) -> dict[str, float]:
     """Run one of the two in a folder like a pod's; return what it measured."""
-    with tempfile.TemporaryDirectory(prefix="bench-train") as folder, socket.socket() as free:
-        _write_inputs(Path(folder), shape, length)
-        free.bind(("127.0.0.1", 0))
-        environment = {
-            "OMP_NUM_THREADS": str(THREADS),
-            "PRETRAIN_ROOT": folder,
-            "RANK": "0",
-            "LOCAL_RANK": "0",
-            "WORLD_SIZE": "1",
-            "LOCAL_WORLD_SIZE": "1",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(free.getsockname()[1]),
-            "GLOO_SOCKET_IFNAME": "lo",
-        }
-        free.close()
-        command = [sys.executable, __file__, "--child", name]
-        command += ["--shapes", shape, "--lengths", str(length)]
-        output = subprocess.run(
-            command, env=os.environ | environment, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
-    measured: dict[str, float] = json.loads(output.splitlines()[-1])
-    return measured
-
-
-def _write_inputs(folder: Path, shape: str, length: int) -> None:
-    """Write token blocks and the run that reads them."""
-    sequences = (WARM_UP + STEPS) * BATCH
-    ids = np.random.default_rng(0).integers(0, VOCABULARY, sequences * length + 1)
-    blocks = folder / "data/blocks"
-    blocks.mkdir(parents=True)
-    ids.astype(np.uint16).tofile(blocks / "00000.bin")
-    lengths = np.array([len(ids)], np.int64)
-    (blocks / "00000.idx").write_bytes(index_bytes(lengths, np.dtype(np.uint16)))
-    entry = {"path": "blocks/00000", "sequences": sequences}
-    listed = {"sequenceLength": length, "vocabularySize": VOCABULARY, "blocks": [entry]}
-    (folder / "data/blocks.json").write_text(json.dumps(listed))
-    (folder / "spec").mkdir()
-    (folder / "scratch").mkdir()
-    (folder / "spec/spec.json").write_text(json.dumps(_run(shape, length)))
-
-
-def _run(shape: str, length: int) -> dict[str, Any]:
-    artifact = {"uri": "file:///pretrain/data", "digest": "d" * 64}
-    return {
-        "name": "bench",
-        "namespace": "default",
-        "attempt": 1,
-        "spec": {
-            "model": {**SHAPES[shape], "ropeBase": 10000},
-            "data": {"datasetRef": {"name": "blocks"}},
-            "training": {
-                "tokens": (WARM_UP + STEPS) * BATCH * length,
-                "sequenceLength": length,
-                "globalBatchSize": BATCH,
-                "microBatchSize": BATCH,
-                "precision": "fp32",
-                "optimizer": {"learningRate": 1e-3, "minLearningRate": 1e-3},
-                "schedule": {"warmup": {"tokens": 0}, "decay": {"shape": "constant"}},
-            },
-            "checkpoint": {"uri": "file:///pretrain/checkpoints"},
-            "evaluation": {"perplexity": False},
-        },
-        "inputs": {"dataset": artifact, "tokenizer": artifact, "digest": "f" * 64},
-        "dataset": artifact,
-        "tokenizer": artifact,
-        "processesPerNode": 1,
-        "device": "cpu",
-        "rendezvousHost": "127.0.0.1",
-        "rendezvousPort": 1,
+    training = {
+        "tokens": (WARM_UP + STEPS) * BATCH * length,
+        "sequenceLength": length,
+        "globalBatchSize": BATCH,
+        "microBatchSize": BATCH,
+        "precision": "fp32",
     }
+    run = make_run({**SHAPES[shape], "ropeBase": 10000}, training, "cpu")
+    command = [__file__, "--child", name, "--shapes", shape, "--lengths", str(length)]
+    with tempfile.TemporaryDirectory(prefix="bench-train") as folder:
+        write_inputs(Path(folder), run, VOCABULARY)
+        return run_child(Path(folder), command, THREADS)
 
 
-def _ours(shape: str, length: int) -> dict[str, float]:
+def _ours() -> dict[str, float]:
     """Return the cost of a step of our trainer."""
-    from pretrain_api.runs import TrainingRun
-    from pretrain_workloads.task import load_run
-    from pretrain_workloads.trainer.megatron.backend import prepare_backend
-    from pretrain_workloads.trainer.pod.heartbeat import Heartbeat
-    from pretrain_workloads.trainer.pod.interrupts import StopRequest
-    from pretrain_workloads.trainer.pod.workspace import Workspace
-
-    run = load_run(TrainingRun)
-    backend = prepare_backend(run.device)
-    from pretrain_workloads.trainer.setup import build_training
-
-    workspace = Workspace.of_pod()
-    workspace.clear()
-    beat = Heartbeat(workspace.heartbeats, 0, 600.0)
-    training = build_training(run, backend, workspace, StopRequest(workspace), beat)
-    return _measured(training.run_step)
+    return _measured(build_training().run_step)
 
 
 def _peer(shape: str, length: int) -> dict[str, float]:

@@ -122,10 +122,10 @@ def _micro_batch(
 ) -> MicroBatch:
     batch, length = ids.shape[0], ids.shape[1] - 1
     parts = {
-        "tokens": ids[:, :-1].contiguous().to(device),
-        "labels": ids[:, 1:].contiguous().to(device),
+        "tokens": _on_device(ids[:, :-1].contiguous(), device),
+        "labels": _on_device(ids[:, 1:].contiguous(), device),
         "position_ids": torch.arange(length, device=device).expand(batch, length),
-        "loss_mask": weights.to(device),
+        "loss_mask": _on_device(weights, device),
     }
     if parallel_state.get_context_parallel_world_size() > 1:
         # Without the group, Megatron-core would divide the sequence over all ranks.
@@ -139,3 +139,10 @@ def _micro_batch(
         parts["loss_mask"],
         tokens=share,
     )
+
+
+def _on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return the tensor on the device, without waiting for what a GPU still computes."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

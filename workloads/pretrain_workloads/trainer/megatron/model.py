@@ -3,7 +3,6 @@
 It is HybridModel: GPTModel is deprecated upstream, and both compute the same, bit for bit.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -145,21 +144,11 @@ def build_model(
     stages: list[dict[str, int]] = [{"vp_stage": n} for n in range(virtual)] if virtual else [{}]
     chunks = [_build_chunk(spec.model, layout, config, stage) for stage in stages]
     _check_layers(chunks, layout)
-    for parameter in (one for chunk in chunks for one in expert_parameters(chunk)):
-        # In buffers of their own for any expert-parallel size, so that a checkpoint fits all.
-        parameter.allreduce = False
     if torch.cuda.is_available():
         chunks = [chunk.cuda() for chunk in chunks]
     if draws_weights:
         initialize(chunks, spec.model, spec.training.seed)
     return chunks
-
-
-def expert_parameters(chunk: torch.nn.Module) -> Iterator[Any]:
-    """Yield the weights of the chunk's experts, without routers and shared experts."""
-    for name, parameter in chunk.named_parameters():
-        if ".local_experts." in name:
-            yield parameter
 
 
 def _build_chunk(

@@ -17,6 +17,7 @@ from megatron.core.transformer.transformer_layer import (
 
 from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.trainer.kernels.attention import CausalAttention
+from pretrain_workloads.trainer.kernels.experts import GroupedExperts
 from pretrain_workloads.trainer.kernels.norm import HeadNorm, SequenceParallelNorm
 from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves
 
@@ -74,10 +75,10 @@ def stack_spec(model: ModelSpec) -> ModuleSpec:
         "mlp_layer": ModuleSpec(TransformerLayer, submodules=feed_forward),
     }
     if model.experts is not None:
+        mixture = get_moe_module_spec(use_te=False, num_experts=model.experts.count)
+        mixture.keywords["submodules"].experts = GroupedExperts
         experts = TransformerLayerSubmodules(
-            pre_mlp_layernorm=SequenceParallelNorm,
-            mlp=get_moe_module_spec(use_te=False, num_experts=model.experts.count),
-            mlp_bda=parts.mlp_bda,
+            pre_mlp_layernorm=SequenceParallelNorm, mlp=mixture, mlp_bda=parts.mlp_bda
         )
         layers["moe_layer"] = ModuleSpec(TransformerLayer, submodules=experts)
     return ModuleSpec(LlamaStack, submodules=HybridStackSubmodules(**layers))
