@@ -18,6 +18,7 @@ from pretrain_workloads.trainer.kernels.attention import CausalAttention, chunks
 from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves  # noqa: E402
+from pretrain_workloads.trainer.kernels.token_copies import permute, unpermute  # noqa: E402
 from pretrain_workloads.trainer.kernels.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
 
 RANKS = 2
@@ -43,6 +44,7 @@ def run_rank(rank: int, port: int) -> None:
         check_sampling,
         check_cross_entropy,
         check_attention,
+        check_token_copies,
     )
     for check in checks:
         try:
@@ -161,6 +163,26 @@ def check_attention(rank: int) -> None:
     for part, its_whole in zip(given, whole, strict=True):
         assert its_whole.grad is not None
         torch.testing.assert_close(part.grad, its_whole.grad[places])
+
+
+def check_token_copies(rank: int) -> None:
+    del rank
+    tokens, scores = (a_tensor(30, n, seed=n).requires_grad_() for n in (4, 6))
+    chosen = scores.detach().topk(2).indices
+    map_TE = torch.zeros(30, 6).scatter(1, chosen, 1.0).bool()  # noqa: N806
+    copied, shares, copies, _, _ = permute(tokens, map_TE, scores, 60)
+    total = unpermute(copied * shares[:, None], copies, tokens.shape)
+    total.backward(a_tensor(30, 4, seed=9))  # type: ignore[no-untyped-call]
+
+    expert, token = map_TE.t().nonzero().unbind(1)
+    assert torch.equal(copied, tokens[token])
+    assert torch.equal(shares, scores[token, expert])
+    same_tokens, same_scores = (one.detach().clone().requires_grad_() for one in (tokens, scores))
+    expected = same_tokens * (same_scores * map_TE).sum(1, keepdim=True)
+    expected.backward(a_tensor(30, 4, seed=9))  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(tokens.grad, same_tokens.grad)
+    torch.testing.assert_close(scores.grad, same_scores.grad)
 
 
 def _attend_to_whole_sequence(

@@ -19,7 +19,9 @@ from pretrain_workloads.trainer.kernels.grouped_linear import grouped_linear  # 
 from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves  # noqa: E402
+from pretrain_workloads.trainer.kernels.token_copies import permute, unpermute  # noqa: E402
 from pretrain_workloads.trainer.kernels.vocabulary_loss import cross_entropy, vocabulary_part  # noqa: E402
+from pretrain_workloads.trainer.kernels.weight_gradients import add_weight_gradient  # noqa: E402
 
 GPU = torch.device("cuda")
 ERRORS = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
@@ -40,6 +42,8 @@ def main(port: int) -> None:
         check_attention_to_earlier_keys,
         check_grouped_linear,
         check_weighted_swiglu,
+        check_token_copies,
+        check_weight_gradients,
         check_normal_numbers,
     ):
         try:
@@ -180,6 +184,25 @@ def check_weighted_swiglu(dtype: torch.dtype) -> None:
         assert_near(found, expected, ERRORS[dtype])
         assert_near(gates.grad, wide.grad, ERRORS[dtype])
         assert_near(weights.grad, wide_weights.grad, ERRORS[dtype])
+
+
+def check_token_copies(dtype: torch.dtype) -> None:
+    tokens, chosen = leaf(300, 96, dtype=dtype), torch.rand(300, 16, device=GPU).topk(3).indices
+    map_TE = torch.zeros(300, 16, device=GPU).scatter(1, chosen, 1.0).bool()  # noqa: N806
+    copied, _, copies, _, _ = permute(tokens, map_TE, torch.rand(300, 16, device=GPU), 900)
+    total = unpermute(copied * 2.0, copies, tokens.shape)
+    go_back(total, tokens.detach())
+    assert_near(total, 6 * tokens.detach(), ERRORS[dtype])
+    assert_near(tokens.grad, 6 * tokens.detach(), ERRORS[dtype])
+    assert torch.equal(copied, tokens[map_TE.t().nonzero()[:, 1]])
+
+
+def check_weight_gradients(dtype: torch.dtype) -> None:
+    given, gradient = leaf(300, 96, dtype=dtype), leaf(300, 64, dtype=dtype)
+    total = torch.randn(64, 96, device=GPU)
+    expected = total.double() + gradient.double().t() @ given.double()
+    add_weight_gradient(given, gradient, total)
+    assert_near(total, expected, 1e-5)
 
 
 def check_normal_numbers(dtype: torch.dtype) -> None:

@@ -39,3 +39,9 @@ def test_the_loss_is_that_of_the_ids_without_padding_rows(failures: dict[str, st
 
 def test_a_divided_sequence_attends_to_all_that_is_before_it(failures: dict[str, str]) -> None:
     assert failures["check_attention"] == ""
+
+
+def test_copies_of_tokens_are_in_the_order_of_their_experts_and_add_up_again(
+    failures: dict[str, str],
+) -> None:
+    assert failures["check_token_copies"] == ""

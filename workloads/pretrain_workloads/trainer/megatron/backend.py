@@ -1,7 +1,7 @@
 """Prepares torch and Megatron-core for the device that a run computes on.
 
-`prepare_backend` must run before anything else imports Megatron-core. With CUDA it only patches the
-distributed optimizer, and only if neither Transformer Engine nor Apex is installed.
+`prepare_backend` must run before anything else imports Megatron-core. With CUDA it replaces only
+what Megatron-core does slowly, or wrongly, without Transformer Engine and Apex.
 """
 
 import importlib.util
@@ -32,10 +32,17 @@ def prepare_backend(device: str) -> Backend:
     warnings.filterwarnings("ignore", module=r"torch\..*", category=FutureWarning)
     import megatron.core  # noqa: F401
 
+    from pretrain_workloads.trainer.kernels import token_copies
+
+    token_copies.patch()
     if device == "cpu":
         from pretrain_workloads.trainer.megatron import cpu_megatron
 
         cpu_megatron.patch()
+    else:
+        from pretrain_workloads.trainer.kernels import weight_gradients
+
+        weight_gradients.patch()
     if device == "cpu" or not any(map(_is_installed, ("transformer_engine", "apex"))):
         from pretrain_workloads.trainer.megatron import distributed_optimizer
 

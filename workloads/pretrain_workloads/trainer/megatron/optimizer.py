@@ -19,6 +19,7 @@ def wrap_model(spec: PretrainJobSpec, config: TransformerConfig, chunks: list[An
     settings = DistributedDataParallelConfig(
         use_distributed_optimizer=spec.parallelism.distributed_optimizer,
         grad_reduce_in_fp32=True,
+        overlap_grad_reduce=True,
     )
     return [
         DistributedDataParallel(config, settings, chunk, disable_bucketing=index > 0)
