@@ -182,6 +182,7 @@ def _step(row: Row) -> StepShape:
         precision="fp8" if fp8 else _precision(row),
         has_fused_softmax=not local,
         has_fused_attention=not unfused or (backend == "auto" and not local and not drops),
+        has_upstream_kernels=True,
     )
 
 

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pretrain_api.reports import ExitClass, ExitReport
@@ -101,6 +101,11 @@ def _launch_config(assignment: Assignment) -> Any:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig
 
+    # The torch of an image's base may be older than ours, and wait as long as it likes.
+    known = {field.name for field in fields(LaunchConfig)}
+    limits: dict[str, Any] = (
+        {"shutdown_timeout": _SHUTDOWN_SECONDS} if "shutdown_timeout" in known else {}
+    )
     return LaunchConfig(
         logs_specs=DefaultLogsSpecs(str(Workspace.of_pod().folder("agent"))),
         min_nodes=assignment.nodes,
@@ -114,7 +119,7 @@ def _launch_config(assignment: Assignment) -> Any:
         monitor_interval=0.1,
         start_method="fork" if assignment.device == "cpu" else "spawn",
         signals_to_handle="SIGHUP",
-        shutdown_timeout=_SHUTDOWN_SECONDS,
+        **limits,
     )
 
 

@@ -14,7 +14,8 @@ class MemoryConstants:
 
     margin: float
     base_bytes: float
-    logit_bytes: float
+    logit_values: float
+    upstream_logit_bytes: float
     dispatch_bytes: float
     plain_softmax_bytes: float
 

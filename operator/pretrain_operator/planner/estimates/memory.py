@@ -122,8 +122,10 @@ def _expert_activations(run: PlannedRun, experts: ExpertsShape) -> float:
     model, layout, width = run.model, run.layout, run.step.bytes_per_value
     routed = run.micro_batch_tokens / layout.sequence_split * experts.top_k
     # Tokens of all devices that share an expert are gathered before it.
-    inside: float = 2 * width * model.hidden_size * layout.expert_tensor
-    inside += MEMORY.dispatch_bytes * model.hidden_size
+    inside: float = width * model.hidden_size
+    if run.step.has_upstream_kernels or layout.expert_tensor * layout.expert > 1:
+        inside = 2 * width * model.hidden_size * layout.expert_tensor
+        inside += MEMORY.dispatch_bytes * model.hidden_size
     kept = routed * (inside + _ffn_bytes(run, experts.ffn_hidden_size))
     if experts.shared_ffn_hidden_size:
         shared = _ffn_bytes(run, experts.shared_ffn_hidden_size)
@@ -179,8 +181,10 @@ def _stage_activations(run: PlannedRun, rank: int) -> float:
 
 
 def _logits(run: PlannedRun) -> float:
-    logits = MEMORY.logit_bytes * run.micro_batch_tokens * run.model.padded_vocabulary_size
-    return logits / run.layout.tensor
+    each = MEMORY.logit_values * run.step.bytes_per_value
+    if run.step.has_upstream_kernels:
+        each = MEMORY.upstream_logit_bytes
+    return each * run.micro_batch_tokens * run.model.padded_vocabulary_size / run.layout.tensor
 
 
 def _buffers(run: PlannedRun, parameters: DeviceParameters) -> float:

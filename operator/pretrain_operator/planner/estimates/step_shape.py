@@ -23,6 +23,8 @@ class StepShape:
     """Whether attention kernels are those of 2021 to 2023, of about half today's speed."""
     has_fused_softmax: bool = True
     """Whether attention that stores its scores has a kernel for scale, mask and softmax."""
+    has_upstream_kernels: bool = False
+    """Whether loss and dispatch of tokens to experts are Megatron-core's, which keep more."""
     later_batch_sizes: tuple[int, ...] = ()
     """Global batch sizes later in the run. Layouts must divide them; estimates ignore them."""
     later_seq_length: int | None = None

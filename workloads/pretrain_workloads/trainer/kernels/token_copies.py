@@ -121,4 +121,7 @@ class _Collect(torch.autograd.Function):
 
 @fused
 def _sum_copies(copied_NH: torch.Tensor, copy_TK: torch.Tensor) -> torch.Tensor:  # noqa: N803
-    return copied_NH[copy_TK].sum(1, dtype=torch.float32).to(copied_NH.dtype)
+    total_TH = copied_NH.new_zeros(len(copy_TK), copied_NH.shape[1], dtype=torch.float32)  # noqa: N806
+    for copy_T in copy_TK.unbind(1):  # noqa: N806
+        total_TH = total_TH + copied_NH[copy_T]  # noqa: N806
+    return total_TH.to(copied_NH.dtype)

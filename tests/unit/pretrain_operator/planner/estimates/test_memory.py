@@ -73,7 +73,7 @@ def test_a_measured_7b_run_is_met_and_not_under_estimated(name: str) -> None:
     rows = padded_vocabulary_size(131_073, VOCABULARY_MULTIPLE * layout.tensor)
     model = ModelShape(32, 4096, 16384, 32, 8, 128, rows, is_gated=False, has_biases=True)
     model = replace(model, learned_positions=8192, hidden_dropout=True, attention_dropout=True)
-    run = PlannedRun(model, layout, StepShape(batch, 8, 8192))
+    run = PlannedRun(model, layout, StepShape(batch, 8, 8192, has_upstream_kernels=True))
     predicted = peak_memory(run, layout.pipeline - 1).total / GIB
     assert -0.05 < predicted / measured - 1 < 0.08
 
