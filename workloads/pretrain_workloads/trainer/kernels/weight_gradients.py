@@ -28,5 +28,7 @@ def add_weight_gradient(
     """Add the gradient of a matrix with `I` columns and `O` rows, over `N` tokens, to its sum."""
     if input_NI.dtype == sum_OI.dtype:
         sum_OI.addmm_(gradient_NO.t(), input_NI)
-    else:
+    elif input_NI.is_cuda:
         torch.addmm(sum_OI, gradient_NO.t(), input_NI, out_dtype=sum_OI.dtype, out=sum_OI)
+    else:  # no such kernel
+        sum_OI.add_(gradient_NO.t() @ input_NI)

@@ -32,17 +32,14 @@ def prepare_backend(device: str) -> Backend:
     warnings.filterwarnings("ignore", module=r"torch\..*", category=FutureWarning)
     import megatron.core  # noqa: F401
 
-    from pretrain_workloads.trainer.kernels import token_copies
+    from pretrain_workloads.trainer.kernels import token_copies, weight_gradients
 
     token_copies.patch()
+    weight_gradients.patch()
     if device == "cpu":
         from pretrain_workloads.trainer.megatron import cpu_megatron
 
         cpu_megatron.patch()
-    else:
-        from pretrain_workloads.trainer.kernels import weight_gradients
-
-        weight_gradients.patch()
     if device == "cpu" or not any(map(_is_installed, ("transformer_engine", "apex"))):
         from pretrain_workloads.trainer.megatron import distributed_optimizer
 

@@ -87,7 +87,7 @@ def model_config(spec: PretrainJobSpec, layout: ParallelLayout) -> TransformerCo
         batch_p2p_comm=not interleaved,
         # Megatron-core compiles the parts of SwiGLU; a CPU computes them faster one by one.
         bias_activation_fusion=torch.cuda.is_available(),
-        gradient_accumulation_fusion=torch.cuda.is_available(),  # see kernels.weight_gradients
+        gradient_accumulation_fusion=True,  # see kernels.weight_gradients
         # Fused kernels of Apex and Transformer Engine, which the image does not have.
         masked_softmax_fusion=False,
         persist_layer_norm=False,
