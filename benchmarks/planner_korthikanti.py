@@ -41,7 +41,9 @@ def values(shape: tuple[int, ...]) -> tuple[float, float, float]:
     )
     each = layers // pipeline
     layout = Layout(tensor * pipeline, (each,) * pipeline, tensor, virtual)
-    step = StepShape(batch, 8 * batch * pipeline, 2048, has_fused_attention=False)
+    step = StepShape(
+        batch, 8 * batch * pipeline, 2048, has_fused_attention=False, has_upstream_kernels=True
+    )
     run = PlannedRun(model, layout, step)
     weights = attention_parameters(model, tensor) - 2 * hidden
     weights += ffn_parameters(model, model.ffn_hidden_size, tensor)

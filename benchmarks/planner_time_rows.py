@@ -53,6 +53,7 @@ def read(row: Row) -> PublishedRun:
         precision=_precision(row),
         has_fused_attention="(202" not in row["framework"],
         has_early_attention="(202" in row["framework"] or "llm-foundry" in row["framework"],
+        has_upstream_kernels=True,
     )
     if step.global_batch_size % (step.micro_batch_size * layout.data_parallel):
         raise Unscorable(

@@ -131,8 +131,8 @@ class TrainingSpec(ApiModel):
     """The learning rate over the run."""
 
     recompute: Recompute = "none"
-    """Activations that the backward pass computes again instead of keeping them: none, those of
-    core attention (`selective`), or all (`full`)."""
+    """Activations that the backward pass computes again instead of keeping them: none, outputs of
+    norms and SwiGLU (`selective`: a third of them, for little time), or all (`full`)."""
 
     seed: NonNegative = 1234
     """Seed of the initial weights and of the order of sequences within a block."""

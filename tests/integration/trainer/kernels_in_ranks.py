@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import traceback
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -16,6 +17,7 @@ prepare_backend("cpu")
 from pretrain_workloads.trainer.export.continuations import Sampling  # noqa: E402
 from pretrain_workloads.trainer.kernels.attention import CausalAttention, chunks_of_rank  # noqa: E402
 from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
+from pretrain_workloads.trainer.kernels.recomputation import forget  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves  # noqa: E402
 from pretrain_workloads.trainer.kernels.token_copies import permute, unpermute  # noqa: E402
@@ -45,6 +47,7 @@ def run_rank(rank: int, port: int) -> None:
         check_cross_entropy,
         check_attention,
         check_token_copies,
+        check_recomputation,
     )
     for check in checks:
         try:
@@ -183,6 +186,23 @@ def check_token_copies(rank: int) -> None:
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(tokens.grad, same_tokens.grad)
     torch.testing.assert_close(scores.grad, same_scores.grad)
+
+
+def check_recomputation(rank: int) -> None:
+    del rank
+    given, weight = a_tensor(6, 8).requires_grad_(), a_tensor(4, 8, seed=1).requires_grad_()
+    recipe = partial(torch.sin, given)
+    sine = recipe()
+    product = functional.linear(sine, weight)
+    forget(sine, recipe, product)
+    assert sine.untyped_storage().nbytes() == 0
+    product.square().sum().backward()  # type: ignore[no-untyped-call]
+    found, given.grad = given.grad, None
+    assert sine.untyped_storage().nbytes() == 6 * 8 * 4
+    gradient_of_weight, weight.grad = weight.grad, None
+    functional.linear(given.sin(), weight).square().sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(found, given.grad, rtol=0, atol=0)
+    torch.testing.assert_close(gradient_of_weight, weight.grad, rtol=0, atol=0)
 
 
 def _attend_to_whole_sequence(

@@ -116,7 +116,11 @@ def test_a_layout_reaches_the_losses_of_one_process(
     assert all(1.0 <= value <= 2.0 for value in uneven)
 
 
-@pytest.mark.parametrize("changes", [{"recompute": "full"}, {"microBatchSize": 4}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"recompute": "selective"}, {"recompute": "full"}, {"microBatchSize": 4}],
+    ids=str,
+)
 def test_neither_recomputation_nor_the_micro_batch_changes_the_losses(
     changes: dict[str, Any], pods: TrainerPods, one_process: ExitReport
 ) -> None:

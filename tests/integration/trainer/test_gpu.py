@@ -151,13 +151,13 @@ def test_sigterm_saves_what_a_cpu_goes_on_from(pods: TrainerPods, start: StartLa
 
 def test_a_frozen_rank_ends_the_attempt_as_a_hang(start: StartLaunchers) -> None:
     training = {"tokens": 3000 * BATCH * LENGTH}
-    recovery = {"startWithin": "60s", "stepWithin": "60s"}
+    recovery = {"startWithin": "60s", "stepWithin": "45s"}
     (pod,) = start(run_on_gpu("frozen", training=training, recovery=recovery))
     pod.wait_for(lambda: pod.step >= 2)
     pod.ranks[0].suspend()
     report = pod.report()
     assert report.exit_class is ExitClass.HANG
-    assert report.message.startswith("the ranks got no further for 60 s")
+    assert report.message.startswith("the ranks got no further for 45 s")
 
 
 def test_a_gpu_without_memory_is_named(pods: TrainerPods, start: StartLaunchers) -> None:

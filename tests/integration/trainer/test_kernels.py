@@ -41,6 +41,10 @@ def test_a_divided_sequence_attends_to_all_that_is_before_it(failures: dict[str,
     assert failures["check_attention"] == ""
 
 
+def test_what_is_forgotten_is_computed_again_for_the_gradients(failures: dict[str, str]) -> None:
+    assert failures["check_recomputation"] == ""
+
+
 def test_copies_of_tokens_are_in_the_order_of_their_experts_and_add_up_again(
     failures: dict[str, str],
 ) -> None:

@@ -69,10 +69,23 @@ def test_bf16_trains_and_exports(pods: TrainerPods) -> None:
     assert report.training.export_logit_difference is not None
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {},
+        {"processes": 4, "tensor": 2, "sequence": True, "pipeline": 2, "virtualPipeline": 2},
+    ],
+    ids=["one process", "tensor 2 x pipeline 2 with two chunks each"],
+)
 @pytest.mark.parametrize("recompute", ["selective", "full"])
-def test_recomputing_changes_no_loss(recompute: str, pods: TrainerPods) -> None:
-    plain = pods.attempt(checkpoint={"uri": "file:///pretrain/checkpoints/plain"})
+def test_recomputing_changes_no_loss(
+    recompute: str, layout: dict[str, Any], pods: TrainerPods
+) -> None:
+    plain = pods.attempt(
+        parallelism=dict(layout), checkpoint={"uri": "file:///pretrain/checkpoints/plain"}
+    )
     again = pods.attempt(
+        parallelism=dict(layout),
         training={"recompute": recompute},
         checkpoint={"uri": "file:///pretrain/checkpoints/again"},
     )

@@ -98,7 +98,10 @@ def layer_activations(run: PlannedRun, has_experts: bool) -> float:
     model, layout, step = run.model, run.layout, run.step
     tokens, width = run.micro_batch_tokens, step.bytes_per_value
     dropout_masks = 2 * model.hidden_size * model.hidden_dropout
-    common = (4 * width * model.hidden_size + dropout_masks) / layout.sequence_split
+    # Inputs and outputs of two norms; a router keeps the output of the second one in any case.
+    outputs = 2 if not step.forgets_activations else int(has_experts and model.experts is not None)
+    common = (2 + outputs) * width * model.hidden_size + dropout_masks
+    common /= layout.sequence_split
     normed = 3 if model.has_query_norm else 1
     key_width = max(model.query_groups, layout.tensor) * model.head_dim
     heads = normed * 2 * width * (model.query_width + key_width) / layout.tensor
@@ -135,7 +138,9 @@ def _expert_activations(run: PlannedRun, experts: ExpertsShape) -> float:
 
 def _ffn_bytes(run: PlannedRun, ffn_width: int) -> float:
     """Return the bytes that a feed-forward layer keeps of one token."""
-    return (3 if run.model.is_gated else 2) * run.step.bytes_per_value * ffn_width
+    matrices = 3 if run.model.is_gated else 2
+    kept = matrices - 1 if run.step.forgets_activations else matrices
+    return kept * run.step.bytes_per_value * ffn_width
 
 
 def in_flight(run: PlannedRun, rank: int) -> float:

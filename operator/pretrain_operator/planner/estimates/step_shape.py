@@ -24,7 +24,8 @@ class StepShape:
     has_fused_softmax: bool = True
     """Whether attention that stores its scores has a kernel for scale, mask and softmax."""
     has_upstream_kernels: bool = False
-    """Whether loss and dispatch of tokens to experts are Megatron-core's, which keep more."""
+    """Whether loss, dispatch of tokens to experts and selective recomputation (that of attention's
+    scores) are Megatron-core's, which keep more."""
     later_batch_sizes: tuple[int, ...] = ()
     """Global batch sizes later in the run. Layouts must divide them; estimates ignore them."""
     later_seq_length: int | None = None
@@ -40,6 +41,11 @@ class StepShape:
         """Return every sequence length of the run."""
         later = self.later_seq_length
         return (self.seq_length,) if later is None else (self.seq_length, later)
+
+    @property
+    def forgets_activations(self) -> bool:
+        """Return whether outputs of norms and activations are computed again (`selective`)."""
+        return self.recompute == "selective" and not self.has_upstream_kernels
 
     @property
     def bytes_per_value(self) -> int:

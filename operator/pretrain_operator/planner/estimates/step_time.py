@@ -13,6 +13,9 @@ from pretrain_operator.planner.estimates.layout import Layout
 from pretrain_operator.planner.estimates.planned_run import PlannedRun
 from pretrain_operator.planner.estimates.speeds import Speeds
 
+_FORGOTTEN = 0.5
+"""Of a layer's memory-bound work, what selective recomputation does once more."""
+
 
 @dataclass(frozen=True)
 class StepTime:
@@ -64,6 +67,8 @@ def _micro_batch_seconds(
         each = time.forward + time.backward(COMMON.overlapped)
         if run.step.recompute == "full":
             each += time.forward
+        elif run.step.forgets_activations:
+            each += _FORGOTTEN * time.elementwise
         elif run.step.recompute == "selective":
             each += time.attention
         seconds += layers * each

@@ -5,6 +5,7 @@ size, `F` columns of an expert on this rank.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn.functional import silu
 
 from pretrain_workloads.trainer.kernels.devices import fused
 from pretrain_workloads.trainer.kernels.grouped_linear import grouped_linear
+from pretrain_workloads.trainer.kernels.recomputation import forget, is_selective
 
 
 class GroupedExperts(MegatronModule):  # type: ignore[misc]
@@ -47,8 +49,12 @@ class GroupedExperts(MegatronModule):  # type: ignore[misc]
             probabilities_N: What the router gives each token's result.
         """
         gates_NF = grouped_linear(hidden_NH, self.linear_fc1, tokens_E)  # noqa: N806
-        inner_NF = _weighted_swiglu(gates_NF, probabilities_N)  # noqa: N806
-        return grouped_linear(inner_NF, self.linear_fc2, tokens_E), None
+        recipe = partial(_weighted_swiglu, gates_NF, probabilities_N)
+        inner_NF = recipe()  # noqa: N806
+        output_NH = grouped_linear(inner_NF, self.linear_fc2, tokens_E)  # noqa: N806
+        if is_selective(self.config):
+            forget(inner_NF, recipe, output_NH)
+        return output_NH, None
 
     def sharded_state_dict(
         self, prefix: str = "", sharded_offsets: tuple[Any, ...] = (), metadata: Any = None

@@ -20,7 +20,8 @@ from pretrain_workloads.trainer.megatron.weights import initialize
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _RECOMPUTE: dict[str, dict[str, Any]] = {
     "none": {},
-    "selective": {"recompute_granularity": "selective"},
+    # Of Megatron-core's own modules none: see kernels.recomputation.
+    "selective": {"recompute_granularity": "selective", "recompute_modules": []},
     # Counted in symbols: two are one Llama layer.
     "full": {
         "recompute_granularity": "full",

@@ -4,11 +4,14 @@ Upstream's stack needs Transformer Engine. This one does not, and its tensors ha
 a checkpoint.
 """
 
+from functools import partial
 from typing import Any
 
 from megatron.core.models.gpt.gpt_layer_specs import get_gpt_layer_local_submodules
 from megatron.core.models.gpt.moe_module_specs import get_moe_module_spec
 from megatron.core.models.hybrid.hybrid_block import HybridStack, HybridStackSubmodules
+from megatron.core.tensor_parallel import RowParallelLinear
+from megatron.core.transformer.mlp import MLPSubmodules
 from megatron.core.transformer.spec_utils import ModuleSpec
 from megatron.core.transformer.transformer_layer import (
     TransformerLayer,
@@ -19,6 +22,7 @@ from pretrain_api.v1alpha1.model import ModelSpec
 from pretrain_workloads.trainer.kernels.attention import CausalAttention
 from pretrain_workloads.trainer.kernels.experts import GroupedExperts
 from pretrain_workloads.trainer.kernels.norm import HeadNorm, SequenceParallelNorm
+from pretrain_workloads.trainer.kernels.recomputation import FeedForward, ForgetfulLinear
 from pretrain_workloads.trainer.kernels.rotary_waves import RotaryWaves
 
 
@@ -55,6 +59,7 @@ def stack_spec(model: ModelSpec) -> ModuleSpec:
     """
     parts = get_gpt_layer_local_submodules(normalization="RMSNorm")
     inside = parts.self_attention.submodules
+    inside.linear_qkv = ForgetfulLinear
     inside.core_attention = ModuleSpec(CausalAttention, params={"waves": RotaryWaves.of(model)})
     if model.qk_norm:
         inside.q_layernorm = inside.k_layernorm = HeadNorm
@@ -64,9 +69,10 @@ def stack_spec(model: ModelSpec) -> ModuleSpec:
         self_attn_bda=parts.self_attn_bda,
         sharded_state_dict_keys_map={"input_layernorm.": "self_attention.linear_qkv.layer_norm_"},
     )
+    matrices = MLPSubmodules(linear_fc1=ForgetfulLinear, linear_fc2=RowParallelLinear)
     feed_forward = TransformerLayerSubmodules(
         pre_mlp_layernorm=SequenceParallelNorm,
-        mlp=parts.mlp,
+        mlp=partial(FeedForward.as_mlp_submodule, submodules=matrices),
         mlp_bda=parts.mlp_bda,
         sharded_state_dict_keys_map={"pre_mlp_layernorm.": "mlp.linear_fc1.layer_norm_"},
     )

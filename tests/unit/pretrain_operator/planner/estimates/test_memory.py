@@ -42,7 +42,9 @@ def test_the_values_of_korthikanti_are_exact(name: str) -> None:
     (layers, hidden, heads, tensor, pipeline, virtual, batch), *want = KORTHIKANTI[name]
     model, each = gpt(layers, hidden, heads), layers // pipeline
     layout = Layout(tensor * pipeline, (each,) * pipeline, tensor, virtual)
-    step = StepShape(batch, 8 * batch * pipeline, 2048, has_fused_attention=False)
+    step = StepShape(
+        batch, 8 * batch * pipeline, 2048, has_fused_attention=False, has_upstream_kernels=True
+    )
     run = PlannedRun(model, layout, step)
     weights = attention_parameters(model, tensor) - 2 * hidden
     weights += ffn_parameters(model, model.ffn_hidden_size, tensor)
@@ -115,6 +117,16 @@ def test_full_recomputation_keeps_little() -> None:
         peak_memory(PlannedRun(model, layout, step), 0).activations for step in (plain, full)
     )
     assert lean < 0.2 * kept
+
+
+def test_selective_recomputation_keeps_two_thirds_of_a_gated_layer() -> None:
+    model, layout = ModelShape(32, 4096, 14336, 32, 8, 128, 128_256), Layout(8, (32,))
+    plain, lean = (
+        PlannedRun(model, layout, StepShape(1, 8, 8192, recompute=mode))
+        for mode in ("none", "selective")
+    )
+    share = peak_memory(lean, 0).activations / peak_memory(plain, 0).activations
+    assert 0.6 < share < 0.7
 
 
 def test_experts_are_divided_over_their_own_grid() -> None:

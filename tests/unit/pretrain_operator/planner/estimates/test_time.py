@@ -39,6 +39,7 @@ def test_published_runs_are_met_within_the_interval(name: str) -> None:
     model = ModelShape(layers, hidden, 4 * hidden, heads, heads, head_dim, 51_200, is_gated=False)
     layout = replace(layout, distributed_optimizer=False)
     step = StepShape(micro, batch, 2048, has_fused_attention=False, has_early_attention=True)
+    step = replace(step, has_upstream_kernels=True)
     split = replace(layout, sequence_parallel=True)
     run = PlannedRun(model, split, replace(step, recompute="selective"))
     assert step_time(run, A100).total == pytest.approx(selective, rel=0.15)
