@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Where `make generate` writes, and what it reads
 GENERATED := crds docs charts tests/wrong_manifests
 
-.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops queues images cluster corpus bench-data bench-dedup bench-languages bench-rules bench-scrub bench-operator bench-planner bench-train clean
+.PHONY: help install demo test check lint generate generated binaries format unit integration e2e chaos gitops queues test-gpu images cluster corpus bench-data bench-dedup bench-gpu bench-languages bench-rules bench-scrub bench-operator bench-planner bench-train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -78,6 +78,9 @@ gitops: binaries ## Training from Git, with Flux's controllers (built once, 4 mi
 	$(BIN)/python -m pretrain_local build source-controller kustomize-controller
 	$(BIN)/python -m pytest tests/gitops
 
+test-gpu: install ## The trainer on the GPUs of this machine
+	$(BIN)/python -m pytest -m gpu tests/integration/trainer
+
 images: ## Build the three images (REGISTRY=... TAG=... PUSH=1; images/build.sh says more)
 	@REGISTRY='$(REGISTRY)' TAG='$(TAG)' PUSH='$(PUSH)' images/build.sh
 
@@ -107,6 +110,9 @@ bench-operator: binaries ## Cost of many runs at once, of a restart, of runs und
 
 bench-train: install ## Seconds of a training step next to transformers, on a quiet machine
 	$(BIN)/python benchmarks/training.py
+
+bench-gpu: install ## Tokens per second, MFU and memory on a GPU (PEER=1: transformers as well)
+	$(BIN)/python benchmarks/gpu.py $(if $(PEER),--peer)
 
 bench-rules: install ## What recommended rules drop of good text and of junk (CORPUS=FOLDER)
 	$(BIN)/python benchmarks/rules.py $(CORPUS)

@@ -51,7 +51,8 @@ def main() -> None:
     except RuntimeError as error:
         refusal = str(error)
     state = {"saved": marker.step, "steps": steps, "refusal": refusal, "norm": norm_failure}
-    sys.stdout.write(json.dumps(state | {"isolated": is_isolated}))
+    state |= {"isolated": is_isolated, "moved": load_states_of_a_gpu(fresh_training)}
+    sys.stdout.write(json.dumps(state))
     sys.stdout.flush()
     os._exit(0)
 
@@ -69,6 +70,19 @@ def save_while_training(training: "Training") -> bool:
     training.loader.load(training.optimizer)
     is_loaded = all(one.equal(old) for one, old in zip(parameters, before, strict=True))
     return has_changed and is_loaded
+
+
+def load_states_of_a_gpu(training: "Training") -> bool:
+    """Return whether a checkpoint whose random states are those of a GPU can be loaded."""
+    import torch
+
+    from pretrain_workloads.trainer.checkpoint import rank_state
+
+    state = rank_state.sharded_state(training.model, training.optimizer, True, True)
+    loaded = {"random": state["random"].data | {"device": torch.zeros(16, dtype=torch.uint8)}}
+    before = torch.get_rng_state()
+    rank_state.restore_random_states(loaded)
+    return torch.get_rng_state().equal(before)
 
 
 def run_step_without_a_gradient(training: "Training") -> dict[str, Any]:

@@ -56,6 +56,11 @@ def test_a_save_holds_the_weights_from_when_it_began(rank_state: dict[str, Any])
     assert rank_state["isolated"]
 
 
+def test_random_states_of_another_kind_of_device_are_left_alone(rank_state: dict[str, Any]) -> None:
+    """Such a checkpoint is continued otherwise: a run may move from a GPU to a CPU."""
+    assert rank_state["moved"]
+
+
 def test_a_pattern_for_another_pipeline_is_refused(rank_state: dict[str, Any]) -> None:
     """Megatron-core would build the first half of the model and train that."""
     assert "holds 4 half layers of 8" in rank_state["refusal"]

@@ -100,7 +100,7 @@ def layer_activations(run: PlannedRun, has_experts: bool) -> float:
     dropout_masks = 2 * model.hidden_size * model.hidden_dropout
     # Inputs and outputs of two norms; a router keeps the output of the second one in any case.
     outputs = 2 if not step.forgets_activations else int(has_experts and model.experts is not None)
-    common = (2 + outputs) * width * model.hidden_size + dropout_masks
+    common: float = (2 + outputs) * width * model.hidden_size + dropout_masks
     common /= layout.sequence_split
     normed = 3 if model.has_query_norm else 1
     key_width = max(model.query_groups, layout.tensor) * model.head_dim

@@ -84,8 +84,19 @@ def restore(model: ParallelModel, optimizer: Any, state: dict[str, Any]) -> None
     for index, chunk in enumerate(model.chunks):
         chunk.module.load_state_dict(state[_name(index)])
     optimizer.load_state_dict(state[_OPTIMIZER])
-    if _RANDOM in state:
-        _set_random_states(state[_RANDOM])
+    restore_random_states(state)
+
+
+def restore_random_states(state: dict[str, Any]) -> None:
+    """Load the random states, if there are some of this kind of device."""
+    states = state.get(_RANDOM)
+    if states is None or states["device"].shape != torch.cuda.get_rng_state().shape:
+        return
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    torch.cuda.set_rng_state(states["device"])
+    get_cuda_rng_tracker().set_states(states["tracker"])
 
 
 def _name(chunk: int) -> str:
@@ -100,11 +111,3 @@ def _random_states() -> dict[str, Any]:
         "device": torch.cuda.get_rng_state(),
         "tracker": get_cuda_rng_tracker().get_states(),
     }
-
-
-def _set_random_states(states: dict[str, Any]) -> None:
-    random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
-    torch.set_rng_state(states["torch"])
-    torch.cuda.set_rng_state(states["device"])
-    get_cuda_rng_tracker().set_states(states["tracker"])
