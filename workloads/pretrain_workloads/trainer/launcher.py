@@ -11,6 +11,7 @@ from functools import partial
 from pretrain_api.reports import ExitReport
 from pretrain_api.runs import TrainingRun
 from pretrain_workloads.failures import Preempted
+from pretrain_workloads.storage import scratch_path
 from pretrain_workloads.task import load_run, task_rank
 from pretrain_workloads.trainer.agent import Assignment
 from pretrain_workloads.trainer.checkpoint import store
@@ -120,6 +121,9 @@ def build_environment(device: str, processes: int, address: str) -> dict[str, st
         # The planner's memory limit relies on it. Of the names that torch reads, this one has the
         # lowest precedence, so that a profile may set any of them.
         environment["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
+        # Compiled kernels: the user of a pod has no home, which is where Triton would keep them.
+        for compiler in ("TORCHINDUCTOR", "TRITON"):
+            environment[f"{compiler}_CACHE_DIR"] = str(scratch_path() / "kernels")
     return environment | dict(os.environ)
 
 

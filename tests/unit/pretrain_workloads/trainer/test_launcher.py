@@ -1,5 +1,7 @@
 """The environment that the launcher gives to the ranks."""
 
+from pathlib import Path
+
 import pytest
 
 from pretrain_workloads.trainer.launcher import build_environment
@@ -35,3 +37,14 @@ def test_an_allocator_setting_under_the_older_name_is_passed_on(
 
 def test_ranks_on_cpus_have_no_allocator_setting() -> None:
     assert "PYTORCH_ALLOC_CONF" not in build_environment("cpu", 2, "10.0.0.1")
+
+
+def test_kernels_are_compiled_into_the_pods_scratch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user of a pod has no home."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("PRETRAIN_ROOT", str(tmp_path))
+    environment = build_environment("cuda", 8, "10.0.0.1")
+    kernels = str(tmp_path / "scratch/kernels")
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == environment["TRITON_CACHE_DIR"] == kernels
