@@ -111,7 +111,7 @@ def test_a_killed_rank_costs_only_the_steps_after_the_last_checkpoint(
     start: StartLaunchers,
 ) -> None:
     changes: dict[str, Any] = {
-        "training": {"tokens": 300 * BATCH * LENGTH},
+        "training": {"tokens": 100 * BATCH * LENGTH},
         "checkpoint": {"every": {"steps": 4}},
     }
     (pod,) = start(run_on_gpu("undisturbed", **changes))
