@@ -1,7 +1,9 @@
 """Patches Megatron-core itself so that it runs on a CPU; applied after its import."""
 
+from collections.abc import Callable
 from typing import Any
 
+import megatron.core.distributed.param_and_grad_buffer
 import megatron.core.tensor_parallel.mappings
 import megatron.core.tensor_parallel.random
 import megatron.core.transformer.moe.token_dispatcher
@@ -18,6 +20,7 @@ def patch() -> None:
     random._set_cuda_rng_state = _set_random_state
     megatron.core.transformer.moe.token_dispatcher.maybe_move_tensor_to_cpu = _as_numpy
     _patch_uneven_collectives()
+    _skip_lone_collectives()
 
 
 def _patch_uneven_collectives() -> None:
@@ -46,6 +49,27 @@ def _patch_uneven_collectives() -> None:
 
     mappings._gather_along_first_dim = gather
     mappings._reduce_scatter_along_first_dim = scatter
+
+
+def _skip_lone_collectives() -> None:
+    """Leave gradients and weights where they are if a rank has nobody to share them with.
+
+    gloo would copy them in a thread of its own, with OpenMP threads of its own. Once there are more
+    of these than cores, none of them spins any more: each small kernel waits for one to wake up.
+    """
+    buffers: Any = megatron.core.distributed.param_and_grad_buffer
+
+    def unless_alone(collective: Callable[..., Any]) -> Callable[..., Any]:
+        def call(output: torch.Tensor, given: torch.Tensor, *args: Any, **options: Any) -> Any:
+            if options["group"].size() > 1:
+                return collective(output, given, *args, **options)
+            assert output.data_ptr() == given.data_ptr()
+            return None
+
+        return call
+
+    for name in ("dist_reduce_scatter_func", "dist_all_gather_func"):
+        setattr(buffers, name, unless_alone(getattr(buffers, name)))
 
 
 def _random_state(*args: object, **options: object) -> torch.Tensor:

@@ -9,6 +9,7 @@ import importlib.util
 import sys
 import types
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Self
 
 import torch
@@ -28,6 +29,7 @@ def patch() -> None:
     _patch_random_states()
     _patch_factories()
     _patch_type_names()
+    _share_network_thread()
 
 
 def _stub_triton_module() -> None:
@@ -123,6 +125,29 @@ def _patch_type_names() -> None:
         return convert(self, dtype, *args, **options)
 
     torch.Tensor.type = type_  # type: ignore[method-assign, assignment]
+
+
+def _share_network_thread() -> None:
+    """Let one thread serve the connections of all process groups.
+
+    Each group's own would wake a hundred times a second, and Megatron-core makes twenty groups:
+    they keep interrupting the threads that compute.
+    """
+    gloo: Any = torch.distributed.ProcessGroupGloo
+    build = gloo.__init__
+    devices: list[Any] = []
+
+    def init(
+        self: Any, store: Any, rank: int, size: int, timeout: timedelta, **options: object
+    ) -> None:
+        del options
+        if not devices:
+            devices.append(gloo.create_default_device())
+        settings = gloo._Options()
+        settings._devices, settings._timeout = devices, timeout
+        build(self, store, rank, size, settings)
+
+    gloo.__init__ = init
 
 
 def _nothing(*args: object, **options: object) -> None:
