@@ -121,6 +121,8 @@ def build_environment(device: str, processes: int, address: str) -> dict[str, st
         # The planner's memory limit relies on it. Of the names that torch reads, this one has the
         # lowest precedence, so that a profile may set any of them.
         environment["PYTORCH_ALLOC_CONF"] = "expandable_segments:True"
+        # Few kernels are compiled. By default each rank would start 32 processes for that.
+        environment["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
         # Compiled kernels: the user of a pod has no home, which is where Triton would keep them.
         for compiler in ("TORCHINDUCTOR", "TRITON"):
             environment[f"{compiler}_CACHE_DIR"] = str(scratch_path() / "kernels")

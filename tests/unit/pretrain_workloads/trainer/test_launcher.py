@@ -48,3 +48,8 @@ def test_kernels_are_compiled_into_the_pods_scratch(
     environment = build_environment("cuda", 8, "10.0.0.1")
     kernels = str(tmp_path / "scratch/kernels")
     assert environment["TORCHINDUCTOR_CACHE_DIR"] == environment["TRITON_CACHE_DIR"] == kernels
+
+
+def test_ranks_start_no_processes_that_compile() -> None:
+    """Eight ranks of a pod would start 256, each with an import of torch in its memory."""
+    assert build_environment("cuda", 8, "10.0.0.1")["TORCHINDUCTOR_COMPILE_THREADS"] == "1"
