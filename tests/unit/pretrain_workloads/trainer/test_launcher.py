@@ -6,12 +6,19 @@ import pytest
 
 from pretrain_workloads.trainer.launcher import build_environment
 
-ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+VARIABLES = (
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TORCHINDUCTOR_COMPILE_THREADS",
+    "TRITON_CACHE_DIR",
+)
+"""Those of the pod win, and torch sets some of them when it is imported."""
 
 
 @pytest.fixture(autouse=True)
 def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ALLOCATOR:
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 
