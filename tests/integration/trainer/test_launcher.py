@@ -109,6 +109,13 @@ def test_sigterm_saves_a_checkpoint_and_leaves_no_process(
     assert resumed.training.from_step == report.checkpoint.step
 
 
+def test_ranks_connect_over_the_interface_that_the_environment_names(pods: TrainerPods) -> None:
+    pods.environment["GLOO_SOCKET_IFNAME"] = "missing0"
+    report = pods.attempt()
+    assert report.exit_class is not ExitClass.COMPLETE
+    assert "missing0" in report.message
+
+
 def test_a_finished_run_ends_without_importing_torch(
     pods: TrainerPods, start: StartLaunchers
 ) -> None:

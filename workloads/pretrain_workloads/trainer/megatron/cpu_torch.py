@@ -6,6 +6,7 @@ with a CUDA device.
 
 import functools
 import importlib.util
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -142,9 +143,13 @@ def _share_network_thread() -> None:
     ) -> None:
         del options
         if not devices:
-            devices.append(gloo.create_default_device())
+            names = os.environ.get("GLOO_SOCKET_IFNAME")  # torch reads it for its own devices only
+            interfaces = names.split(",") if names else []
+            devices.extend(gloo.create_device(interface=name) for name in interfaces)
+            devices.extend([] if interfaces else [gloo.create_default_device()])
         settings = gloo._Options()
         settings._devices, settings._timeout = devices, timeout
+        settings._threads = 2 * len(devices)  # as torch does
         build(self, store, rank, size, settings)
 
     gloo.__init__ = init
