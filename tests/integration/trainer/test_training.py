@@ -73,9 +73,10 @@ def test_bf16_trains_and_exports(pods: TrainerPods) -> None:
     "layout",
     [
         {},
+        {"processes": 4, "tensor": 2, "context": 2, "sequence": False},
         {"processes": 4, "tensor": 2, "sequence": True, "pipeline": 2, "virtualPipeline": 2},
     ],
-    ids=["one process", "tensor 2 x pipeline 2 with two chunks each"],
+    ids=["one process", "tensor 2 x context 2", "tensor 2 x pipeline 2 with two chunks each"],
 )
 @pytest.mark.parametrize("recompute", ["selective", "full"])
 def test_recomputing_changes_no_loss(
