@@ -14,7 +14,7 @@ from pretrain_workloads.trainer.megatron.backend import prepare_backend
 
 prepare_backend("cuda")
 from pretrain_workloads.trainer.kernels.attention import CausalAttention  # noqa: E402
-from pretrain_workloads.trainer.kernels.experts import _weighted_swiglu  # noqa: E402
+from pretrain_workloads.trainer.kernels.experts import weighted_swiglu  # noqa: E402
 from pretrain_workloads.trainer.kernels.grouped_linear import grouped_linear  # noqa: E402
 from pretrain_workloads.trainer.kernels.normal import fill_normal  # noqa: E402
 from pretrain_workloads.trainer.kernels.rotary import rotate, rotations  # noqa: E402
@@ -173,7 +173,7 @@ def check_grouped_linear(dtype: torch.dtype) -> None:
 def check_weighted_swiglu(dtype: torch.dtype) -> None:
     for tokens in (100, 101, 7, 4096):  # a rank's experts get another number in each pass
         gates, weights = leaf(tokens, 96, dtype=dtype), leaf(tokens, dtype=torch.float32)
-        found = _weighted_swiglu(gates, weights)
+        found = weighted_swiglu(gates, weights)
         gradient = torch.randn_like(found)
         go_back(found, gradient)
 

@@ -49,7 +49,7 @@ class GroupedExperts(MegatronModule):  # type: ignore[misc]
             probabilities_N: What the router gives each token's result.
         """
         gates_NF = grouped_linear(hidden_NH, self.linear_fc1, tokens_E)  # noqa: N806
-        recipe = partial(_weighted_swiglu, gates_NF, probabilities_N)
+        recipe = partial(weighted_swiglu, gates_NF, probabilities_N)
         inner_NF = recipe()  # noqa: N806
         output_NH = grouped_linear(inner_NF, self.linear_fc2, tokens_E)  # noqa: N806
         if is_selective(self.config):
@@ -101,9 +101,10 @@ def _weight(config: Any, *shape: int) -> torch.nn.Parameter:
 
 
 @fused
-def _weighted_swiglu(
+def weighted_swiglu(
     gates_NF: torch.Tensor,  # noqa: N803
     weights_N: torch.Tensor,  # noqa: N803
 ) -> torch.Tensor:
+    """Return SwiGLU of each token times the token's weight; `[N, 2 · F]` becomes `[N, F]`."""
     gate, other = gates_NF.chunk(2, dim=-1)
     return (silu(gate) * other * weights_N[:, None]).to(gates_NF.dtype)
